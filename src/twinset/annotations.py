@@ -1,0 +1,41 @@
+"""What is said about a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+AttributeValue = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Labels of one picture; at least one field is present.
+
+    ``class_id`` indexes the dataset's classes. ``class_probabilities`` (C,) sums to one and is there when a
+    label is soft (mixing, teachers); ``class_id`` is then its mode unless given. ``attributes`` are free
+    columns such as patient or site.
+    """
+
+    class_id: int | None = None
+    class_probabilities: tuple[float, ...] | None = None
+    caption: str | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.class_id is not None and self.class_id < 0:
+            raise ValueError(f"expected class_id ≥ 0; got {self.class_id}")
+        if self.class_probabilities is not None:
+            total = sum(self.class_probabilities)
+            if min(self.class_probabilities, default=-1.0) < 0 or abs(total - 1) > 1e-4:
+                raise ValueError(f"expected class_probabilities ≥ 0 that sum to 1; got a sum of {total:g}")
+            if self.class_id is None:
+                mode = max(range(len(self.class_probabilities)), key=self.class_probabilities.__getitem__)
+                object.__setattr__(self, "class_id", mode)
+        if self.class_id is None and self.caption is None and not self.attributes:
+            raise ValueError("expected at least one label; got an empty Annotation (use None for unlabelled)")
+        object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Annotation, (self.class_id, self.class_probabilities, self.caption, dict(self.attributes)))

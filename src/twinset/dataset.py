@@ -1,0 +1,330 @@
+"""Samples, where they come from, and datasets over one Arrow table.
+
+The same columns (:data:`SCHEMA`) hold a user's folder, a shard of a run and a Parquet export, so nothing
+is converted on its way through the house.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twinset.annotations import Annotation
+from twinset.errors import ChangedFileError, DatasetFormatError
+from twinset.images import (
+    FULL_RANGE,
+    ImageSpec,
+    PixelBatch,
+    Pixels,
+    Window,
+    check_pixels,
+    decode,
+    encode_png,
+)
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("image", pa.binary()),
+        pa.field("path", pa.string()),
+        pa.field("sha256", pa.string()),
+        pa.field("class_id", pa.int32()),
+        pa.field("class_probabilities", pa.list_(pa.float32())),
+        pa.field("caption", pa.string()),
+        pa.field("attributes", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("method", pa.string()),
+        pa.field("seed", pa.int64()),
+        pa.field("recipe_digest", pa.string()),
+        pa.field("parents", pa.list_(pa.string())),
+        pa.field("licence", pa.string()),
+    ]
+)
+"""One row a sample. ``image`` holds encoded bytes, or ``path`` and ``sha256`` name a file; ``attributes`` is JSON."""
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a sample comes from. A real one has no method; a synthetic one has its seed and recipe digest."""
+
+    method: str | None = None
+    seed: int | None = None
+    recipe_digest: str | None = None
+    parents: tuple[str, ...] = ()
+    licence: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.method is not None and (self.seed is None or self.recipe_digest is None):
+            raise ValueError(f"expected a seed and a recipe digest of a synthetic sample; got {self}")
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a method made this sample."""
+        return self.method is not None
+
+
+REAL = Origin()
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One picture with its labels. The picture is held as pixels, as encoded bytes, or as a file with its digest."""
+
+    id: str
+    annotation: Annotation | None = None
+    origin: Origin = REAL
+    image: Pixels | bytes | None = None
+    path: Path | None = None
+    sha256: str | None = None
+    window: Window = FULL_RANGE
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("expected a non-empty sample id; got ''")
+        if (self.image is None) == (self.path is None):
+            raise ValueError(f"expected either an image or a path; got {'neither' if self.path is None else 'both'}")
+        if isinstance(self.image, np.ndarray):
+            check_pixels(self.image)
+
+    def pixels(self) -> Pixels:
+        """uint8 (H, W, 1) or (H, W, 3), decoded now; a file whose digest changed is an error."""
+        if isinstance(self.image, np.ndarray):
+            return self.image
+        if self.image is not None:
+            return decode(self.image, name=self.id, window=self.window)
+        assert self.path is not None
+        return decode(read_checked(self.path, self.sha256), name=str(self.path), window=self.window)
+
+    def encoded(self) -> bytes:
+        """The picture as PNG, or the bytes it came as."""
+        if isinstance(self.image, np.ndarray):
+            return encode_png(self.image)
+        if self.image is not None:
+            return self.image
+        assert self.path is not None
+        return read_checked(self.path, self.sha256)
+
+
+def read_checked(path: Path, sha256: str | None) -> bytes:
+    """The bytes of a file; :class:`ChangedFileError` if it is gone or not the recorded one."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ChangedFileError(
+            f"{path}: expected the file that was read before; got {error.strerror}", hint="put it back"
+        ) from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise ChangedFileError(
+            f"{path}: expected sha256 {sha256[:12]}…; got another content",
+            hint="restore the file, or start a new run on the changed dataset",
+        )
+    return data
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """An ordered set of samples with its classes. Every operation returns a new dataset.
+
+    ``table`` has :data:`SCHEMA`; ``root`` is the folder that relative paths start from. Pickles to workers.
+    """
+
+    classes: tuple[str, ...]
+    table: pa.Table
+    root: Path | None = None
+    window: Window = FULL_RANGE
+    name: str = "dataset"
+    _index: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.table.schema.equals(SCHEMA):
+            raise ValueError(f"expected the columns of twinset.dataset.SCHEMA; got {self.table.column_names}")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"expected distinct classes; got {self.classes}")
+        index = {id_: row for row, id_ in enumerate(self.table.column("id").to_pylist())}
+        if len(index) != self.table.num_rows:
+            raise DatasetFormatError(f"expected unique sample ids; got {self.table.num_rows - len(index)} repeated")
+        class_ids = self.class_ids
+        if class_ids.size and class_ids.max() >= len(self.classes):
+            raise ValueError(f"expected class ids below {len(self.classes)}; got {class_ids.max()}")
+        object.__setattr__(self, "_index", index)
+
+    @staticmethod
+    def of(
+        samples: Iterable[Sample],
+        *,
+        classes: Sequence[str],
+        splits: Sequence[str | None] | None = None,
+        root: Path | None = None,
+        name: str = "dataset",
+    ) -> Dataset:
+        """A dataset of these samples; pictures held as pixels are encoded as PNG."""
+        rows = [sample_row(sample) for sample in samples]
+        if splits is not None:
+            for row, split in zip(rows, splits, strict=True):
+                row["split"] = split
+        return Dataset(tuple(classes), pa.Table.from_pylist(rows, schema=SCHEMA), root=root, name=name)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __getitem__(self, row: int) -> Sample:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"expected a row below {len(self)}; got {row}")
+        return self._sample(self.table.slice(row % len(self), 1).to_pylist()[0])
+
+    def __iter__(self) -> Iterator[Sample]:
+        for batch in self.table.to_batches(max_chunksize=256):
+            for row in batch.to_pylist():
+                yield self._sample(row)
+
+    def _sample(self, row: Mapping[str, object]) -> Sample:
+        return sample_from_row(row, root=self.root, window=self.window)
+
+    def row_of(self, sample_id: str) -> int:
+        """The row of a sample id; ``KeyError`` if it is not here."""
+        return self._index[sample_id]
+
+    @property
+    def ids(self) -> list[str]:
+        """All sample ids, in order."""
+        return list(self._index)
+
+    @property
+    def class_ids(self) -> NDArray[np.int64]:
+        """(N,) class of every sample, −1 where unlabelled."""
+        column = self.table.column("class_id").fill_null(-1)
+        return np.asarray(column.to_numpy(), dtype=np.int64)
+
+    @property
+    def splits(self) -> list[str | None]:
+        """The given split of every sample, where the source had one."""
+        return list(self.table.column("split").to_pylist())
+
+    def class_counts(self) -> dict[str, int]:
+        """Images per class, in class order, zeros included."""
+        labelled = self.class_ids[self.class_ids >= 0]
+        counts = np.bincount(labelled, minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Dataset:
+        """The samples at these rows, in this order."""
+        return replace(self, table=self.table.take(pa.array(np.asarray(rows, dtype=np.int64))).combine_chunks())
+
+    def where(self, keep: Sequence[bool] | NDArray[np.bool_]) -> Dataset:
+        """The samples at which ``keep`` (N,) is true."""
+        return self.take(np.flatnonzero(np.asarray(keep, dtype=bool)))
+
+    def with_splits(self, splits: Sequence[str | None]) -> Dataset:
+        """The same samples with other split names."""
+        at = SCHEMA.get_field_index("split")
+        return replace(self, table=self.table.set_column(at, SCHEMA.field(at), pa.array(splits, pa.string())))
+
+    def concat(self, other: Dataset) -> Dataset:
+        """Both, one after the other; the classes must be the same."""
+        if other.classes != self.classes:
+            raise ValueError(f"expected the same classes; got {self.classes} and {other.classes}")
+        return Dataset.of([*self, *other], classes=self.classes, name=self.name)
+
+    def prepared(self, spec: ImageSpec) -> PixelBatch:
+        """All pictures at one size: uint8 (N, H, W, C)."""
+        batch = np.empty((len(self), *spec.shape), dtype=np.uint8)
+        for row, sample in enumerate(self):
+            batch[row] = spec.prepare(sample.pixels())
+        return batch
+
+    def digest(self) -> str:
+        """sha256 over canonical rows and decoded pixels; independent of encodings, file names and shards."""
+        total = hashlib.sha256(json.dumps(list(self.classes)).encode())
+        for sample in self:
+            total.update(sample_digest(sample))
+        return total.hexdigest()
+
+    def _repr_html_(self) -> str:
+        from twinset.notebook import dataset_html
+
+        return dataset_html(self)
+
+
+def sample_digest(sample: Sample) -> bytes:
+    """sha256 of one sample: id, labels, origin and decoded pixels."""
+    pixels = sample.pixels()
+    row = sample_row(replace(sample, image=b"", path=None, sha256=None))
+    row = {key: value for key, value in row.items() if key not in ("image", "path", "sha256")}
+    header = json.dumps([row, pixels.shape], sort_keys=True, default=str).encode()
+    return hashlib.sha256(header + b"\0" + pixels.tobytes()).digest()
+
+
+def sample_row(sample: Sample) -> dict[str, object]:
+    """One row of :data:`SCHEMA`."""
+    annotation, origin = sample.annotation, sample.origin
+    image = encode_png(sample.image) if isinstance(sample.image, np.ndarray) else sample.image
+    row: dict[str, object] = dict.fromkeys(SCHEMA.names)
+    row.update(
+        id=sample.id,
+        image=image,
+        path=str(sample.path) if sample.path is not None else None,
+        sha256=sample.sha256,
+        method=origin.method,
+        seed=origin.seed,
+        recipe_digest=origin.recipe_digest,
+        parents=list(origin.parents),
+        licence=origin.licence,
+    )
+    if annotation is not None:
+        probabilities = annotation.class_probabilities
+        row.update(
+            class_id=annotation.class_id,
+            class_probabilities=None if probabilities is None else [float(np.float32(p)) for p in probabilities],
+            caption=annotation.caption,
+            attributes=json.dumps(dict(annotation.attributes), sort_keys=True) if annotation.attributes else None,
+        )
+    return row
+
+
+def sample_from_row(row: Mapping[str, object], *, root: Path | None = None, window: Window = FULL_RANGE) -> Sample:
+    """The sample that one row of :data:`SCHEMA` describes."""
+    values = dict(row)
+    class_id, soft, caption, attributes = (
+        values["class_id"],
+        values["class_probabilities"],
+        values["caption"],
+        values["attributes"],
+    )
+    annotation = None
+    if class_id is not None or soft is not None or caption is not None or attributes is not None:
+        annotation = Annotation(
+            class_id=class_id,  # type: ignore[arg-type]
+            class_probabilities=None if soft is None else tuple(soft),  # type: ignore[arg-type]
+            caption=caption,  # type: ignore[arg-type]
+            attributes=json.loads(str(attributes)) if attributes is not None else {},
+        )
+    origin = Origin(
+        method=values["method"],  # type: ignore[arg-type]
+        seed=values["seed"],  # type: ignore[arg-type]
+        recipe_digest=values["recipe_digest"],  # type: ignore[arg-type]
+        parents=tuple(values["parents"] or ()),  # type: ignore[arg-type]
+        licence=values["licence"],  # type: ignore[arg-type]
+    )
+    path = None
+    if values["image"] is None and values["path"] is not None:
+        path = (root or Path()) / str(values["path"])
+    return Sample(
+        id=str(values["id"]),
+        annotation=annotation,
+        origin=origin,
+        image=values["image"],  # type: ignore[arg-type]
+        path=path,
+        sha256=values["sha256"],  # type: ignore[arg-type]
+        window=window,
+    )

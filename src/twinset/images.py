@@ -1,0 +1,244 @@
+"""Pictures: bytes ⇄ uint8 (H, W, C) ⇄ float32 (N, C, H, W) in [-1, 1].
+
+The only home of 127.5. Everything that reads a picture from outside comes through :func:`decode`, which
+knows the limits, the odd modes (16-bit, palette, CMYK, EXIF rotation) and what to say when it gives up.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.errors import ImageError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+Pixels = NDArray[np.uint8]
+"""One picture: uint8 (H, W, 1) grey or (H, W, 3) RGB."""
+
+PixelBatch = NDArray[np.uint8]
+"""Several of one size: uint8 (N, H, W, C)."""
+
+MAX_PIXELS = 64_000_000
+MAX_FILE_BYTES = 256 * 1024 * 1024
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm"})
+
+Fit = Literal["stretch", "crop", "pad"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The linear window that maps 16-bit or float grey values to 0…255. Never chosen per image.
+
+    >>> Window(0, 65535).apply(np.array([[0, 65535]], dtype=np.uint16)).tolist()
+    [[0, 255]]
+    """
+
+    low: float = 0.0
+    high: float = 65535.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"expected low < high; got {self.low} and {self.high}")
+
+    def apply(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Values of any numeric dtype to uint8, clipped at the window's ends."""
+        scaled = (values.astype(np.float64) - self.low) * (255.0 / (self.high - self.low))
+        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+FULL_RANGE = Window()
+
+
+def decode(data: bytes, *, name: str = "image", window: Window = FULL_RANGE) -> Pixels:
+    """Pixels of an encoded picture: uint8 (H, W, 1) for grey sources, (H, W, 3) for all others.
+
+    EXIF rotation is applied, palettes and CMYK become RGB, transparency is laid over white, 16-bit and
+    float grey pass through ``window``. Of an animation the first frame counts.
+
+    Raises :class:`ImageError` for anything truncated, larger than ``MAX_PIXELS``, or not a picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError(f"{name}: expected at most {MAX_FILE_BYTES} bytes; got {len(data)}")
+    if not data:
+        raise ImageError(f"{name}: expected a picture; got an empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                width, height = picture.size
+                if width * height > MAX_PIXELS:
+                    raise ImageError(f"{name}: expected at most {MAX_PIXELS} pixels; got {width} x {height}")
+                picture.load()
+                return _to_pixels(picture, window)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: expected one of {', '.join(FORMATS)}; got bytes of another kind") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: expected at most {MAX_PIXELS} pixels; got a decompression bomb") from error
+    except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
+        raise ImageError(f"{name}: expected a whole picture; got {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _to_pixels(picture: Image.Image, window: Window) -> Pixels:
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
+        return window.apply(np.asarray(picture))[..., None]
+    if picture.mode in ("LA", "PA", "La") or "transparency" in picture.info or picture.mode in ("RGBA", "RGBa"):
+        grey = picture.mode in ("LA", "La", "L")
+        over = picture.convert("RGBA")
+        white = Image.new("RGBA", over.size, (255, 255, 255, 255))
+        white.alpha_composite(over)
+        picture = white.convert("L" if grey else "RGB")
+    elif picture.mode in ("1", "L"):
+        picture = picture.convert("L")
+    else:
+        picture = picture.convert("RGB")
+    pixels = np.asarray(picture, dtype=np.uint8)
+    return np.ascontiguousarray(pixels[..., None] if pixels.ndim == 2 else pixels)
+
+
+def encode_png(pixels: Pixels, *, compress_level: int = 6) -> bytes:
+    """A PNG with exactly these pixels and no metadata; equal pixels give equal bytes."""
+    from PIL import Image
+
+    check_pixels(pixels)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
+        buffer, format="PNG", compress_level=compress_level
+    )
+    return buffer.getvalue()
+
+
+def check_pixels(pixels: NDArray[np.generic]) -> None:
+    """Raises ``ValueError`` unless this is uint8 (H, W, 1) or (H, W, 3), not empty."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+        raise ValueError(
+            f"expected pixels as non-empty uint8 (H, W, 1) or (H, W, 3); got {pixels.dtype} {pixels.shape}"
+        )
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The one size and channel count that a run works at."""
+
+    height: int
+    width: int
+    channels: int
+    fit: Fit = "stretch"
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1 or self.channels not in (1, 3):
+            raise ValueError(f"expected a positive size and 1 or 3 channels; got {self}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return (self.height, self.width, self.channels)
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """These pixels at this size: channels converted, resized once with antialiasing (bicubic)."""
+        check_pixels(pixels)
+        if pixels.shape == self.shape:
+            return pixels
+        pixels = convert_channels(pixels, self.channels)
+        if pixels.shape[:2] == (self.height, self.width):
+            return pixels
+        if self.fit == "crop":
+            pixels = _crop_to_aspect(pixels, self.width / self.height)
+        if self.fit == "pad":
+            pixels = _pad_to_aspect(pixels, self.width / self.height)
+        return resize(pixels, self.height, self.width)
+
+
+def convert_channels(pixels: Pixels, channels: int) -> Pixels:
+    """Grey to RGB by repetition; RGB to grey by the ITU-R 601 luma, as Pillow does."""
+    from PIL import Image
+
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.uint8)[..., None]
+
+
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Bicubic with antialiasing (Pillow widens its kernel when it shrinks)."""
+    from PIL import Image
+
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    resized = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
+    return resized[..., None] if resized.ndim == 2 else resized
+
+
+def _crop_to_aspect(pixels: Pixels, aspect: float) -> Pixels:
+    height, width = pixels.shape[:2]
+    new_width = min(width, max(1, round(height * aspect)))
+    new_height = min(height, max(1, round(width / aspect)))
+    top, left = (height - new_height) // 2, (width - new_width) // 2
+    return np.ascontiguousarray(pixels[top : top + new_height, left : left + new_width])
+
+
+def _pad_to_aspect(pixels: Pixels, aspect: float) -> Pixels:
+    height, width = pixels.shape[:2]
+    new_width, new_height = max(width, round(height * aspect)), max(height, round(width / aspect))
+    top, left = (new_height - height) // 2, (new_width - width) // 2
+    return np.pad(pixels, ((top, new_height - height - top), (left, new_width - width - left), (0, 0)), mode="edge")
+
+
+def to_model(pixels: PixelBatch) -> torch.Tensor:
+    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; exact inverse of :func:`from_model`."""
+    import torch
+
+    if pixels.dtype != np.uint8 or pixels.ndim != 4:
+        raise ValueError(f"expected uint8 (N, H, W, C); got {pixels.dtype} {pixels.shape}")
+    batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    return batch.to(torch.float32) / 127.5 - 1.0
+
+
+def from_model(images: torch.Tensor) -> PixelBatch:
+    """float (N, C, H, W) in [-1, 1] to uint8 (N, H, W, C); values outside are clipped.
+
+    >>> every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    >>> bool((from_model(to_model(every)) == every).all())
+    True
+    """
+    import torch
+
+    if images.ndim != 4:
+        raise ValueError(f"expected (N, C, H, W); got {tuple(images.shape)}")
+    values = ((images.detach().to("cpu", torch.float32) + 1.0) * 127.5).round().clamp(0, 255)
+    return np.ascontiguousarray(values.to(torch.uint8).numpy().transpose(0, 2, 3, 1))
+
+
+def contact_sheet(images: Sequence[Pixels], *, columns: int, gap: int = 2, background: int = 255) -> Pixels:
+    """Pictures of one size in rows of ``columns``, on one (H, W, C) sheet."""
+    if not images:
+        raise ValueError("expected at least one picture; got none")
+    height, width, channels = images[0].shape
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), background, dtype=np.uint8)
+    for index, pixels in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        sheet[top : top + height, left : left + width] = pixels
+    return sheet

@@ -1,0 +1,67 @@
+"""A measured number, with what is needed to believe it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval; ``level`` is its coverage."""
+
+    low: float
+    high: float
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"expected low ≤ high; got {self.low} and {self.high}")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure of an evaluation. ``value`` is None exactly when ``undefined_because`` says why.
+
+    ``floor`` is what two disjoint sets of real images score against each other at the same N; ``counts``
+    hold the numbers of images behind the figure (``real``, ``synthetic``); ``settings`` what else fixes it
+    (estimator, seed, dtype, resize, k); ``warnings`` what a reader must know.
+    """
+
+    name: str
+    value: float | None
+    higher_is_better: bool | None
+    counts: Mapping[str, int]
+    interval: Interval | None = None
+    undefined_because: str = ""
+    extractor: str | None = None
+    floor: float | None = None
+    settings: Mapping[str, str | int | float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != bool(self.undefined_because):
+            raise ValueError(f"expected a value, or the reason why there is none; got {self}")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"{self.name}: expected a finite value; got {self.value}")
+        if self.interval is not None and self.value is not None:
+            slack = 1e-9 * max(1.0, abs(self.value))
+            if not self.interval.low - slack <= self.value <= self.interval.high + slack:
+                raise ValueError(f"{self.name}: expected {self.value} inside {self.interval}")
+
+    def to_json(self) -> dict[str, object]:
+        """The figure as plain JSON types."""
+        return {
+            "value": self.value,
+            "low": self.interval.low if self.interval else None,
+            "high": self.interval.high if self.interval else None,
+            "undefined_because": self.undefined_because or None,
+            "higher_is_better": self.higher_is_better,
+            "n_real": self.counts.get("real", 0),
+            "n_synthetic": self.counts.get("synthetic", 0),
+            "extractor": self.extractor,
+            "floor": self.floor,
+            "settings": dict(self.settings),
+            "warnings": list(self.warnings),
+        }

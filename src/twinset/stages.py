@@ -1,0 +1,197 @@
+"""The architecture on one page: what the stages of a run hand to each other.
+
+``real dataset → split → generate / edit → align → evaluate + audit → release + report``
+
+Every method of twinset, and every plug-in, implements one of these protocols. ``rng`` is always a
+:class:`~twinset.randomness.Stream`, keyword-only and without a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Origin, Sample
+from twinset.images import ImageSpec, Pixels
+from twinset.randomness import Stream
+
+Progress = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, what)`` now and then during long work."""
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """A progress callback that says nothing."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place of the plan: what to make (``class_id``), of which try, with which seed."""
+
+    index: int
+    attempt: int
+    seed: int
+    class_id: int
+    recipe_digest: str
+
+    @property
+    def id(self) -> str:
+        """The sample id of this slot at this attempt."""
+        return f"{self.index:06d}-{self.attempt}"
+
+    @property
+    def rng(self) -> Stream:
+        """The stream of this sample, its own and no other's."""
+        return Stream(self.seed)
+
+    def sample(
+        self,
+        pixels: Pixels,
+        *,
+        method: str,
+        annotation: Annotation | None = None,
+        parents: Sequence[str] = (),
+        licence: str | None = None,
+    ) -> Sample:
+        """A sample for this slot with its origin filled in; labelled with the slot's class unless said otherwise."""
+        return Sample(
+            id=self.id,
+            image=pixels,
+            annotation=annotation or Annotation(class_id=self.class_id),
+            origin=Origin(method, self.seed, self.recipe_digest, tuple(parents), licence),
+        )
+
+
+class Generator(Protocol):
+    """Makes samples. The same slot gives the same sample, whatever else is asked for in the same call."""
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        """One sample per slot, in order."""
+        ...
+
+
+class Method(Protocol):
+    """Settings of a way to make samples; fitting gives a :class:`Generator`. There are no half-fitted objects."""
+
+    def fit(self, training: Dataset, *, rng: Stream) -> Generator:
+        """A generator fitted on the exposed training images (all of one size)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a long fit may use: a folder for checkpoints, held-out real images, where to compute, whom to tell."""
+
+    folder: Path | None = None
+    holdout: Dataset | None = None
+    device: str = "cpu"
+    threads: int = 1
+    progress: Progress = silent
+
+
+@runtime_checkable
+class ResumableMethod(Protocol):
+    """A :class:`Method` whose fit is long: it keeps checkpoints in a workspace, and saves what it fitted.
+
+    A fit that is killed and started again in the same workspace ends in the same generator.
+    """
+
+    def fit(self, training: Dataset, *, rng: Stream, workspace: Workspace = ...) -> Generator:
+        """As :meth:`Method.fit`, continuing from the checkpoint in ``workspace.folder`` if there is one."""
+        ...
+
+    def load(self, folder: Path, *, device: str = "cpu") -> Generator:
+        """The generator that a finished fit left in this folder (safetensors and JSON, no pickle)."""
+        ...
+
+
+@runtime_checkable
+class Editor(Protocol):
+    """Real image in, varied image out; parents are recorded."""
+
+    def edit(self, sample: Sample, *, rng: Stream) -> Sample:
+        """A varied copy of this sample."""
+        ...
+
+
+@runtime_checkable
+class EditorMethod(Protocol):
+    """Settings of an :class:`Editor` that must see the training images (mixing partners, a diffusion model) first."""
+
+    def fit(self, training: Dataset, *, rng: Stream) -> Editor:
+        """An editor fitted on the exposed training images."""
+        ...
+
+
+class Embedder(Protocol):
+    """Images to feature vectors. ``fitted_on`` names the samples it was trained on, which decides what it may judge."""
+
+    @property
+    def name(self) -> str:
+        """Name and, for weights from outside, digest."""
+        ...
+
+    @property
+    def fitted_on(self) -> frozenset[str]:
+        """Ids of the samples whose pixels shaped this embedder; empty for fixed and foreign ones."""
+        ...
+
+    def embed(self, images: torch.Tensor) -> NDArray[np.float32]:
+        """float32 (N, C, H, W) in [-1, 1] to float32 (N, D)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a filter thinks of N samples: a score each, and a reason for each that it rejects (else None)."""
+
+    scores: Mapping[str, NDArray[np.float64]]
+    reasons: tuple[str | None, ...]
+
+
+class Filter(Protocol):
+    """A fitted aligner. Judges each sample by itself; thresholds no longer move."""
+
+    def judge(self, synthetic: Dataset) -> Judgement:
+        """Scores and reasons for every sample, in order."""
+        ...
+
+
+class Aligner(Protocol):
+    """Settings of a filter; fitted once, on the training images, other real images and a pilot round."""
+
+    def fit(self, pilot: Dataset, *, training: Dataset, holdout: Dataset, spec: ImageSpec, rng: Stream) -> Filter:
+        """A filter with frozen thresholds."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A synthetic set after its filters: what stayed, what went and why, and every score."""
+
+    kept: Dataset
+    rejected: Dataset
+    reasons: tuple[str, ...]
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two or three sets of one task: real training images, real images held out from them, synthetic ones."""
+
+    training: Dataset
+    holdout: Dataset
+    synthetic: Dataset
+
+    def __post_init__(self) -> None:
+        shared = set(self.training.ids) & set(self.holdout.ids)
+        if shared:
+            raise ValueError(f"expected training and holdout without shared samples; got {len(shared)} shared")
+        if not self.training.classes == self.holdout.classes == self.synthetic.classes:
+            raise ValueError("expected the same classes in training, holdout and synthetic")
