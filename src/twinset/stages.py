@@ -32,13 +32,18 @@ def silent(done: int, total: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Slot:
-    """One place of the plan: what to make (``class_id``), of which try, with which seed."""
+    """One place of the plan: what to make (``class_id``), of which try, with which seed.
+
+    ``rank`` counts the tries of the same source and class before this one, so that a source with a fixed
+    stock can hand out each of its images once.
+    """
 
     index: int
     attempt: int
     seed: int
     class_id: int
     recipe_digest: str
+    rank: int = 0
 
     @property
     def id(self) -> str:
@@ -84,6 +89,19 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class FiniteGenerator(Protocol):
+    """A :class:`Generator` with a fixed stock: slots of ``rank`` at or above the stock of their class cannot be filled."""
+
+    def stock(self, class_id: int) -> int:
+        """How many images of this class there are."""
+        ...
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        """As :meth:`Generator.generate`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Workspace:
     """What a long fit may use: a folder for checkpoints, held-out real images, where to compute, whom to tell."""
@@ -112,6 +130,17 @@ class ResumableMethod(Protocol):
 
 
 @runtime_checkable
+class CalibratedMethod(Protocol):
+    """A :class:`Method` that decides open settings (None) for an image size and a time budget."""
+
+    def resolve(
+        self, spec: ImageSpec, *, n_classes: int, n_training: int, seconds: float, threads: int, device: str
+    ) -> CalibratedMethod:
+        """The same settings with nothing open; ``seconds`` is what its fit may take with ``threads``."""
+        ...
+
+
+@runtime_checkable
 class Editor(Protocol):
     """Real image in, varied image out; parents are recorded."""
 
@@ -126,6 +155,19 @@ class EditorMethod(Protocol):
 
     def fit(self, training: Dataset, *, rng: Stream) -> Editor:
         """An editor fitted on the exposed training images."""
+        ...
+
+
+@runtime_checkable
+class ResumableEditorMethod(Protocol):
+    """An :class:`EditorMethod` whose fit is long, as :class:`ResumableMethod`."""
+
+    def fit(self, training: Dataset, *, rng: Stream, workspace: Workspace = ...) -> Editor:
+        """As :meth:`EditorMethod.fit`, continuing from the checkpoint in ``workspace.folder`` if there is one."""
+        ...
+
+    def load(self, folder: Path, *, device: str = "cpu") -> Editor:
+        """The editor that a finished fit left in this folder."""
         ...
 
 
@@ -168,6 +210,15 @@ class Aligner(Protocol):
 
     def fit(self, pilot: Dataset, *, training: Dataset, holdout: Dataset, spec: ImageSpec, rng: Stream) -> Filter:
         """A filter with frozen thresholds."""
+        ...
+
+
+@runtime_checkable
+class SetFilter(Protocol):
+    """An aligner that judges samples against each other (duplicates): the one that came first stays."""
+
+    def judge_set(self, synthetic: Dataset, *, accepted: Dataset | None) -> tuple[str | None, ...]:
+        """A reason for every sample that repeats one before it in ``synthetic``, or one in ``accepted``."""
         ...
 
 

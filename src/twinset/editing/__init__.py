@@ -1,0 +1,1 @@
+"""Ways to vary a real image; one method a file."""

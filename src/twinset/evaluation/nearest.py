@@ -1,0 +1,172 @@
+"""Nearest records: are synthetic images closer to training images than unseen real images are?
+
+For an image a, d(a) is the distance to the nearest training image. A generator that copies has d(synthetic)
+≪ d(holdout); one that merely knows the distribution has them alike. Real holdout images are the baseline,
+since a small d means nothing by itself in a dense region. (Distance to closest record; Platzer and
+Reutterer 2021 compare with a holdout as we do.)
+
+This is a look, not a privacy test: a generator of average-looking images also scores below 1. The release
+gate has its own joint test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, wilson_interval
+from twinset.neighbours import nearest
+from twinset.randomness import Stream
+from twinset.scores import Interval, Score
+
+RATIO = "nearest_record_ratio"
+SHARE = "nearest_record_share"
+FEWEST = 5
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClosestPairs:
+    """The pairs most like copies, most suspicious first.
+
+    ``synthetic_rows`` (P,), ``train_rows`` (P,), ``distances`` (P,) and ``relative`` (P,): the distance over the
+    median holdout distance.
+    """
+
+    synthetic_rows: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+    distances: Array
+    relative: Array
+
+
+@dataclass(frozen=True, eq=False)
+class NearestRecords:
+    """Distances to the nearest training image: of M synthetic images (with its row) and of H holdout images."""
+
+    synthetic: Array
+    train_rows: NDArray[np.int64]
+    holdout: Array
+
+    @staticmethod
+    def of(synthetic: Features, train: Features, holdout: Features) -> NearestRecords:
+        """Distances from features (M, D), (T, D), (H, D) of an extractor that was trained on none of them."""
+        distances, rows = nearest(_floats(synthetic), _floats(train), k=1)
+        baseline, _ = nearest(_floats(holdout), _floats(train), k=1)
+        return NearestRecords(distances[:, 0], rows[:, 0], baseline[:, 0])
+
+    @property
+    def ratio(self) -> float | None:
+        """Median d(synthetic) over median d(holdout); None if the latter is 0."""
+        baseline = float(np.median(self.holdout))
+        return float(np.median(self.synthetic)) / baseline if baseline > 0 else None
+
+    def share_below(self, quantile: float) -> float:
+        """Share of synthetic images closer than this quantile of the holdout distances; about ``quantile`` is fine.
+
+        Ties with the quantile count half.
+        """
+        cut = float(np.quantile(self.holdout, quantile))
+        return float((self.synthetic < cut).mean() + 0.5 * (self.synthetic == cut).mean())
+
+    def closest(self, count: int) -> ClosestPairs:
+        """The ``count`` synthetic images nearest to a training image."""
+        rows = np.argsort(self.synthetic, kind="stable")[:count]
+        baseline = max(float(np.median(self.holdout)), np.finfo(np.float64).tiny)
+        distances = self.synthetic[rows]
+        return ClosestPairs(rows.astype(np.int64), self.train_rows[rows], distances, distances / baseline)
+
+
+@dataclass(frozen=True)
+class NearestRecord:
+    """Nearest-record figures as a metric. ``quantile`` of the holdout distances, ``resamples`` of the bootstrap."""
+
+    quantile: float = 0.05
+    resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.quantile < 1 or self.resamples < 100:
+            raise ValueError(f"expected 0 < quantile < 1 and resamples ≥ 100; got {self}")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Features."""
+        return FEATURES
+
+    def measure(self, evidence: Evidence, *, rng: Stream) -> list[Score]:
+        """Two scores, undefined without train and holdout features or with an extractor that saw them."""
+        train, holdout = evidence.train, evidence.holdout
+        if evidence.extractor_saw_real:
+            reason = f"{evidence.extractor} was trained on these images; use pixels or an extractor that was not"
+        elif train is None or holdout is None:
+            reason = "no training and holdout images were given beside the synthetic ones"
+        elif len(holdout) < FEWEST or len(evidence.synthetic) < FEWEST:
+            reason = f"needs at least {FEWEST} holdout and synthetic images; got {len(holdout)}"
+        else:
+            records = NearestRecords.of(evidence.synthetic, train, holdout)
+            return self.scores(records, counts=_counts(evidence), extractor=evidence.extractor, rng=rng)
+        return [
+            Score(name, None, better, _counts(evidence), undefined_because=reason, extractor=evidence.extractor)
+            for name, better in ((RATIO, True), (SHARE, False))
+        ]
+
+    def scores(
+        self, records: NearestRecords, *, counts: dict[str, int], extractor: str | None, rng: Stream
+    ) -> list[Score]:
+        """``nearest_record_ratio`` (1 is like holdout; bootstrap interval) and ``nearest_record_share``.
+
+        The share is of synthetic images closer to training than the holdout's ``quantile``; its floor is
+        that quantile, its interval Wilson's given the holdout.
+        """
+        ratio = records.ratio
+        share = records.share_below(self.quantile)
+        low, high = wilson_interval(share * len(records.synthetic), len(records.synthetic))
+        why = "" if ratio is not None else "more than half of the holdout images are exact copies of training images"
+        return [
+            Score(
+                RATIO,
+                ratio,
+                True,
+                counts,
+                interval=None if ratio is None else self._bootstrap(records, ratio, rng),
+                undefined_because=why,
+                extractor=extractor,
+                floor=None if ratio is None else 1.0,
+                settings={"interval": "percentile bootstrap of both medians", "floor": "exchangeable images"},
+            ),
+            Score(
+                SHARE,
+                share,
+                False,
+                counts,
+                interval=Interval(low, high),
+                extractor=extractor,
+                floor=self.quantile,
+                settings={"quantile": self.quantile, "interval": "Wilson, given the holdout", "floor": "the quantile"},
+            ),
+        ]
+
+    def _bootstrap(self, records: NearestRecords, ratio: float, rng: Stream) -> Interval | None:
+        draw = rng.child("nearest-record").numpy()
+        medians = []
+        for values in (records.synthetic, records.holdout):
+            rows = draw.integers(len(values), size=(self.resamples, len(values)))
+            medians.append(np.median(values[rows], axis=1))
+        if (medians[1] <= 0).any():
+            return None
+        low, high = np.quantile(medians[0] / medians[1], [0.025, 0.975])
+        return Interval(min(float(low), ratio), max(float(high), ratio))
+
+
+def _counts(evidence: Evidence) -> dict[str, int]:
+    return {
+        "real": len(evidence.real),
+        "synthetic": len(evidence.synthetic),
+        "train": 0 if evidence.train is None else len(evidence.train),
+        "holdout": 0 if evidence.holdout is None else len(evidence.holdout),
+    }
+
+
+def _floats(features: Features) -> Features:
+    return features if np.issubdtype(features.dtype, np.floating) else features.astype(np.float64)

@@ -1,0 +1,236 @@
+"""Precision, recall, density and coverage from k-nearest-neighbour balls.
+
+With rₖ(a) the distance of a to its k-th nearest neighbour in its own set, itself not counted:
+
+* precision: share of synthetic images inside the ball of any real image   (Kynkäänniemi et al. 2019, eq. 2)
+* recall: share of real images inside the ball of any synthetic image      (ibid.)
+* density: mean number of real balls around a synthetic image, over k      (Naeem et al. 2020, eq. 4)
+* coverage: share of real images whose ball holds any synthetic image      (ibid., eq. 5)
+
+We differ from the authors' code in two places. Balls are closed (≤, as in the first paper), so duplicates
+count; there, a set of identical images scores 0 against itself. And where ties put more than k real images
+into a ball, density divides by that number, so that it stays about 1 between equal sets.
+
+Distances are float64 Gram products of features centred on the real mean, in blocks; of the symmetric ones
+only half is computed, and memory does not grow with N².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.evaluation.protocol import (
+    FEATURES,
+    Evidence,
+    Features,
+    Need,
+    as_features,
+    blocks,
+    mean_of,
+    wilson_interval,
+)
+from twinset.randomness import Stream
+from twinset.scores import Interval, Score
+
+NAMES = ("precision", "recall", "density", "coverage")
+FEW = 1000
+# Relative to the squared norms: far above the rounding of a float64 Gram product, far below any real gap.
+TIE = 1e-11
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Memberships:
+    """Who lies in whose balls, one entry per image.
+
+    ``inside_real`` (M,) and ``density`` (M,) are about synthetic images, None when there are too few real ones;
+    ``covered`` (N,) likewise about real ones; ``inside_synthetic`` (N,) is None when there are too few synthetic ones.
+    """
+
+    inside_real: NDArray[np.bool_] | None
+    density: Array | None
+    covered: NDArray[np.bool_] | None
+    inside_synthetic: NDArray[np.bool_] | None
+
+
+def memberships(real: Features, synthetic: Features, *, k: int = 5, block: int = 1024) -> Memberships:
+    """The ball memberships behind all four figures, for real (N, D) and synthetic (M, D) features."""
+    if k < 1 or block < 1:
+        raise ValueError(f"expected k ≥ 1 and block ≥ 1; got {k} and {block}")
+    centre = mean_of(real, "real", block=block)
+    first, second = _Points.of(real, "real", centre, block), _Points.of(synthetic, "synthetic", centre, block)
+    real_balls = _balls(first, k, block) if len(real) > k else None
+    synthetic_balls = _balls(second, k, block) if len(synthetic) > k else None
+    return _members(first, second, real_balls, synthetic_balls, block)
+
+
+def prdc(
+    real: Features, synthetic: Features, *, k: int = 5, extractor: str | None = None, block: int = 1024
+) -> list[Score]:
+    """Precision, recall, density and coverage of synthetic (M, D) against real (N, D) features; higher is better.
+
+    The 95 % intervals are about the images that are counted, with the balls held fixed: Wilson's for the
+    shares, the normal one for density. A figure whose balls need more than k images than there are is
+    undefined and says so.
+
+    >>> line = np.array([[0.0], [1.0], [3.0], [7.0]])
+    >>> [round(score.value, 3) for score in prdc(line, np.array([[0.5], [2.2], [-9.0]]), k=1)]
+    [0.667, 0.75, 1.0, 0.75]
+    """
+    found = memberships(real, synthetic, k=k, block=block)
+    n, m, dimension = len(real), len(synthetic), real.shape[1]
+    fewest = min(n, m)
+    warnings = (f"precision, recall, density, coverage of {fewest} images (fewer than {FEW})",) if fewest < FEW else ()
+    few = {"real": f"balls of k = {k} neighbours need at least {k + 1} real images; got {n}"}
+    few["synthetic"] = f"balls of k = {k} neighbours need at least {k + 1} synthetic images; got {m}"
+    balls = dict(zip(NAMES, ("real", "synthetic", "real", "real"), strict=True))
+    members = dict(zip(NAMES, (found.inside_real, found.inside_synthetic, found.density, found.covered), strict=True))
+    scores = []
+    for name in NAMES:
+        values = members[name]
+        scores.append(
+            Score(
+                name,
+                None if values is None else float(values.mean()),
+                True,
+                {"real": n, "synthetic": m},
+                interval=None if values is None else _interval(values),
+                undefined_because=few[balls[name]] if values is None else "",
+                extractor=extractor,
+                settings={"k": k, "dimension": dimension, "dtype": "float64", "interval": "given the balls"},
+                warnings=warnings,
+            )
+        )
+    return scores
+
+
+@dataclass(frozen=True)
+class PRDC:
+    """:func:`prdc` as a metric."""
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ValueError(f"expected k ≥ 1; got {self.k}")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Features."""
+        return FEATURES
+
+    def measure(self, evidence: Evidence, *, rng: Stream) -> list[Score]:  # noqa: ARG002
+        """Four scores: ``precision``, ``recall``, ``density``, ``coverage``."""
+        return prdc(evidence.real, evidence.synthetic, k=self.k, extractor=evidence.extractor)
+
+    def values(self, real: Features, synthetic: Features) -> Mapping[str, float | None]:
+        """The four figures without intervals."""
+        return {score.name: score.value for score in prdc(real, synthetic, k=self.k)}
+
+
+def _interval(values: NDArray[np.bool_] | Array) -> Interval:
+    if values.dtype == np.bool_:
+        return Interval(*wilson_interval(float(values.sum()), values.size))
+    mean = float(values.mean())
+    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(values.size) if values.size > 1 else 0.0
+    return Interval(max(0.0, mean - half), mean + half)
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Features (N, D), the centre (D,) that is taken off them block by block, and squared norms (N,) after that."""
+
+    features: Features
+    centre: Array
+    norms: Array
+
+    @staticmethod
+    def of(features: Features, what: str, centre: Array, block: int) -> _Points:
+        parts = [as_features(features[part], what) - centre for part in blocks(len(features), block)]
+        return _Points(features, centre, np.concatenate([np.einsum("ij,ij->i", rows, rows) for rows in parts]))
+
+    def rows(self, part: slice) -> Array:
+        return np.asarray(self.features[part], dtype=np.float64) - self.centre
+
+    def squared_distances(self, mine: slice, other: _Points, theirs: slice, *, shrink: float = 0.0) -> Array:
+        """Block of ‖a − b‖²; ``shrink`` lowers each by that share of the squared norms (closed balls)."""
+        distances: Array = self.rows(mine) @ other.rows(theirs).T
+        distances *= -2.0
+        distances += ((1.0 - shrink) * self.norms[mine])[:, None]
+        distances += ((1.0 - shrink) * other.norms[theirs])[None, :]
+        return distances
+
+
+@dataclass(frozen=True, eq=False)
+class _Balls:
+    """Squared radii (N,) and how many other points of the set each ball holds (N,), k without ties."""
+
+    squared_radii: Array
+    members: Array
+
+
+def _balls(points: _Points, k: int, block: int) -> _Balls:
+    """The k-nearest-neighbour ball of every point."""
+    n = len(points.norms)
+    # One more than k, to see where a tie follows the k-th.
+    nearest = np.full((n, k + 1), np.inf)
+    for mine in blocks(n, block):
+        for theirs in blocks(n, block):
+            if theirs.start < mine.start:
+                continue
+            distances = points.squared_distances(mine, points, theirs)
+            if theirs.start == mine.start:
+                np.fill_diagonal(distances, np.inf)
+            else:
+                nearest[theirs] = _smallest(nearest[theirs], np.ascontiguousarray(distances.T), k + 1)
+            nearest[mine] = _smallest(nearest[mine], distances, k + 1)
+    radii = np.maximum(nearest[:, k - 1], 0.0)
+    members = np.full(n, float(k))
+    tied = np.flatnonzero(nearest[:, k] - radii <= 4 * TIE * points.norms)
+    for rows in (tied[part] for part in blocks(tied.size, block)):
+        members[rows] = _count_members(points, rows, radii[rows], block)
+    return _Balls(radii, members)
+
+
+def _smallest(known: Array, distances: Array, count: int) -> Array:
+    """The ``count`` smallest per row out of those known (B, count) and new ones (B, width), sorted."""
+    if distances.shape[1] > count:
+        distances = np.partition(distances, count - 1, axis=1)[:, :count]
+    return np.sort(np.concatenate([known, distances], axis=1), axis=1)[:, :count]
+
+
+def _count_members(points: _Points, rows: NDArray[np.intp], squared_radii: Array, block: int) -> Array:
+    some = _Points(points.features[rows], points.centre, points.norms[rows])
+    held = np.zeros(len(rows))
+    for theirs in blocks(len(points.norms), block):
+        distances = some.squared_distances(slice(None), points, theirs, shrink=TIE)
+        held += (distances <= squared_radii[:, None]).sum(axis=1)
+    return held - 1.0
+
+
+def _members(
+    real: _Points, synthetic: _Points, real_balls: _Balls | None, synthetic_balls: _Balls | None, block: int
+) -> Memberships:
+    n, m = len(real.norms), len(synthetic.norms)
+    around, density = np.zeros(m, dtype=bool), np.zeros(m)
+    covered, inside = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    for mine in blocks(n, block):
+        for theirs in blocks(m, block):
+            distances = real.squared_distances(mine, synthetic, theirs, shrink=TIE)
+            if real_balls is not None:
+                held = distances <= real_balls.squared_radii[mine, None]
+                around[theirs] |= held.any(axis=0)
+                covered[mine] |= held.any(axis=1)
+                density[theirs] += (1.0 / real_balls.members[mine]) @ held
+            if synthetic_balls is not None:
+                inside[mine] |= (distances <= synthetic_balls.squared_radii[None, theirs]).any(axis=1)
+    return Memberships(
+        inside_real=None if real_balls is None else around,
+        density=None if real_balls is None else density,
+        covered=None if real_balls is None else covered,
+        inside_synthetic=None if synthetic_balls is None else inside,
+    )

@@ -1,0 +1,1 @@
+"""Where tasks run. Correctness lives in the store, so an executor may lose or repeat work."""

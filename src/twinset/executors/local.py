@@ -1,0 +1,93 @@
+"""Tasks on this machine: in this process, or in worker processes (loky, through joblib), one thread each."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Cores that this process may use (affinity and container quota respected)."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Runs the block with this many PyTorch threads in this process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class LocalProcesses:
+    """Up to ``workers`` tasks at once. One worker means this process; results are the same either way,
+    because a task always computes with one thread."""
+
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"expected at least one worker; got {self.workers}")
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """(task number, result) of every task, as they finish."""
+        if not tasks:
+            return
+        if self.workers == 1 or len(tasks) == 1:
+            for number, task in enumerate(tasks):
+                with torch_threads(1):
+                    result = function(task)
+                yield number, result
+            return
+        import joblib
+
+        with joblib.parallel_config(backend="loky", n_jobs=self.workers, inner_max_num_threads=1):
+            pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch=f"{2 * self.workers}", batch_size=1)
+            calls = (
+                joblib.delayed(_in_worker)(os.getpid(), function, number, task) for number, task in enumerate(tasks)
+            )
+            yield from pool(calls)
+
+
+def _in_worker(parent: int, function: Callable[[Task], Result], number: int, task: Task) -> tuple[int, Result]:
+    import torch
+
+    _die_with(parent)
+    torch.set_num_threads(1)
+    return number, function(task)
+
+
+_WATCHED = "TWINSET_WORKER_OF"
+
+
+def _die_with(parent: int) -> None:
+    """Makes this worker end when the process that gave it work ends, however that ends.
+
+    A worker whose parent is gone is adopted by another process, which its parent id shows within the second.
+    """
+    if os.environ.get(_WATCHED) == str(parent):
+        return
+    os.environ[_WATCHED] = str(parent)
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,334 @@
+"""What all readers share: candidates in, a :class:`Dataset` and a :class:`ReadReport` out.
+
+A reader lists what its format *claims* to hold; :func:`collect` opens every picture once, in threads and in
+order, and keeps what can be used. Pixels are dropped as soon as they are checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from twinset.annotations import AttributeValue
+from twinset.dataset import REAL, SCHEMA, Dataset, Origin, SplitName
+from twinset.errors import DatasetFormatError, ImageError
+from twinset.formats.folder import Folder, Unusable, natural_key, visible
+from twinset.formats.threads import ordered_map
+from twinset.images import FORMATS, Window, decode
+
+OnBadInput = Literal["refuse", "skip", "report"]
+
+SPLIT_NAMES: Mapping[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+SPLIT_RANK: Mapping[str, int] = {"train": 0, "validation": 1, "test": 2}
+
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """One entry that was left out. ``line`` counts from 1 in a table; a picture's problem is not its entry's."""
+
+    path: str
+    problem: str
+    line: int | None = None
+    kind: Literal["entry", "picture"] = "entry"
+
+    @property
+    def where(self) -> str:
+        """``path`` or ``path:line``."""
+        return self.path if self.line is None else f"{self.path}:{self.line}"
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class ImageStats:
+    """How many pictures have each size (``width x height``), colour mode and file encoding."""
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    modes: Mapping[str, int] = field(default_factory=dict)
+    encodings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What reading a dataset met. ``ignored`` counts files by reason (hidden, other, link, loose)."""
+
+    format: str
+    images: int
+    bad_files: tuple[BadFile, ...] = ()
+    warnings: tuple[str, ...] = ()
+    stats: ImageStats = ImageStats()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    renamed_classes: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain JSON types."""
+        return {
+            "format": self.format,
+            "images": self.images,
+            "bad_files": [{"path": bad.where, "problem": bad.problem} for bad in self.bad_files],
+            "warnings": list(self.warnings),
+            "sizes": dict(self.stats.sizes),
+            "modes": dict(self.stats.modes),
+            "encodings": dict(self.stats.encodings),
+            "ignored": dict(self.ignored),
+            "renamed_classes": dict(self.renamed_classes),
+        }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One picture that a source claims to hold: bytes, or a path in its folder; not yet opened."""
+
+    id: str
+    label: str | None
+    split: SplitName | None = None
+    path: str | None = None
+    data: bytes | None = None
+    where: str = ""
+    line: int | None = None
+    caption: str | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    probabilities: tuple[float, ...] | None = None
+    origin: Origin = REAL
+
+    def bad(self, problem: str, kind: Literal["entry", "picture"] = "entry") -> BadFile:
+        """This candidate as one that is left out."""
+        return BadFile(visible(self.where or self.path or self.id), problem, self.line, kind)
+
+
+@dataclass
+class Findings:
+    """What a reader notes on its way; complete when its candidates are used up."""
+
+    warnings: list[str] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def class_name(self, text: str) -> str:
+        """A class name with control characters written out; the change is noted."""
+        name = visible(text)
+        if name != text:
+            self.renamed[name] = text
+        return name
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a reader hands to :func:`collect`. ``classes`` fixes names and order where the source states them."""
+
+    format: str
+    entries: Iterable[Candidate | BadFile]
+    findings: Findings
+    folder: Folder
+    name: str
+    classes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Checked:
+    candidate: Candidate
+    sha256: str
+    size: str
+    mode: str
+    encoding: str
+
+
+def collect(
+    listing: Listing, *, source: str, on_bad_input: OnBadInput, window: Window, workers: int = 4
+) -> tuple[Dataset, ReadReport]:
+    """Opens every candidate and returns what can be used, with the report.
+
+    ``refuse`` raises one error that counts the problems and names the first; ``skip`` leaves bad entries out;
+    ``report`` does so too and returns even when nothing is left. Raises :class:`DatasetFormatError` when the
+    source holds no pictures at all.
+    """
+
+    def check(entry: Candidate | BadFile) -> _Checked | BadFile:
+        return entry if isinstance(entry, BadFile) else _check(entry, listing.folder, window)
+
+    rows = _Rows()
+    for result in ordered_map(check, listing.entries, workers=workers):
+        rows.add(result)
+    report = rows.report(listing)
+    _judge(report, rows.first_bad, source=source, on_bad_input=on_bad_input)
+    classes = rows.class_order(listing, report.images)
+    dataset = Dataset(classes, rows.table(classes), root=listing.folder.root, window=window, name=listing.name)
+    return dataset, report
+
+
+def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | BadFile:
+    where = visible(candidate.where or candidate.path or candidate.id)
+    try:
+        data = candidate.data if candidate.data is not None else folder.read(candidate.path or "")
+        pixels = decode(data, name=where, window=window)
+        mode, encoding = _header(data)
+    except ImageError as error:
+        return candidate.bad(error.message.removeprefix(f"{where}: "), "picture")
+    except Unusable as error:
+        return candidate.bad(str(error))
+    height, width = pixels.shape[:2]
+    return _Checked(candidate, hashlib.sha256(data).hexdigest(), f"{width}x{height}", mode, encoding)
+
+
+def _header(data: bytes) -> tuple[str, str]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        mode, encoding = picture.mode, str(picture.format)
+        if mode == "P" and "transparency" in picture.info:
+            mode = "P+transparency"
+        if picture.getexif().get(0x0112, 1) != 1:
+            mode += " rotated"
+        frames = getattr(picture, "is_animated", False)
+    return mode, f"{encoding} animated" if frames else encoding
+
+
+@dataclass
+class _Rows:
+    """Columns that grow, chunk by chunk; labels become class ids at the end, when all classes are known."""
+
+    bad: list[BadFile] = field(default_factory=list)
+    first_bad: BadFile | None = None
+    seen: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    lost_labels: set[str] = field(default_factory=set)
+    sizes: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
+    encodings: Counter[str] = field(default_factory=Counter)
+    pending: list[dict[str, object]] = field(default_factory=list)
+    chunks: list[pa.Table] = field(default_factory=list)
+
+    def add(self, result: _Checked | BadFile) -> None:
+        if isinstance(result, BadFile):
+            self.bad.append(result)
+            self.first_bad = self.first_bad or result
+            return
+        candidate = result.candidate
+        if candidate.id in self.seen:
+            first = self.seen[candidate.id]
+            self.add(candidate.bad(f"expected unique ids; got {visible(candidate.id)!r} again (first at {first})"))
+            return
+        self.seen[candidate.id] = candidate.bad("").where
+        self.sizes[result.size] += 1
+        self.modes[result.mode] += 1
+        self.encodings[result.encoding] += 1
+        self.pending.append(self._row(result))
+        if len(self.pending) >= CHUNK:
+            self._flush()
+
+    def _row(self, result: _Checked) -> dict[str, object]:
+        candidate, origin = result.candidate, result.candidate.origin
+        label = candidate.label
+        return {
+            "id": candidate.id,
+            "image": candidate.data,
+            "path": candidate.path if candidate.data is None else None,
+            "sha256": result.sha256,
+            "class_id": None if label is None else self.labels.setdefault(label, len(self.labels)),
+            "class_probabilities": None if candidate.probabilities is None else list(candidate.probabilities),
+            "caption": candidate.caption,
+            "attributes": json.dumps(dict(candidate.attributes), sort_keys=True) if candidate.attributes else None,
+            "split": candidate.split,
+            "method": origin.method,
+            "seed": origin.seed,
+            "recipe_digest": origin.recipe_digest,
+            "parents": list(origin.parents),
+            "licence": origin.licence,
+        }
+
+    def _flush(self) -> None:
+        if self.pending:
+            self.chunks.append(pa.Table.from_pylist(self.pending, schema=SCHEMA))
+            self.pending.clear()
+
+    def class_order(self, listing: Listing, images: int) -> tuple[str, ...]:
+        known = listing.classes or ()
+        extra = sorted(set(self.labels) - set(known), key=natural_key)
+        return (*known, *extra) if images else known
+
+    def table(self, classes: tuple[str, ...]) -> pa.Table:
+        self._flush()
+        rank = {name: index for index, name in enumerate(classes)}
+        final = pa.array([rank[label] for label in self.labels], pa.int32())
+        at = SCHEMA.get_field_index("class_id")
+        tables = [
+            chunk.set_column(at, SCHEMA.field(at), final.take(chunk.column(at).combine_chunks()))
+            for chunk in self.chunks
+        ]
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def report(self, listing: Listing) -> ReadReport:
+        findings = listing.findings
+        warnings = [*findings.warnings, *_look_alikes(self.labels)]
+        for name, text in findings.renamed.items():
+            warnings.append(f"class {text!r} is written as {name!r}: it holds control characters")
+        return ReadReport(
+            format=listing.format,
+            images=len(self.seen),
+            bad_files=tuple(self.bad),
+            warnings=tuple(warnings),
+            stats=ImageStats(_sorted(self.sizes), _sorted(self.modes), _sorted(self.encodings)),
+            ignored=dict(sorted(findings.ignored.items())),
+            renamed_classes=dict(findings.renamed),
+        )
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _look_alikes(labels: Iterable[str]) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for label in labels:
+        key = unicodedata.normalize("NFKC", label).casefold().strip()
+        if key in first:
+            yield f"classes {first[key]!r} and {label!r} differ only in case, spaces or Unicode form: kept apart"
+        first.setdefault(key, label)
+
+
+def _judge(report: ReadReport, first: BadFile | None, *, source: str, on_bad_input: OnBadInput) -> None:
+    if first is None and report.images == 0:
+        raise DatasetFormatError("expected pictures; got none", path=visible(source), hint="see `twinset inspect`")
+    if first is None or on_bad_input == "report" or (on_bad_input == "skip" and report.images):
+        return
+    bad, total = len(report.bad_files), len(report.bad_files) + report.images
+    kind = ImageError if first.kind == "picture" else DatasetFormatError
+    hint = "list all with `twinset inspect`, then repair them or set on_bad_input: skip"
+    if report.images == 0:
+        hint = "list all with `twinset inspect`"
+    raise kind(f"{visible(source)}: expected {total} usable images; got {bad} that are not, first {first}", hint=hint)
+
+
+def split_name(text: str) -> SplitName | None:
+    """The split that a folder, column or file name means; None for an empty one; :class:`Unusable` for others."""
+    key = text.strip().casefold()
+    if key and key not in SPLIT_NAMES:
+        raise Unusable(f"expected a split out of train, validation, test; got {visible(text)!r}")
+    return SPLIT_NAMES[key] if key else None
+
+
+def dataset_name(path: Path) -> str:
+    """What to call the dataset at this path."""
+    return visible(path.name if path.is_dir() else path.stem) or "dataset"

@@ -1,0 +1,1 @@
+"""Ways to make labelled images; one method a file."""

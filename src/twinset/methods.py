@@ -1,0 +1,144 @@
+"""The one table from the names in a recipe to the classes behind them, ours and plug-ins'.
+
+Third parties register classes under the entry points ``twinset.generators``, ``twinset.editors``,
+``twinset.aligners`` and ``twinset.embedders``; a broken plug-in is shown by ``twinset plugins`` and harms
+no other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+import pydantic
+
+from twinset.errors import RecipeError, UnknownNameError
+
+Kind = Literal["generators", "editors", "aligners", "embedders"]
+KINDS: tuple[Kind, ...] = ("generators", "editors", "aligners", "embedders")
+
+BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
+    "generators": {
+        "diffusion": "twinset.generators.diffusion:Diffusion",
+        "folder": "twinset.generators.folder:Folder",
+    },
+    "editors": {
+        "classical": "twinset.editing.classical:Classical",
+        "mixup": "twinset.editing.mixing:Mixup",
+        "cutout": "twinset.editing.mixing:Cutout",
+        "cutmix": "twinset.editing.mixing:CutMix",
+        "patchshuffle": "twinset.editing.mixing:PatchShuffle",
+        "sdedit": "twinset.editing.sdedit:SDEdit",
+    },
+    "aligners": {
+        "copies": "twinset.alignment.copies:NearCopies",
+        "duplicates": "twinset.alignment.duplicates:Duplicates",
+        "agreement": "twinset.alignment.agreement:Agreement",
+        "density": "twinset.alignment.density:Density",
+    },
+    "embedders": {
+        "self": "twinset.embedding.self_trained:SelfTrainedSettings",
+        "random": "twinset.embedding.random_convolution:RandomConvolution",
+        "pretrained": "twinset.embedding.pretrained:Pretrained",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of the table: where it comes from, and the traceback if a plug-in does not load."""
+
+    kind: Kind
+    name: str
+    target: str
+    distribution: str
+    version: str
+    problem: str = ""
+
+
+def entries(kind: Kind) -> dict[str, Entry]:
+    """All names of one kind; our own cannot be replaced by a plug-in. Loads no class."""
+    from twinset import __version__
+
+    found = {name: Entry(kind, name, target, "twinset", __version__) for name, target in BUILT_IN[kind].items()}
+    for point in metadata.entry_points(group=f"twinset.{kind}"):
+        if point.name not in found:
+            distribution = point.dist
+            found[point.name] = Entry(
+                kind,
+                point.name,
+                point.value,
+                distribution.name if distribution else "?",
+                distribution.version if distribution else "?",
+            )
+    return found
+
+
+def check(entry: Entry) -> Entry:
+    """The entry with its traceback as ``problem`` if it does not load."""
+    try:
+        _load(entry.target)
+    except Exception:
+        return dataclasses.replace(entry, problem=traceback.format_exc())
+    return entry
+
+
+def method_class(kind: Kind, name: str) -> type:
+    """The class behind a name; :class:`UnknownNameError` lists the known ones."""
+    known = entries(kind)
+    if name not in known:
+        raise UnknownNameError(kind.removesuffix("s"), name, known)
+    entry = known[name]
+    if entry.distribution == "twinset":
+        return _load(entry.target)
+    try:
+        return _load(entry.target)
+    except Exception as error:
+        raise RecipeError(
+            f"expected plug-in {name!r} of {entry.distribution} to load; got {type(error).__name__}: {error}",
+            hint="`twinset plugins` shows the traceback",
+        ) from error
+
+
+def _load(target: str) -> type:
+    module, _, attribute = target.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, type):
+        raise TypeError(f"expected a class at {target}; got {type(found).__name__}")
+    return found
+
+
+def build(kind: Kind, name: str, settings: Mapping[str, object], *, where: str) -> object:
+    """An instance with these settings; unknown keys and wrong types are a :class:`RecipeError` naming ``where``."""
+    cls = method_class(kind, name)
+    if not dataclasses.is_dataclass(cls):
+        raise RecipeError(f"{where}: expected {name!r} to be a dataclass of settings; got {cls.__qualname__}")
+    known = [field.name for field in dataclasses.fields(cls) if field.init]
+    for key in settings:
+        if key not in known:
+            raise RecipeError(f"{where}: {UnknownNameError(f'setting of {name!r}', key, known)}")
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(dict(settings))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or name
+        raise RecipeError(f"{where}.{key}: {_sentence(first['msg'])}; got {first['input']!r}") from error
+
+
+def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message if message.startswith("expected") else f"expected: {message}"
+
+
+def settings_of(instance: object) -> dict[str, object]:
+    """The settings of a method as plain values, for ``resolved.yaml``."""
+    assert dataclasses.is_dataclass(instance)
+    assert not isinstance(instance, type)
+    plain: dict[str, object] = pydantic.TypeAdapter(type(instance)).dump_python(instance, mode="json")
+    fields = {field.name for field in dataclasses.fields(instance) if field.init}
+    return {key: value for key, value in plain.items() if key in fields and value is not None}

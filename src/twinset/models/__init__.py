@@ -1,0 +1,1 @@
+"""Trained things without dataset policy; any stage may import them."""

@@ -1,0 +1,142 @@
+"""Fits what makes the images: generators as they are, editors wrapped so that they too fill slots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from twinset import methods
+from twinset.dataset import Dataset, Sample
+from twinset.executors.local import torch_threads
+from twinset.pipeline.planning import sources
+from twinset.pipeline.real import RealData, load_real
+from twinset.pipeline.reporting import Listener
+from twinset.randomness import Stream
+from twinset.recipe import Recipe, UsePart
+from twinset.stages import (
+    Editor,
+    EditorMethod,
+    Generator,
+    Method,
+    ResumableEditorMethod,
+    ResumableMethod,
+    Slot,
+    Workspace,
+)
+from twinset.store import write_json
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry under ``generate`` or ``edit``: its method and the folder of what it fitted."""
+
+    number: int
+    use: str
+    kind: methods.Kind
+    method: object
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"{self.kind.removesuffix('s')} {self.use}"
+
+
+def sources_of(recipe: Recipe, folder: Path) -> list[Source]:
+    """The sources of a resolved recipe. Sources with equal fit settings share a folder, and so one fit."""
+    found = []
+    for number, part in enumerate(sources(recipe)):
+        kind: methods.Kind = "generators" if number < len(recipe.generate) else "editors"
+        method = methods.build(kind, part.use, part.settings, where=f"{kind}.{number}")
+        found.append(Source(number, part.use, kind, method, folder / "models" / f"{number}-{_slug(part)}"))
+    return found
+
+
+def _slug(part: UsePart) -> str:
+    return "".join(c if c.isalnum() else "-" for c in part.use.lower())[:32]
+
+
+def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: int, listener: Listener) -> object:
+    """A fitted generator or editor; a long fit goes on from its checkpoint."""
+    rng = run.child("fit", source.number)
+    workspace = Workspace(
+        folder=source.folder,
+        holdout=real.holdout,
+        device=device,
+        threads=threads,
+        progress=listener.stage(f"fit {source.name}"),
+    )
+    began = time.monotonic()
+    with torch_threads(threads):
+        if isinstance(source.method, ResumableMethod | ResumableEditorMethod) and takes_workspace(source.method):
+            fitted: object = source.method.fit(real.training, rng=rng, workspace=workspace)
+        elif source.kind == "editors" and not isinstance(source.method, EditorMethod):
+            fitted = source.method
+        else:
+            fitted = cast("Method | EditorMethod", source.method).fit(real.training, rng=rng)
+    marker = source.folder / "fitted.json"
+    if not marker.exists():
+        write_json(marker, {"use": source.use, "seconds": round(time.monotonic() - began, 3)})
+    return fitted
+
+
+def takes_workspace(method: object) -> bool:
+    """Whether a method keeps checkpoints and can load what it fitted."""
+    return hasattr(method, "load")
+
+
+@dataclass(frozen=True)
+class EditedReal:
+    """Fills slots with edited training images of the slot's class; parents are recorded."""
+
+    editor: Editor
+    training: Dataset
+    use: str
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        """An edit of a training image per slot; parent and edit are drawn from the slot's own stream."""
+        class_ids = self.training.class_ids
+        for slot in slots:
+            candidates = np.flatnonzero(class_ids == slot.class_id)
+            row = int(candidates[slot.rng.child("parent").numpy().integers(len(candidates))])
+            edited = self.editor.edit(self.training[row], rng=slot.rng.child("edit"))
+            sample = slot.sample(
+                edited.pixels(), method=self.use, annotation=edited.annotation, parents=edited.origin.parents
+            )
+            yield replace(sample, origin=replace(sample.origin, licence=self.training[row].origin.licence))
+
+
+@lru_cache(maxsize=4)
+def _loaded(folder: Path, number: int, device: str, stamp: float) -> object:
+    del stamp
+    recipe = load_resolved(folder)
+    source = sources_of(recipe, folder)[number]
+    return as_generator(source, source.method.load(source.folder, device=device), folder)  # type: ignore[attr-defined]
+
+
+def load_source(folder: Path, number: int, *, device: str) -> Generator:
+    """The generator of a source, from what its fit left in the run folder; kept for the next call."""
+    recipe = load_resolved(folder)
+    source = sources_of(recipe, folder)[number]
+    stamp = (source.folder / "fitted.json").stat().st_mtime
+    return cast(Generator, _loaded(folder, number, device, stamp))
+
+
+def as_generator(source: Source, fitted: object, folder: Path) -> Generator:
+    """What fills slots: a generator as it is, an editor around the training images."""
+    if source.kind == "generators":
+        return cast(Generator, fitted)
+    return EditedReal(cast(Editor, fitted), load_real(folder).training, source.use)
+
+
+def load_resolved(folder: Path) -> Recipe:
+    """The resolved recipe of a run."""
+    from twinset.yamlfile import load_yaml
+
+    return Recipe.model_validate(load_yaml(folder / "resolved.yaml").values)

@@ -1,0 +1,140 @@
+"""From a resolved recipe to plan rows: how many of which class, by which source, in which shard, with which seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from twinset.errors import RecipeError
+from twinset.randomness import seed_for
+from twinset.recipe import Recipe, UsePart
+from twinset.stages import Slot
+
+
+def auto_count(n_training: int) -> int:
+    """As many as there are training images, but at least 1,000 where ten times the training set allows it.
+
+    >>> auto_count(1078), auto_count(100), auto_count(20)
+    (1078, 1000, 200)
+    """
+    return max(n_training, min(10 * n_training, 1000))
+
+
+def class_counts(recipe: Recipe, training: Mapping[str, int]) -> dict[str, int]:
+    """Images to make of every class, for ``training`` images of every class."""
+    total = sum(training.values())
+    if isinstance(recipe.count, dict):
+        unknown = sorted(set(recipe.count) - set(training))
+        if unknown:
+            raise RecipeError(f"count: expected classes out of {', '.join(training)}; got {', '.join(unknown)}")
+        return {name: recipe.count.get(name, 0) for name in training}
+    if recipe.count == "balance":
+        target = max(training.values()) + -(-auto_count(total) // len(training))
+        return {name: target - have if have else 0 for name, have in training.items()}
+    wanted = auto_count(total) if recipe.count == "auto" else recipe.count
+    shares = np.asarray(list(training.values()), dtype=np.float64)
+    return dict(zip(training, largest_remainder(wanted, shares), strict=True))
+
+
+def largest_remainder(total: int, weights: np.ndarray) -> list[int]:
+    """Whole numbers in proportion to ``weights`` that sum to ``total``; ties go to the earlier one.
+
+    >>> largest_remainder(10, np.array([1.0, 1.0, 1.0]))
+    [4, 3, 3]
+    """
+    exact = total * weights / weights.sum()
+    whole = np.floor(exact + 1e-9).astype(int)
+    order = np.argsort(-(exact - whole), kind="stable")
+    whole[order[: total - int(whole.sum())]] += 1
+    return [int(n) for n in whole]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes plan rows. ``sources`` are the recipe's generators followed by its editors."""
+
+    run_key: str
+    recipe_digest: str
+    shares: tuple[float, ...]
+    shard_size: int
+
+    @staticmethod
+    def of(recipe: Recipe, *, run_key: str) -> Planner:
+        """The planner of a resolved recipe."""
+        shares = tuple(1.0 if part.share is None else part.share for part in sources(recipe))
+        return Planner(run_key, recipe.digest(), shares, recipe.shard_size)
+
+    def first_round(self, counts: Sequence[int]) -> list[dict[str, int]]:
+        """Rows for ``counts`` images of every class id; classes alternate, so that any shard has all of them."""
+        weights = np.asarray(self.shares)
+        by_source: list[list[tuple[float, int]]] = [[] for _ in self.shares]
+        carried = np.zeros(len(self.shares))
+        for class_id, count in enumerate(counts):
+            exact = count * weights / weights.sum() + carried
+            portions = largest_remainder(count, np.maximum(exact, 0)) if count else [0] * len(self.shares)
+            carried = exact - np.asarray(portions)
+            for source, portion in enumerate(portions):
+                by_source[source].extend(((rank + 0.5) / portion, class_id) for rank in range(portion))
+        wanted = [(source, class_id) for source, members in enumerate(by_source) for _, class_id in sorted(members)]
+        slots = [(slot, 0, class_id, source) for slot, (source, class_id) in enumerate(wanted)]
+        return self._rows(slots, first_shard=0, round_=0, used=Counter())
+
+    def retry(self, plan: pa.Table, slots: Sequence[int]) -> list[dict[str, int]]:
+        """Rows that try these slots once more, in new shards."""
+        table = plan.to_pydict()
+        last = {
+            slot: (slot, attempt + 1, class_id, source)
+            for slot, attempt, class_id, source in zip(
+                table["slot"], table["attempt"], table["class_id"], table["source"], strict=True
+            )
+        }
+        again = sorted((last[slot] for slot in slots), key=lambda row: (row[3], row[0]))
+        used = Counter(zip(table["source"], table["class_id"], strict=True))
+        return self._rows(again, first_shard=max(table["shard"]) + 1, round_=max(table["round"]) + 1, used=used)
+
+    def _rows(
+        self,
+        slots: Sequence[tuple[int, int, int, int]],
+        *,
+        first_shard: int,
+        round_: int,
+        used: Counter[tuple[int, int]],
+    ) -> list[dict[str, int]]:
+        rows: list[dict[str, int]] = []
+        shard, filled, current = first_shard, 0, None
+        for slot, attempt, class_id, source in slots:
+            if current is not None and (source != current or filled == self.shard_size):
+                shard, filled = shard + 1, 0
+            current, filled = source, filled + 1
+            rows.append(
+                {
+                    "slot": slot,
+                    "attempt": attempt,
+                    "class_id": class_id,
+                    "source": source,
+                    "shard": shard,
+                    "round": round_,
+                    "rank": used[source, class_id],
+                    "seed": seed_for(self.run_key, slot, attempt),
+                }
+            )
+            used[source, class_id] += 1
+        return rows
+
+    def slots(self, plan: pa.Table, shard: int) -> list[Slot]:
+        """The slots of one shard, in order."""
+        rows = plan.filter(pa.compute.equal(plan.column("shard"), shard)).to_pylist()
+        return [
+            Slot(row["slot"], row["attempt"], row["seed"], row["class_id"], self.recipe_digest, row["rank"])
+            for row in rows
+        ]
+
+
+def sources(recipe: Recipe) -> tuple[UsePart, ...]:
+    """What makes images in this recipe: its generators, then its editors."""
+    return (*recipe.generate, *recipe.edit)

@@ -1,0 +1,91 @@
+"""A written recipe becomes a resolved one, once: every ``auto`` turns into a number that this machine can meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinset import methods
+from twinset.executors.local import available_cores
+from twinset.generators.folder import Folder
+from twinset.pipeline.planning import class_counts, sources
+from twinset.pipeline.real import RealData
+from twinset.recipe import Recipe, UsePart
+from twinset.stages import CalibratedMethod
+
+OVERHEAD_SECONDS = 20.0
+FIT_SHARE = 0.45
+UTILITY_SHARE = 0.35
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use here: neither workers nor device are part of what decides the dataset."""
+
+    workers: int
+    device: str
+
+    @staticmethod
+    def of(*, workers: int | None, device: str) -> Machine:
+        """The machine as asked for; ``auto`` takes CUDA where there is some."""
+        if device == "auto":
+            import torch
+
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return Machine(workers or available_cores(), device)
+
+
+def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
+    """The recipe with nothing left open."""
+    training = real.training
+    threads = min(available_cores(), 8) if recipe.threads == "auto" else recipe.threads
+    budget = max(10.0, recipe.minutes * 60 - OVERHEAD_SECONDS)
+    parts = sources(recipe)
+    fitted = [
+        part
+        for part in parts
+        if methods.is_calibrated(part.use, "generators" if part in recipe.generate else "editors")
+    ]
+    seconds = budget * FIT_SHARE / max(1, len(fitted))
+
+    def decided(kind: methods.Kind, part: UsePart, where: str) -> UsePart:
+        method = methods.build(kind, part.use, part.settings, where=where)
+        if isinstance(method, CalibratedMethod):
+            method = method.resolve(
+                real.spec,
+                n_classes=len(training.classes),
+                n_training=len(training),
+                seconds=seconds,
+                threads=threads,
+                device=machine.device,
+            )
+        return UsePart.model_validate(
+            {"use": part.use, "share": 1.0 if part.share is None else part.share, **methods.settings_of(method)}
+        )
+
+    values = recipe.to_values()
+    values |= {
+        "threads": threads,
+        "image": {
+            "size": [real.spec.height, real.spec.width],
+            "channels": real.spec.channels,
+            "fit": real.spec.fit,
+        },
+        "count": _counts(recipe, real),
+        "generate": [
+            decided("generators", part, f"generate.{i}").model_dump(mode="json")
+            for i, part in enumerate(recipe.generate)
+        ],
+        "edit": [decided("editors", part, f"edit.{i}").model_dump(mode="json") for i, part in enumerate(recipe.edit)],
+    }
+    values["evaluate"] = {**recipe.evaluate.model_dump(mode="json"), "utility": _utility(recipe, real, machine, budget)}
+    return Recipe.model_validate(values)
+
+
+def _counts(recipe: Recipe, real: RealData) -> dict[str, int]:
+    parts = sources(recipe)
+    if recipe.count == "auto" and len(parts) == 1 and parts[0].use == "folder":
+        method = methods.build("generators", "folder", parts[0].settings, where="generate.0")
+        assert isinstance(method, Folder)
+        have = method.read().class_counts()
+        return {name: have.get(name, 0) for name in real.dataset.classes}
+    return class_counts(recipe, real.training.class_counts())

@@ -1,0 +1,124 @@
+"""The documents of :mod:`twinset.documents` as text for a terminal. Names from data print as they are, without control characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinset import documents
+from twinset.pipeline.reporting import duration
+
+TITLES: dict[documents.Decision, str] = {
+    "use": "USE IT",
+    "do_not_use": "DO NOT USE IT",
+    "no_measurable_difference": "NO MEASURABLE DIFFERENCE",
+    "blocked_by_gate": "BLOCKED BY THE RELEASE GATE",
+}
+
+
+def printable(text: str) -> str:
+    """The text with control characters made visible."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def run(document: documents.RunDocument) -> str:
+    """The verdict, the arms, and where everything is."""
+    lines = ["", f"{TITLES[document.verdict.decision]}: {document.verdict.sentence}", ""]
+    lines += _arms(document.utility, document.utility_metric)
+    counts = document.counts
+    lines.append(
+        f"images    {counts.accepted} accepted of {counts.planned} planned, {counts.rejected} tries rejected"
+        + (f", {counts.failed} slots not filled" if counts.failed else "")
+    )
+    lines += [f"gate      {'passed' if document.gate.passed else 'blocked: ' + '; '.join(document.gate.reasons)}"]
+    lines += [f"export    {path} ({format_})" for format_, path in document.exports.items()]
+    lines += [f"warning   {printable(text)}" for text in document.warnings]
+    lines += [f"report    {document.report}", f"run       {document.run}", f"digest    {document.digest}"]
+    lines.append(f"took      {duration(document.seconds)}")
+    return "\n".join(lines)
+
+
+def _arms(utility: dict[str, documents.ArmPart], metric: str) -> list[str]:
+    if not utility:
+        return []
+    lines = [f"{metric} on the real test images, mean and 95 % interval"]
+    for name, arm in utility.items():
+        mark = " ←" if arm.picked else ""
+        lines.append(f"  {name:<24} {arm.mean:.3f}  {arm.low:.3f} … {arm.high:.3f}{mark}")
+    return [*lines, ""]
+
+
+def plan(document: documents.PlanDocument) -> str:
+    """What a run would do."""
+    lines = ["plan"]
+    for name in ("training", "validation", "test"):
+        counts = getattr(document, name)
+        lines.append(f"  {name:<11} {sum(counts.values())} images ({_counts(counts)})")
+    lines.append(f"  to make     {sum(document.slots.values())} images ({_counts(document.slots)})")
+    lines.append(f"  shards      {document.shards}, about {document.bytes / 1e6:.1f} MB")
+    lines += [f"  {name:<11} about {duration(seconds)}" for name, seconds in document.seconds.items()]
+    lines += [f"  missing     {text}" for text in document.missing]
+    return "\n".join(lines + [f"  note        {printable(text)}" for text in document.notes])
+
+
+def _counts(counts: dict[str, int], limit: int = 12) -> str:
+    shown = [f"{printable(name)} {n}" for name, n in list(counts.items())[:limit]]
+    return ", ".join(shown) + (f", … {len(counts) - limit} more classes" if len(counts) > limit else "")
+
+
+def status(document: documents.StatusDocument) -> str:
+    """How far a run is."""
+    lines = [f"{document.run}: {'finished' if document.finished else document.stage}"]
+    lines.append(f"  generated   {document.generated} tries for {document.planned} slots")
+    if document.accepted is not None:
+        lines.append(f"  accepted    {document.accepted}")
+    lines += [f"  {name:<24} {duration(seconds)}" for name, seconds in document.stages.items()]
+    return "\n".join(lines)
+
+
+def verify(document: documents.VerifyDocument) -> str:
+    """Whether a run is what it says it is."""
+    lines = [f"{document.run}: {'ok' if document.ok else 'NOT ok'}"]
+    lines.append(f"  {document.shards} shards re-hashed, {document.regenerated} samples made again, digest {document.digest}")
+    return "\n".join(lines + [f"  {part.path}: {part.problem}" for part in document.mismatches])
+
+
+def inspection(lines: Sequence[str]) -> str:
+    """What the inspection found."""
+    return "\n".join(printable(line) for line in lines)
+
+
+def comparison(document: documents.CompareDocument) -> str:
+    """Scores in a table, and the verdict if utility was asked for."""
+    lines = [f"{document.n_real} real and {document.n_synthetic} synthetic images", ""]
+    lines.append(f"  {'score':<28} {'value':>10}  {'interval':<22} {'real vs real':>12}")
+    for name, score in document.scores.items():
+        value = "–" if score.value is None else f"{score.value:.4g}"
+        interval = "" if score.low is None or score.high is None else f"{score.low:.4g} … {score.high:.4g}"
+        floor = "" if score.floor is None else f"{score.floor:.4g}"
+        lines.append(f"  {name:<28} {value:>10}  {interval:<22} {floor:>12}")
+        if score.undefined_because:
+            lines.append(f"    undefined: {score.undefined_because}")
+    lines.append("")
+    lines += _arms(document.utility, "balanced accuracy")
+    if document.gate is not None:
+        lines.append("copies: " + ("none found beyond the holdout baseline" if document.gate.passed else "; ".join(document.gate.reasons)))
+    if document.verdict is not None:
+        lines.append(f"{TITLES[document.verdict.decision]}: {document.verdict.sentence}")
+    lines += [f"warning: {printable(text)}" for text in document.warnings]
+    return "\n".join(lines + ([f"report: {document.report}"] if document.report else []))
+
+
+def plugins(document: documents.PluginsDocument) -> str:
+    """A line per method."""
+    lines = []
+    for part in document.plugins:
+        lines.append(f"{part.kind.removesuffix('s'):<10} {part.name:<14} {part.distribution} {part.version}  {part.target}")
+        lines += [f"    {line}" for line in part.problem.rstrip().splitlines()]
+    return "\n".join(lines)
+
+
+def doctor(document: documents.DoctorDocument) -> str:
+    """What is installed."""
+    lines = [f"{name:<12} {value}" for name, value in document.environment.items()]
+    lines += [f"{'extra ' + name:<12} {value}" for name, value in document.extras.items()]
+    return "\n".join([*lines, *(f"problem: {text}" for text in document.problems), "all good" if document.ok else "not ready"])

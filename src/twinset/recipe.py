@@ -1,0 +1,320 @@
+"""The typed run file: what a person writes, checked to the line, and what a run resolves it to.
+
+pydantic stops here; the rooms behind take frozen dataclasses. A resolved recipe is itself a recipe: every
+``auto`` has become a value, and running it again gives the same dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from twinset import methods
+from twinset.errors import RecipeError, UnknownNameError
+from twinset.yamlfile import YamlFile, load_yaml, parse_yaml
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+EXPORTS = ("imagefolder", "webdataset", "parquet", "csv")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataPart(_Part):
+    """The real dataset."""
+
+    path: str = Field(description="Folder, table file or `builtin:NAME`; relative to the recipe.")
+    licence: str | None = Field(None, description="Licence of the real images, carried into card and provenance.")
+    window: tuple[float, float] | None = Field(
+        None, description="Values of 16-bit or float images that become black and white; default 0 and 65535."
+    )
+
+
+class ImagePart(_Part):
+    """The one size that the run works at."""
+
+    size: Literal["auto"] | Annotated[int, Field(ge=4, le=512)] | tuple[int, int] = Field(
+        "auto", description="Side in pixels, [height, width], or auto: as the images are, at most 32."
+    )
+    channels: Literal["auto", 1, 3] = Field("auto", description="1 grey, 3 RGB.")
+    fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="How another aspect ratio is met.")
+
+
+class GroupsPart(_Part):
+    """What belongs together and must not straddle a split: exactly one of the three."""
+
+    column: str | None = Field(None, description="A column of the table (patient, video, …).")
+    regex: str | None = Field(None, description="A pattern on the path; its first group names the family.")
+    folder: int | None = Field(None, ge=1, description="Depth of the folder that names the family.")
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> GroupsPart:
+        if sum(value is not None for value in (self.column, self.regex, self.folder)) != 1:
+            raise ValueError("expected exactly one of column, regex, folder")
+        return self
+
+
+class SplitPart(_Part):
+    """Fractions for what the dataset does not split itself; given splits are respected."""
+
+    train: Fraction = 0.6
+    validation: Fraction = 0.2
+    test: Fraction = 0.2
+    shots: int | None = Field(None, ge=1, description="Keep only this many training images per class.")
+    groups: GroupsPart | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _sums(self) -> SplitPart:
+        if abs(self.train + self.validation + self.test - 1) > 1e-6 or min(self.train, self.validation, self.test) <= 0:
+            raise ValueError("expected three fractions above 0 that sum to 1")
+        return self
+
+
+class UsePart(BaseModel):
+    """A method by name (``use``), its ``share`` of the images, and its own settings beside them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+    share: float | None = Field(None, ge=0.0, description="Relative to the other shares; default 1.")
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The keys that belong to the method."""
+        return dict(self.model_extra or {})
+
+
+class UtilityPart(_Part):
+    """The five arms (docs/numbers.md)."""
+
+    seeds: int = Field(3, ge=1, le=50, description="Trainings per arm.")
+    subsets: int = Field(1, ge=1, le=50, description="Paired few-shot subsets, with split.shots.")
+    steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Optimizer steps of every arm.")
+    width: Literal["auto"] | Annotated[int, Field(ge=4, le=512)] = Field("auto", description="Classifier width.")
+    batch: Annotated[int, Field(ge=4, le=1024)] = Field(64, description="Images per step.")
+
+
+class EvaluatePart(_Part):
+    """What is measured."""
+
+    embedder: UsePart = Field(
+        UsePart(use="self"), description="Features of the fidelity metrics and the density filter."
+    )
+    fidelity: bool = True
+    utility: UtilityPart | Literal["off"] = UtilityPart()
+
+
+class GatePart(_Part):
+    """What may block the release."""
+
+    copies: Literal["block", "report", "off"] = Field(
+        "block", description="On copies of training images: block the export, only report, or do not test."
+    )
+    alpha: float = Field(0.01, gt=0, lt=0.5, description="False alarm rate of the joint copy test.")
+
+
+class Recipe(_Part):
+    """One run of twinset, as a file."""
+
+    schema_name: Literal["twinset/recipe/1"] = Field("twinset/recipe/1", alias="schema")
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the run folder.")
+    data: DataPart
+    task: Literal["classification"] = "classification"
+    image: ImagePart = ImagePart()
+    split: SplitPart = SplitPart()
+    count: Literal["auto", "balance"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=0)]] = Field(
+        "auto", description="Accepted images: a total, one per class, auto or balance."
+    )
+    generate: tuple[UsePart, ...] = Field((UsePart(use="diffusion"),), description="Generators and their shares.")
+    edit: tuple[UsePart, ...] = Field((), description="Editors of real training images and their shares.")
+    align: tuple[UsePart, ...] | Literal["off"] = Field(
+        (UsePart(use="copies"), UsePart(use="agreement"), UsePart(use="density"), UsePart(use="duplicates")),
+        description="Filters, in order; off for none.",
+    )
+    evaluate: EvaluatePart = EvaluatePart()
+    gate: GatePart = GatePart()
+    export: tuple[Literal["imagefolder", "webdataset", "parquet", "csv"], ...] = ("imagefolder",)
+    seed: int = Field(0, ge=0, lt=2**63)
+    minutes: float = Field(10.0, gt=0, le=10_000, description="Time that the run should take on this machine.")
+    max_attempts: int = Field(4, ge=1, le=100, description="Tries per image before its slot is given up.")
+    shard_size: int = Field(128, ge=1, le=100_000, description="Images per shard file.")
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
+        "auto", description="Threads of training; part of what fixes the result to the bit."
+    )
+    on_bad_input: Literal["refuse", "skip"] = "refuse"
+
+    @pydantic.field_validator("data", mode="before")
+    @classmethod
+    def _data(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str) else value
+
+    @pydantic.model_validator(mode="after")
+    def _something_to_make(self) -> Recipe:
+        if not self.generate and not self.edit:
+            raise ValueError("expected at least one entry under generate or edit")
+        if sum(1.0 if part.share is None else part.share for part in (*self.generate, *self.edit)) <= 0:
+            raise ValueError("expected at least one share above 0")
+        return self
+
+    def to_values(self) -> dict[str, object]:
+        """Plain values in recipe order, for YAML and digests."""
+        values: dict[str, object] = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return values
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML."""
+        return yaml.safe_dump(self.to_values(), sort_keys=False, allow_unicode=True, width=100)
+
+    def digest(self) -> str:
+        """sha256 of all that decides the dataset; not of its name, the data's place (its content counts
+        separately), the time budget once spent, or what is measured and exported afterwards."""
+        values = self.to_values()
+        for key in ("name", "minutes", "export", "gate"):
+            values.pop(key, None)
+        values["data"] = {key: value for key, value in self.data.model_dump().items() if key != "path"}
+        values["evaluate"] = {"embedder": self.evaluate.embedder.model_dump(mode="json")}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class WrittenRecipe:
+    """A recipe as somebody wrote it: its values, the folder its paths start from, and the digest that finds its run."""
+
+    recipe: Recipe
+    base: Path
+    text: str
+
+    def digest(self) -> str:
+        """sha256 of the written values; the key of the run folder."""
+        values = self.recipe.to_values()
+        values["data"] = {**self.recipe.data.model_dump(), "path": str(self.source)}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def source(self) -> str | Path:
+        """The real dataset: ``builtin:NAME``, or a path made absolute from the recipe's folder."""
+        path = self.recipe.data.path
+        return path if path.startswith("builtin:") else (self.base / Path(path).expanduser()).resolve()
+
+
+def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> WrittenRecipe:
+    """The recipe in a file, with ``a.b=c`` overrides; :class:`RecipeError` with file and line otherwise."""
+    file = load_yaml(path)
+    return _written(file, overrides, path.resolve().parent)
+
+
+def recipe_from_values(
+    values: Mapping[str, object], *, overrides: Sequence[str] = (), base: Path | None = None, name: str = "recipe"
+) -> WrittenRecipe:
+    """A recipe from plain values, as :func:`load_recipe`."""
+    return _written(YamlFile(dict(values), {}, name), overrides, (base or Path.cwd()).resolve())
+
+
+def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRecipe:
+    values = file.values
+    for override in overrides:
+        values = _override(values, override)
+    try:
+        recipe = Recipe.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise _explain(error, file) from error
+    build_methods(recipe, file)
+    return WrittenRecipe(recipe, base, recipe.to_yaml())
+
+
+def _override(values: dict[str, object], override: str) -> dict[str, object]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"expected --set key.subkey=value; got {override!r}")
+    value = parse_yaml(f"value: {text}".encode(), name="--set").values["value"]
+    return _with(values, key.strip().split("."), value, key)
+
+
+def _with(values: dict[str, object], keys: list[str], value: object, whole: str) -> dict[str, object]:
+    head, *rest = keys
+    if not rest:
+        return {**values, head: value}
+    inner = values.get(head, {})
+    if isinstance(inner, list):
+        if not rest or not head or not rest[0].isdigit() or int(rest[0]) >= len(inner):
+            raise RecipeError(f"expected an index below {len(inner)} after {head!r} in --set; got {whole!r}")
+        at = int(rest[0])
+        item = inner[at] if isinstance(inner[at], dict) else {}
+        changed = _with(item, rest[1:], value, whole) if rest[1:] else value
+        return {**values, head: [*inner[:at], changed, *inner[at + 1 :]]}
+    if isinstance(inner, str) and head == "data":
+        inner = {"path": inner}
+    return {**values, head: _with(dict(inner) if isinstance(inner, dict) else {}, rest, value, whole)}
+
+
+def build_methods(recipe: Recipe, file: YamlFile | None = None) -> None:
+    """Builds every method once, so that a wrong name or setting is known before anything starts."""
+    groups: list[tuple[str, methods.Kind, Sequence[UsePart]]] = [
+        ("generate", "generators", recipe.generate),
+        ("edit", "editors", recipe.edit),
+        ("align", "aligners", () if recipe.align == "off" else recipe.align),
+    ]
+    for key, kind, parts in groups:
+        for index, part in enumerate(parts):
+            _build(kind, part, (key, index), file)
+    _build("embedders", recipe.evaluate.embedder, ("evaluate", "embedder"), file)
+
+
+def _build(kind: methods.Kind, part: UsePart, at: tuple[str | int, ...], file: YamlFile | None) -> None:
+    where = ".".join(str(step) for step in at)
+    try:
+        methods.build(kind, part.use, part.settings, where=where)
+    except (RecipeError, UnknownNameError) as error:
+        if file is None:
+            raise
+        message = error.message if isinstance(error, RecipeError) else f"{where}.use: {error.message}"
+        raise RecipeError(message, path=file.name, line=file.line(at), hint=error.hint) from error
+
+
+def _explain(error: pydantic.ValidationError, file: YamlFile) -> RecipeError:
+    first = error.errors()[0]
+    location = tuple(part for part in first["loc"] if not _is_union_tag(part))
+    where = ".".join(str(part) for part in location)
+    line = file.line(location)
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        problem = UnknownNameError("key", str(location[-1]), known)
+        return RecipeError(f"{where}: {problem.message}", path=file.name, line=line, hint=problem.hint)
+    if first["type"] == "missing":
+        return RecipeError(
+            f"{where}: expected this key; got none",
+            path=file.name,
+            line=line,
+            hint="`twinset init DIR` writes a whole recipe" if where == "data" else "add it",
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    if not message.startswith("expected"):
+        message = message.replace("Input should be", "expected").replace("Value should be", "expected")
+    got = "" if isinstance(first["input"], dict | BaseModel) else f"; got {first['input']!r}"
+    return RecipeError(f"{where}: {message}{got}" if where else message, path=file.name, line=line)
+
+
+def _is_union_tag(part: str | int) -> bool:
+    return isinstance(part, str) and (
+        part in ("int", "dict[str,constrained-int]", "constrained-int", "tuple[int, int]")
+        or part.startswith(("literal[", "dict[", "tuple[", "function-", "constrained"))
+        or (part.endswith("Part") and part[0].isupper())
+    )
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for part in location:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,81 @@
+"""What a figure means, in one sentence for somebody who has never met it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A label and a plain explanation."""
+
+    label: str
+    meaning: str
+
+
+_ENTRIES: tuple[tuple[str, Entry], ...] = (
+    (
+        "frechet_infinity",
+        Entry("Fréchet distance, extrapolated", "The Fréchet distance as it would be with endlessly many images."),
+    ),
+    (
+        "frechet",
+        Entry(
+            "Fréchet distance",
+            "How far the two clouds of features lie apart in mean and shape. Compare it with the floor: "
+            "what two halves of the real images score.",
+        ),
+    ),
+    (
+        "kid",
+        Entry("KID", "Kernel distance between the two sets. Unbiased at small numbers; near 0 means alike."),
+    ),
+    ("precision", Entry("Precision", "Share of synthetic images that look like some real image.")),
+    ("recall", Entry("Recall", "Share of real images that some synthetic image resembles: is all variety there?")),
+    ("density", Entry("Density", "How thickly real images surround the synthetic ones; about 1 when alike.")),
+    ("coverage", Entry("Coverage", "Share of real images with a synthetic image close by; low means missing variety.")),
+    (
+        "detectab",
+        Entry(
+            "Detectability",
+            "How well a classifier tells synthetic from real on images it has not seen: "
+            "0.5 is guessing, 1 is always right.",
+        ),
+    ),
+    ("two_sample", Entry("Two-sample test", "A classifier tries to tell synthetic from real; 0.5 is guessing.")),
+    ("authentic", Entry("Authenticity", "Share of synthetic images that are not merely a training image redrawn.")),
+    ("vendi", Entry("Vendi score", "Number of truly different images that the set is worth.")),
+    ("cmmd", Entry("CMMD", "Kernel distance between mean image meanings (CLIP).")),
+    (
+        "distance_to_closest",
+        Entry("Distance to the closest training image", "Small against the held-out baseline means copying."),
+    ),
+    (
+        "nearest_record",
+        Entry(
+            "Nearest-record ratio",
+            "How close synthetic images come to training images, against how close other real images come: "
+            "about 1 is healthy, well below 1 means copying.",
+        ),
+    ),
+    ("copies", Entry("Copies", "Synthetic images that repeat a training image nearly pixel by pixel.")),
+    (
+        "train_hits",
+        Entry("Training images hit", "Distinct training images that some synthetic image comes suspiciously near to."),
+    ),
+    ("balanced_accuracy", Entry("Balanced accuracy", "Mean over classes of the share that is classified rightly.")),
+    ("accuracy", Entry("Accuracy", "Share of images that are classified rightly.")),
+)
+
+
+def entry_for(name: str) -> Entry:
+    """Label and meaning of a score; an unknown name is its own label.
+
+    >>> entry_for("frechet_distance").label, entry_for("my_own").label
+    ('Fréchet distance', 'my own')
+    """
+    key = name.lower().replace("é", "e").replace("-", "_").replace(" ", "_")
+    for needle, entry in _ENTRIES:
+        if needle in key:
+            return entry
+    return Entry(name.replace("_", " "), "")

@@ -1,0 +1,275 @@
+"""One static page out of :class:`~twinset.report.model.ReportData`: no server, no request, no second file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+
+from markupsafe import Markup
+
+from twinset.report import words
+from twinset.report.charts import Chart, Table, cost_chart, map_chart, score_charts, utility_chart
+from twinset.report.glossary import entry_for
+from twinset.report.limits import limits_of
+from twinset.report.model import Arm, Decision, MetricTable, ReportData
+from twinset.report.pictures import encode_all, tiny
+from twinset.report.plain import plain
+from twinset.report.words import count, percent, points
+from twinset.scores import Score
+
+ANSWERS: Mapping[Decision, str] = {
+    "use": "Use it",
+    "do_not_use": "Do not use it",
+    "no_measurable_difference": "No measurable difference",
+    "blocked_by_gate": "Blocked: it copies training images",
+}
+OPEN_CLASSES = 12
+
+
+def render(data: ReportData) -> str:
+    """The whole page as text, ready for a UTF-8 file. Sections without content are left out.
+
+    Class and file names are escaped everywhere; a content policy allows no request and no script but our own.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("twinset.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("template.html.j2").render(_view(data))
+
+
+@dataclass(frozen=True)
+class IntervalBar:
+    """The verdict's difference laid out on a track from −reach to +reach; positions in per cent of its width."""
+
+    value: str
+    low: str
+    high: str
+    level: str
+    metric: str
+    left: float
+    width: float
+    at: float
+    alt: str
+
+
+def _view(data: ReportData) -> dict[str, object]:
+    charts = _charts(data)
+    thumbnails = encode_all(data)
+    scores = score_charts(data.alignment) if data.alignment else ()
+    every = [*charts.values(), *scores]
+    plotly = _plotly() if every else ""
+    script = _resource("report.js")
+    reasons = Counter(item.reason for item in data.rejected).most_common()
+    return {
+        "d": data,
+        "csp": _content_policy(plotly, script),
+        "css": Markup(_resource("report.css")),
+        "plotly": Markup(plotly),
+        "script": Markup(script),
+        "chart_data": Markup(script_json({chart.id: chart.to_json() for chart in every})),
+        "charts": charts,
+        "score_charts": scores,
+        "contents": _contents(data),
+        "question": _question(data),
+        "answer": ANSWERS[data.verdict.decision] if data.verdict else "Two datasets compared",
+        "interval": _interval(data),
+        "limits": limits_of(data),
+        "glance": _glance(data),
+        "open_classes": OPEN_CLASSES,
+        "per_class": [arm for arm in (data.utility.arms if data.utility else ()) if _has_all_classes(data, arm)],
+        "gate_table": MetricTable("Figures of the copy test", data.gate.scores) if data.gate else None,
+        "funnel": _funnel(data),
+        "before_after": _before_after(data),
+        "by_class": _by_class(data),
+        "class_counts": _class_counts(data),
+        "reasons": reasons,
+        "reason_index": {reason: index for index, (reason, _) in enumerate(reasons)},
+        "uri": thumbnails.uri,
+        "tiny": tiny,
+        "entry_for": entry_for,
+        "better": _better,
+        "heat": _heat,
+        **{name: getattr(words, name) for name in ("number", "count", "percent", "duration", "size_of")},
+    }
+
+
+def script_json(value: object) -> str:
+    """JSON that can stand inside a ``<script>`` element, whatever the texts in it say.
+
+    >>> script_json({"name": "</script>"})
+    '{"name":"\\\\u003c/script\\\\u003e"}'
+    """
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _resource(name: str) -> str:
+    return resources.files("twinset.report").joinpath(name).read_text(encoding="utf-8").replace("\r", "")
+
+
+def _plotly() -> str:
+    """The plotly script that comes with the installed package."""
+    data = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+    text = data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    if "</script" in text.lower():
+        raise RuntimeError("expected a plotly script that can stand inside a page; got one that closes its element")
+    return text
+
+
+def _content_policy(*scripts: str) -> str:
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts if text]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "connect-src 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _charts(data: ReportData) -> dict[str, Chart]:
+    charts: dict[str, Chart] = {}
+    if data.utility is not None:
+        charts["utility"] = utility_chart(data.utility)
+    if data.feature_map is not None:
+        charts["map"] = map_chart(data.feature_map, data.classes)
+    if data.cost is not None and data.cost.stages:
+        charts["cost"] = cost_chart(data.cost)
+    return charts
+
+
+def _contents(data: ReportData) -> list[tuple[str, str]]:
+    parts: list[tuple[str, str, object]] = [
+        ("verdict", "Verdict" if data.verdict else "Summary", True),
+        ("utility", "Does it help?", data.utility),
+        ("pictures", "Pictures", data.gallery and data.gallery.grids),
+        ("copies", "Copies", data.gate),
+        ("fidelity", "Likeness", data.metrics),
+        ("map", "Feature map", data.feature_map),
+        ("alignment", "Alignment", data.alignment),
+        ("rejections", "Rejected images", data.rejected),
+        ("data", "Data", data.datasets),
+        ("asked", "What was asked", data.asked or data.recipe),
+        ("cost", "Cost", data.cost),
+        ("limits", "Limits", limits_of(data)),
+        ("origin", "How it was made", data.environment or data.digests),
+    ]
+    return [(id, name) for id, name, content in parts if content]
+
+
+def _question(data: ReportData) -> str:
+    if data.verdict is None:
+        return "How like the real images are the synthetic ones?"
+    return "Do the synthetic images help to recognise real ones?"
+
+
+def _interval(data: ReportData) -> IntervalBar | None:
+    difference = data.verdict.difference if data.verdict else None
+    if difference is None:
+        return None
+    reach = 1.25 * max(abs(difference.low), abs(difference.high), 1e-6)
+    place = partial(_place, reach)
+    level = f"{100 * difference.level:g} %"
+    value, low, high = points(difference.value), points(difference.low), points(difference.high)
+    return IntervalBar(
+        value=value,
+        low=low,
+        high=high,
+        level=level,
+        metric=difference.metric,
+        left=place(difference.low),
+        width=round(place(difference.high) - place(difference.low), 3),
+        at=place(difference.value),
+        alt=f"Difference in {difference.metric}: {value} percentage points, {level} interval from {low} to {high}.",
+    )
+
+
+def _place(reach: float, value: float) -> float:
+    return round(50 + 50 * value / reach, 3)
+
+
+def _glance(data: ReportData) -> list[tuple[str, str, str]]:
+    """A few figures under the verdict: (name, value, note)."""
+    found = [*_glance_at_utility(data)]
+    if data.alignment is not None:
+        found.append(("Synthetic images kept", count(data.alignment.kept), f"of {count(data.alignment.judged)} made"))
+    for facts in data.datasets:
+        training = sum(facts.counts.get("train", ()))
+        note = f"{count(training)} to learn from" if training and training != facts.images else ""
+        if facts.kind == "real" or data.alignment is None:
+            found.append((f"{facts.kind.capitalize()} images", count(facts.images), note))
+    if data.gate is not None:
+        flagged = sum(pair.flagged for pair in data.gate.pairs)
+        note = f"{count(flagged)} copies shown" if flagged else "no copies found" if data.gate.passed else ""
+        found.append(("Copy test", "Passed" if data.gate.passed else "Blocked", note))
+    if data.cost is not None:
+        found.append(("Time", words.duration(data.cost.seconds), ""))
+    return found
+
+
+def _glance_at_utility(data: ReportData) -> list[tuple[str, str, str]]:
+    if data.utility is None:
+        return []
+    picked = sorted((arm for arm in data.utility.arms if arm.picked), key=lambda arm: arm.uses_synthetic)
+    titles = {False: "Without synthetic", True: "With synthetic"}
+    return [(titles[arm.uses_synthetic], percent(arm.mean), arm.name) for arm in picked]
+
+
+def _has_all_classes(data: ReportData, arm: Arm) -> bool:
+    return len(arm.per_class) == len(data.classes)
+
+
+def _funnel(data: ReportData) -> list[tuple[str, int, bool]]:
+    if data.alignment is None:
+        return []
+    reasons = sorted(data.alignment.reasons.items(), key=lambda item: -item[1])
+    return [("kept", data.alignment.kept, True), *((reason, n, False) for reason, n in reasons)]
+
+
+def _before_after(data: ReportData) -> list[tuple[Score, Score]]:
+    if data.alignment is None:
+        return []
+    after = {score.name: score for score in data.alignment.after}
+    return [(score, after[score.name]) for score in data.alignment.before if score.name in after]
+
+
+def _by_class(data: ReportData) -> Table:
+    rows = data.alignment.by_class.items() if data.alignment else ()
+    return Table(
+        "Kept and rejected candidates by class",
+        ("Class", "Kept", "Rejected"),
+        tuple((data.class_name(class_id), count(kept), count(gone)) for class_id, (kept, gone) in rows),
+    )
+
+
+def _class_counts(data: ReportData) -> Table:
+    columns = [(facts, split) for facts in data.datasets for split in facts.counts]
+    rows = [
+        (name, *(count(facts.counts[split][class_id]) for facts, split in columns))
+        for class_id, name in enumerate(data.classes)
+    ]
+    totals = ("all", *(count(sum(facts.counts[split])) for facts, split in columns))
+    names = tuple(f"{facts.name}: {split}" for facts, split in columns)
+    return Table("Images of each class", ("Class", *names), (*rows, totals))
+
+
+def _better(score: Score) -> str:
+    if score.higher_is_better is None:
+        return ""
+    return "higher is better" if score.higher_is_better else "lower is better"
+
+
+def _heat(share: float) -> int:
+    """Depth of colour for a share of 0…1, in per cent: the upper half of the scale is spread out."""
+    return round(45 * min(1.0, max(0.0, 2 * share - 1)))

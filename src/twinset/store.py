@@ -1,0 +1,266 @@
+"""The files of a run: written whole or not at all, believed only when committed.
+
+A shard is one Parquet file under ``shards/``; its marker under ``_done/`` carries count and sha256 and is
+written last. Readers trust marked shards only, so a killed process leaves nothing that could be mistaken
+for data. Scores and reasons are side tables, one per shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from twinset.dataset import SCHEMA, Dataset, Sample, sample_row
+from twinset.errors import RunFolderError
+from twinset.stages import Judgement
+
+TEMPORARY = ".tmp-"
+
+PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("slot", pa.int32(), nullable=False),
+        pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("class_id", pa.int32(), nullable=False),
+        pa.field("source", pa.int32(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("round", pa.int32(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+    ]
+)
+"""Plan rows: which source makes which class in which slot, in which shard; rounds append."""
+
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("slot", pa.int32(), nullable=False),
+        pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+    ]
+)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """The file with this content, or the file as it was: temporary name, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunFolderError(
+            f"{path}: expected to write {len(data)} bytes; got {error.strerror}",
+            hint="free some space or permissions, then run the same command again: nothing committed is lost",
+        ) from error
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Sorted, indented JSON, written atomically; NaN is refused."""
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> object:
+    """What a JSON file of a run holds; a damaged one is a :class:`RunFolderError`."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path}: expected JSON; got {error}", hint="delete this file to redo its step") from error
+
+
+def write_table(path: Path, table: pa.Table) -> str:
+    """A Parquet file, written atomically; its sha256."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_table(path: Path) -> pa.Table:
+    """A Parquet table of a run; a damaged one is a :class:`RunFolderError`."""
+    try:
+        return pq.read_table(path, memory_map=False)
+    except (OSError, pa.ArrowException) as error:
+        first = str(error).splitlines()[0]
+        raise RunFolderError(f"{path}: expected a Parquet table; got {first}", hint="run `twinset verify`") from error
+
+
+def remove_temporaries(folder: Path) -> int:
+    """Deletes what killed writers left behind; only names that :func:`write_bytes` gives."""
+    leftovers = [path for path in folder.rglob(f"{TEMPORARY}*") if path.is_file()]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the run folder for this process; a second holder gets a :class:`RunFolderError` at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "run.lock").open("a+b") as handle:
+        try:
+            _lock(handle.fileno())
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder}: expected a free run folder; got one that another process works in",
+                hint="wait for it, or use another --out",
+            ) from error
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == "posix":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One file that is not what its marker says."""
+
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class ShardStore:
+    """The shards, markers, scores, plan and index of one run folder."""
+
+    folder: Path
+
+    @property
+    def plan_path(self) -> Path:
+        """Where the plan stands."""
+        return self.folder / "plan.parquet"
+
+    @property
+    def index_path(self) -> Path:
+        """Where the accepted samples are listed."""
+        return self.folder / "index.parquet"
+
+    def shard_path(self, shard: int) -> Path:
+        """The Parquet file of one shard."""
+        return self.folder / "shards" / f"{shard:06d}.parquet"
+
+    def marker_path(self, shard: int) -> Path:
+        """The marker that makes a shard count."""
+        return self.folder / "_done" / f"{shard:06d}.json"
+
+    def scores_path(self, shard: int) -> Path:
+        """The side table with scores and reasons of one shard."""
+        return self.folder / "scores" / f"{shard:06d}.parquet"
+
+    def commit(self, shard: int, samples: Sequence[Sample]) -> None:
+        """Writes a shard and then its marker."""
+        table = pa.Table.from_pylist([sample_row(sample) for sample in samples], schema=SCHEMA)
+        digest = write_table(self.shard_path(shard), table)
+        write_json(self.marker_path(shard), {"count": len(samples), "sha256": digest})
+
+    def committed(self, shard: int) -> bool:
+        """Whether a shard's marker stands."""
+        return self.marker_path(shard).exists()
+
+    def shard(self, shard: int) -> pa.Table:
+        """The rows of a committed shard."""
+        if not self.committed(shard):
+            raise RunFolderError(f"expected shard {shard:06d} to be committed; got no marker", hint="resume the run")
+        return read_table(self.shard_path(shard))
+
+    def shard_dataset(self, shard: int, classes: Sequence[str]) -> Dataset:
+        """A committed shard as a dataset."""
+        return Dataset(tuple(classes), self.shard(shard), name=f"shard-{shard:06d}")
+
+    def check(self, shard: int) -> Mismatch | None:
+        """Re-hashes one committed shard."""
+        path = self.shard_path(shard)
+        marker = read_json(self.marker_path(shard))
+        assert isinstance(marker, dict)
+        if not path.exists():
+            return Mismatch(str(path), "expected a shard; got no file")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != marker["sha256"]:
+            return Mismatch(str(path), f"expected sha256 {marker['sha256'][:12]}…; got {digest[:12]}…")
+        return None
+
+    def save_judgement(self, shard: int, slots: Sequence[int], attempts: Sequence[int], verdict: Judgement) -> None:
+        """Scores and reasons of one shard, keyed by slot and attempt."""
+        columns: dict[str, object] = {
+            "slot": pa.array(slots, pa.int32()),
+            "attempt": pa.array(attempts, pa.int32()),
+            "reason": pa.array(verdict.reasons, pa.string()),
+        }
+        columns |= {f"score.{name}": pa.array(values, pa.float64()) for name, values in verdict.scores.items()}
+        write_table(self.scores_path(shard), pa.table(columns))
+
+    def judgement(self, shard: int) -> Judgement | None:
+        """What was saved of one shard; None if it has not been judged."""
+        if not self.scores_path(shard).exists():
+            return None
+        table = read_table(self.scores_path(shard))
+        scores = {
+            name.removeprefix("score."): np.asarray(table.column(name).to_numpy(), dtype=np.float64)
+            for name in table.column_names
+            if name.startswith("score.")
+        }
+        return Judgement(scores, tuple(table.column("reason").to_pylist()))
+
+    def append_plan(self, rows: Sequence[dict[str, int]]) -> None:
+        """Adds a round to the plan; nothing that stands in it changes."""
+        added = pa.Table.from_pylist(list(rows), schema=PLAN_SCHEMA)
+        table = pa.concat_tables([self.plan(), added]) if self.plan_path.exists() else added
+        write_table(self.plan_path, table.combine_chunks())
+
+    def plan(self) -> pa.Table:
+        """All rows planned so far."""
+        return read_table(self.plan_path).cast(PLAN_SCHEMA)
+
+    def write_index(self, rows: Sequence[dict[str, int]]) -> None:
+        """Lists the accepted samples, ordered by slot."""
+        ordered = sorted(rows, key=lambda row: row["slot"])
+        write_table(self.index_path, pa.Table.from_pylist(ordered, schema=INDEX_SCHEMA))
+
+    def accepted(self, classes: Sequence[str]) -> Dataset:
+        """The dataset of accepted samples, ordered by slot."""
+        index = read_table(self.index_path).to_pydict()
+        pieces: list[pa.Table] = []
+        order: list[int] = []
+        by_shard: dict[int, list[tuple[int, int]]] = {}
+        for slot, shard, row in zip(index["slot"], index["shard"], index["row"], strict=True):
+            by_shard.setdefault(shard, []).append((row, slot))
+        for shard, members in sorted(by_shard.items()):
+            pieces.append(self.shard(shard).take([row for row, _ in members]))
+            order.extend(slot for _, slot in members)
+        table = pa.concat_tables(pieces) if pieces else SCHEMA.empty_table()
+        if pieces:
+            table = table.take(np.argsort(np.asarray(order), kind="stable")).combine_chunks()
+        return Dataset(tuple(classes), table.cast(SCHEMA), name="synthetic")

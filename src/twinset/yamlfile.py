@@ -1,0 +1,102 @@
+"""YAML that we read from people: safe, small, with the line of every key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from twinset.errors import RecipeError
+
+MAX_BYTES = 1_000_000
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A parsed mapping and where each of its keys stands. ``name`` is what messages call the file."""
+
+    values: dict[str, object]
+    lines: Mapping[KeyPath, int]
+    name: str
+
+    def line(self, path: KeyPath) -> int | None:
+        """The line of a key, or of its nearest ancestor that stands in the file."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return None
+
+
+def load_yaml(path: Path) -> YamlFile:
+    """A YAML mapping from a file; :class:`RecipeError` with file and line for anything else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RecipeError(
+            f"expected a readable file; got {error.strerror}", path=path, hint="check the path"
+        ) from error
+    return parse_yaml(data, name=str(path))
+
+
+def parse_yaml(data: bytes, *, name: str) -> YamlFile:
+    """A YAML mapping from bytes. Tags, anchors, repeated keys and files above 1 MB are refused."""
+    if len(data) > MAX_BYTES:
+        raise RecipeError(f"expected at most {MAX_BYTES} bytes; got {len(data)}", path=name)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"expected UTF-8 text; got byte {data[error.start]:#04x}", path=name) from error
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise RecipeError(
+                    "expected plain values; got an alias",
+                    path=name,
+                    line=event.start_mark.line + 1,
+                    hint="write the value out",
+                )
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except RecursionError as error:
+        raise RecipeError("expected a few levels of nesting; got too many", path=name) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise RecipeError(
+            f"expected YAML; got {error.problem or error.context}",
+            path=name,
+            line=line,
+            hint="check indentation and quotes there",
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise RecipeError(f"expected YAML; got {str(error).splitlines()[0]}", path=name) from error
+    if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
+        raise RecipeError(f"expected `key: value` lines; got {_kind(values)}", path=name, line=1)
+    lines: dict[KeyPath, int] = {}
+    _collect(node, (), lines, name)
+    return YamlFile({str(key): value for key, value in values.items()}, lines, name)
+
+
+def _kind(values: object) -> str:
+    return "an empty file" if values is None else f"a {type(values).__name__}"
+
+
+def _collect(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = (*at, str(key.value))
+            if path in lines:
+                raise RecipeError(
+                    f"expected each key once; got {key.value!r} again (first in line {lines[path]})",
+                    path=name,
+                    line=key.start_mark.line + 1,
+                    hint="remove one of them",
+                )
+            lines[path] = key.start_mark.line + 1
+            _collect(value, path, lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*at, index)] = value.start_mark.line + 1
+            _collect(value, (*at, index), lines, name)
