@@ -1,3 +1,76 @@
-"""twinset: the synthetic twin of a small real image dataset."""
+"""twinset: the synthetic twin of a small real image dataset.
+
+    import twinset
+
+    digits = twinset.load("builtin:digits")
+    parts = digits.split(rng=0)
+    model = twinset.Diffusion(steps=500).fit(parts.train, rng=0)
+    synthetic = model.sample(200, rng=1)
+    aligned = twinset.align(synthetic, training=parts.train, holdout=parts.test, rng=2)
+    scores = twinset.evaluate(aligned.kept, real=parts.test, training=parts.train, rng=3)
+    aligned.kept.export("twin", format="imagefolder")
+
+Names load when they are first used, so importing twinset costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Annotation": "twinset.annotations",
+    "Comparison": "twinset.stages",
+    "Dataset": "twinset.dataset",
+    "Diffusion": "twinset.generators.diffusion",
+    "Folder": "twinset.generators.folder",
+    "Interval": "twinset.scores",
+    "Origin": "twinset.dataset",
+    "SDEdit": "twinset.editing.sdedit",
+    "Sample": "twinset.dataset",
+    "Score": "twinset.scores",
+    "Slot": "twinset.stages",
+    "Stream": "twinset.randomness",
+    "TwinsetError": "twinset.errors",
+    "align": "twinset.api",
+    "compare": "twinset.api",
+    "evaluate": "twinset.api",
+    "inspect": "twinset.api",
+    "load": "twinset.api",
+    "run": "twinset.api",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+if TYPE_CHECKING:
+    from twinset.annotations import Annotation as Annotation
+    from twinset.api import align as align
+    from twinset.api import compare as compare
+    from twinset.api import evaluate as evaluate
+    from twinset.api import inspect as inspect
+    from twinset.api import load as load
+    from twinset.api import run as run
+    from twinset.dataset import Dataset as Dataset
+    from twinset.dataset import Origin as Origin
+    from twinset.dataset import Sample as Sample
+    from twinset.editing.sdedit import SDEdit as SDEdit
+    from twinset.errors import TwinsetError as TwinsetError
+    from twinset.generators.diffusion import Diffusion as Diffusion
+    from twinset.generators.folder import Folder as Folder
+    from twinset.randomness import Stream as Stream
+    from twinset.scores import Interval as Interval
+    from twinset.scores import Score as Score
+    from twinset.stages import Comparison as Comparison
+    from twinset.stages import Slot as Slot
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'twinset' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,11 @@ from twinset.images import (
     decode,
     encode_png,
 )
+from twinset.randomness import RandomSource, Stream
+
+if TYPE_CHECKING:
+    from twinset.formats import WritableFormat, WriteReport
+    from twinset.splits import Split
 
 SCHEMA = pa.schema(
     [
@@ -249,6 +254,25 @@ class Dataset:
         for sample in self:
             total.update(sample_digest(sample))
         return total.hexdigest()
+
+    def split(
+        self,
+        fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+        *,
+        rng: RandomSource,
+        shots: int | None = None,
+    ) -> Split:
+        """Training, validation and test parts; near duplicates stay together, given splits are respected."""
+        from twinset.families import families
+        from twinset.splits import split
+
+        return split(self, fractions=fractions, shots=shots, families=families(self), rng=Stream.of(rng))
+
+    def export(self, destination: str | Path, *, format: WritableFormat) -> WriteReport:
+        """Writes a new folder in ``format``; synthetic images carry their provenance."""
+        from twinset.formats import write
+
+        return write(self, Path(destination), format)
 
     def _repr_html_(self) -> str:
         from twinset.notebook import dataset_html

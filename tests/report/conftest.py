@@ -66,8 +66,8 @@ def make_report_data(
         rejected=rejected(pixels, labels),
         gate=gate(pixels, rows, blocked=decision == "blocked_by_gate"),
         cost=Cost(
-            (("read", 1.2), ("split", 0.3), ("fit generator", 176.0), ("generate", 24.0), ("align", 9.4), ("evaluate", 88.0),
-             ("report", 2.1)),
+            (("read", 1.2), ("split", 0.3), ("fit generator", 176.0), ("generate", 24.0), ("align", 9.4),
+             ("evaluate", 88.0), ("report", 2.1)),
             "2 cores of an x86-64 processor", 1163, 24.0, 1_240_000_000,
         ),
         environment={"Python": "3.11.9", "PyTorch": "2.6.0", "Processor": "x86-64, AVX2"},
@@ -86,9 +86,9 @@ def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]
 def verdict(decision: str) -> Verdict:
     sentences = {
         "use": "Adding the synthetic images raises balanced accuracy on real test images by 1.8 percentage points.",
-        "do_not_use": "Adding the synthetic images lowers balanced accuracy on real test images by 2.3 percentage points.",
-        "no_measurable_difference": "With or without the synthetic images, balanced accuracy on real test images is equal "
-        "as far as this test can see.",
+        "do_not_use": "Adding the synthetic images lowers balanced accuracy on real test images by 2.3 points.",
+        "no_measurable_difference": "With or without the synthetic images, balanced accuracy is equal as far as "
+        "this test can see.",
         "blocked_by_gate": "7 synthetic images repeat a training image; the release is blocked.",
     }
     differences = {

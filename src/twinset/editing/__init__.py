@@ -1,1 +1,1 @@
-"""Ways to vary a real image; one method a file."""
+"""Real image in, varied image out: classical transforms and mixing. Every edit records its parents."""

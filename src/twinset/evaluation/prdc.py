@@ -49,12 +49,15 @@ class Memberships:
 
     ``inside_real`` (M,) and ``density`` (M,) are about synthetic images, None when there are too few real ones;
     ``covered`` (N,) likewise about real ones; ``inside_synthetic`` (N,) is None when there are too few synthetic ones.
+    ``empty_real`` and ``empty_synthetic`` count balls of radius 0: images with k exact copies in their own set.
     """
 
     inside_real: NDArray[np.bool_] | None
     density: Array | None
     covered: NDArray[np.bool_] | None
     inside_synthetic: NDArray[np.bool_] | None
+    empty_real: int = 0
+    empty_synthetic: int = 0
 
 
 def memberships(real: Features, synthetic: Features, *, k: int = 5, block: int = 1024) -> Memberships:
@@ -81,17 +84,11 @@ def prdc(
     >>> [round(score.value, 3) for score in prdc(line, np.array([[0.5], [2.2], [-9.0]]), k=1)]
     [0.667, 0.75, 1.0, 0.75]
     """
-    found = memberships(real, synthetic, k=k, block=block)
-    n, m, dimension = len(real), len(synthetic), real.shape[1]
-    fewest = min(n, m)
-    warnings = (f"precision, recall, density, coverage of {fewest} images (fewer than {FEW})",) if fewest < FEW else ()
-    few = {"real": f"balls of k = {k} neighbours need at least {k + 1} real images; got {n}"}
-    few["synthetic"] = f"balls of k = {k} neighbours need at least {k + 1} synthetic images; got {m}"
-    balls = dict(zip(NAMES, ("real", "synthetic", "real", "real"), strict=True))
-    members = dict(zip(NAMES, (found.inside_real, found.inside_synthetic, found.density, found.covered), strict=True))
+    n, m = len(real), len(synthetic)
+    found = memberships(real, synthetic, k=k, block=block) if min(n, m) else Memberships(None, None, None, None)
+    members = (found.inside_real, found.inside_synthetic, found.density, found.covered)
     scores = []
-    for name in NAMES:
-        values = members[name]
+    for name, values in zip(NAMES, members, strict=True):
         scores.append(
             Score(
                 name,
@@ -99,13 +96,30 @@ def prdc(
                 True,
                 {"real": n, "synthetic": m},
                 interval=None if values is None else _interval(values),
-                undefined_because=few[balls[name]] if values is None else "",
+                undefined_because="" if values is not None else _too_few(k, n, m, name),
                 extractor=extractor,
-                settings={"k": k, "dimension": dimension, "dtype": "float64", "interval": "given the balls"},
-                warnings=warnings,
+                settings={"k": k, "dimension": real.shape[1], "dtype": "float64", "interval": "given the balls"},
+                warnings=_warnings(found, n, m, k),
             )
         )
     return scores
+
+
+def _too_few(k: int, n: int, m: int, name: str) -> str:
+    if not min(n, m):
+        return f"both sets need images; got {n} real and {m} synthetic"
+    what, got = ("synthetic", m) if name == "recall" else ("real", n)
+    return f"balls of k = {k} neighbours need at least {k + 1} {what} images; got {got}"
+
+
+def _warnings(found: Memberships, n: int, m: int, k: int) -> tuple[str, ...]:
+    warnings = []
+    if min(n, m) < FEW:
+        warnings.append(f"precision, recall, density, coverage of {min(n, m)} images (fewer than {FEW})")
+    for what, empty in (("real", found.empty_real), ("synthetic", found.empty_synthetic)):
+        if empty:
+            warnings.append(f"{empty} {what} images have at least {k} exact copies in their set: balls of radius 0")
+    return tuple(warnings)
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,7 @@ def _interval(values: NDArray[np.bool_] | Array) -> Interval:
     if values.dtype == np.bool_:
         return Interval(*wilson_interval(float(values.sum()), values.size))
     mean = float(values.mean())
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(values.size) if values.size > 1 else 0.0
+    half = 1.96 * float(values.std(ddof=1)) / values.size**0.5 if values.size > 1 else 0.0
     return Interval(max(0.0, mean - half), mean + half)
 
 
@@ -171,6 +185,7 @@ class _Balls:
 
     squared_radii: Array
     members: Array
+    empty: int
 
 
 def _balls(points: _Points, k: int, block: int) -> _Balls:
@@ -193,7 +208,7 @@ def _balls(points: _Points, k: int, block: int) -> _Balls:
     tied = np.flatnonzero(nearest[:, k] - radii <= 4 * TIE * points.norms)
     for rows in (tied[part] for part in blocks(tied.size, block)):
         members[rows] = _count_members(points, rows, radii[rows], block)
-    return _Balls(radii, members)
+    return _Balls(radii, members, int((radii <= TIE * 4 * points.norms).sum()))
 
 
 def _smallest(known: Array, distances: Array, count: int) -> Array:
@@ -233,4 +248,6 @@ def _members(
         density=None if real_balls is None else density,
         covered=None if real_balls is None else covered,
         inside_synthetic=None if synthetic_balls is None else inside,
+        empty_real=0 if real_balls is None else real_balls.empty,
+        empty_synthetic=0 if synthetic_balls is None else synthetic_balls.empty,
     )

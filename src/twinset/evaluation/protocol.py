@@ -98,7 +98,7 @@ def mean_of(features: Features, what: str, *, block: int = 4096) -> NDArray[np.f
     ) / len(features)
 
 
-def wilson_interval(successes: float, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: float, *, z: float = 1.959964) -> tuple[float, float]:
     """Wilson's 95 % interval of a proportion (Wilson 1927), which stays inside [0, 1].
 
     >>> [round(x, 3) for x in wilson_interval(5, 10)]

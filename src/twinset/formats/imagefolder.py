@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from twinset.dataset import Dataset, Sample, SplitName
+from twinset.dataset import Dataset, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Entry, Folder, Unusable, visible
 from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name
@@ -44,7 +44,7 @@ def listing(path: Path) -> Listing:
     folder, findings = Folder.at(path), Findings()
     walked = _walk(folder, findings)
     given = read_classes(folder)
-    notes = _read_provenance(folder, findings)
+    notes = _read_provenance(folder)
     splits = _split_folders(walked)
     entries = _entries(walked, splits, given, notes, findings)
     kind = "imagefolder with splits" if splits else "imagefolder"
@@ -101,11 +101,11 @@ def _entries(
     yield from _empty_classes(walked, splits)
     placed = [_place(path, splits) for path in walked.pictures]
     with_classes = {top for top, parts in placed if parts}
-    stray: dict[str, int] = {}
+    stray: list[str] = []
     for path, (top, parts) in zip(walked.pictures, placed, strict=True):
         if (not parts and top in with_classes) or (splits and not top):
             findings.ignored["loose"] += 1
-            stray.setdefault(path, 1)
+            stray.append(path)
             continue
         label = _label("/".join(parts), given, findings) if parts else None
         extra = notes.get(path, Extras())
@@ -120,8 +120,9 @@ def _entries(
             origin=extra.origin,
         )
     if stray:
-        first = visible(next(iter(stray)))
-        findings.warnings.append(f"{len(stray)} pictures lie in no class folder and are left out, first {first}")
+        findings.warnings.append(
+            f"{len(stray)} pictures lie in no class folder and are left out, first {visible(stray[0])}"
+        )
 
 
 def _place(path: str, splits: Mapping[str, SplitName]) -> tuple[str, tuple[str, ...]]:
@@ -148,13 +149,15 @@ def _empty_classes(walked: _Walked, splits: Mapping[str, SplitName]) -> Iterator
             yield BadFile(visible(path), "expected pictures in this folder; got none")
 
 
-def _read_provenance(folder: Folder, findings: Findings) -> dict[str, Extras]:
+def _read_provenance(folder: Folder) -> dict[str, Extras]:
     try:
-        lines = folder.read(PROVENANCE_FILE).decode("utf-8").splitlines()
+        lines = folder.read(PROVENANCE_FILE).decode("utf-8").split("\n")
     except (Unusable, UnicodeDecodeError):
         return {}
     notes: dict[str, Extras] = {}
     for number, line in enumerate(lines, 1):
+        if not line:
+            continue
         try:
             row = json.loads(line)
             if not isinstance(row, dict) or not isinstance(row.get("path"), str):
@@ -172,25 +175,20 @@ def _read_provenance(folder: Folder, findings: Findings) -> dict[str, Extras]:
 
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
     """``[split/]class/picture`` for every sample; the number of pictures."""
-    folders = folder_names((*dataset.classes, UNLABELLED))
+    *class_folders, unlabelled = folder_names((*dataset.classes, UNLABELLED))
     mixed = bool((dataset.class_ids < 0).any() and (dataset.class_ids >= 0).any())
     names, lines = FileNames(), list[str]()
     for sample, split in zip(dataset, dataset.splits, strict=True):
-        class_folder = _class_folder(sample, dataset, folders, mixed=mixed)
+        class_id = sample.annotation.class_id if sample.annotation else None
+        class_folder = class_folders[class_id] if class_id is not None else unlabelled if mixed else ""
         data, suffix = picture(sample, encode)
         parent = "/".join(part for part in (split, class_folder) if part)
         path = names.free(parent, sample.id, suffix)
         target.add(path, data)
         lines.append(json.dumps({"path": path, **provenance(sample)}, ensure_ascii=False))
-    mapping: dict[str, str | None] = {folders[name]: name for name in dataset.classes}
+    mapping: dict[str, str | None] = dict(zip(class_folders, dataset.classes, strict=True))
     if mixed:
-        mapping[folders[UNLABELLED]] = None
+        mapping[unlabelled] = None
     target.add(CLASSES_FILE, ClassList(dataset.classes, mapping).to_json().encode())
     target.add(PROVENANCE_FILE, "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
-
-
-def _class_folder(sample: Sample, dataset: Dataset, folders: Mapping[str, str], *, mixed: bool) -> str:
-    if sample.annotation is None or sample.annotation.class_id is None:
-        return folders[UNLABELLED] if mixed else ""
-    return folders[dataset.classes[sample.annotation.class_id]]

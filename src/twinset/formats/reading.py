@@ -99,7 +99,10 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One picture that a source claims to hold: bytes, or a path in its folder; not yet opened."""
+    """One picture that a source claims to hold: bytes, or a path in its folder; not yet opened.
+
+    ``where`` is the table or archive that says so, ``line`` the line in it.
+    """
 
     id: str
     label: str | None
@@ -115,6 +118,8 @@ class Candidate:
 
     def bad(self, problem: str, kind: Literal["entry", "picture"] = "entry") -> BadFile:
         """This candidate as one that is left out."""
+        if self.where and self.path:
+            problem = f"{visible(self.path)}: {problem}"
         return BadFile(visible(self.where or self.path or self.id), problem, self.line, kind)
 
 
@@ -179,7 +184,7 @@ def collect(
 
 
 def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | BadFile:
-    where = visible(candidate.where or candidate.path or candidate.id)
+    where = visible(candidate.path or candidate.id)
     try:
         data = candidate.data if candidate.data is not None else folder.read(candidate.path or "")
         pixels = decode(data, name=where, window=window)
@@ -199,7 +204,7 @@ def _header(data: bytes) -> tuple[str, str]:
         mode, encoding = picture.mode, str(picture.format)
         if mode == "P" and "transparency" in picture.info:
             mode = "P+transparency"
-        if picture.getexif().get(0x0112, 1) != 1:
+        if encoding in ("JPEG", "TIFF", "WEBP") and picture.getexif().get(0x0112, 1) != 1:
             mode += " rotated"
         frames = getattr(picture, "is_animated", False)
     return mode, f"{encoding} animated" if frames else encoding

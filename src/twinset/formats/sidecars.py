@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from twinset.annotations import AttributeValue
 from twinset.dataset import REAL, Origin, Sample
@@ -43,14 +44,17 @@ def read_classes(folder: Folder) -> ClassList | None:
     if not isinstance(value, dict) or value.get("schema") != CLASSES_SCHEMA:
         return None
     names, folders = value.get("classes"), value.get("folders", {})
-    sound = isinstance(names, list) and all(isinstance(n, str) and n for n in names) and len(set(names)) == len(names)
-    if not sound or not isinstance(folders, dict) or not all(v is None or v in names for v in folders.values()):
+    if not _distinct_texts(names) or not isinstance(folders, dict) or not {*folders.values()} <= {None, *names}:
         raise DatasetFormatError(
             "expected distinct class names, and folders that name them; got others",
             path=CLASSES_FILE,
             hint="repair it, or delete it to take the classes from the folders",
         )
     return ClassList(tuple(visible(name) for name in names), {k: v and visible(v) for k, v in folders.items()})
+
+
+def _distinct_texts(names: object) -> TypeGuard[list[str]]:
+    return isinstance(names, list) and all(isinstance(n, str) and n for n in names) and len(set(names)) == len(names)
 
 
 def provenance(sample: Sample) -> dict[str, object]:
@@ -91,20 +95,32 @@ def extras(row: Mapping[str, object]) -> Extras:
 
 
 def _extras(row: Mapping[str, object]) -> Extras:
-    soft, attributes = row.get("class_probabilities"), row.get("attributes") or {}
+    attributes = row.get("attributes") or {}
     if isinstance(attributes, str):
         attributes = json.loads(attributes)
     if not isinstance(attributes, dict) or not all(isinstance(v, str | int | float) for v in attributes.values()):
         raise ValueError("attributes that are no plain values")
-    if soft is not None and not (isinstance(soft, list) and all(isinstance(p, float | int) for p in soft)):
-        raise ValueError("class_probabilities that are no numbers")
     return Extras(
         id=optional_text(row, "id"),
         caption=optional_text(row, "caption"),
         attributes=attributes,
-        probabilities=None if soft is None else tuple(float(p) for p in soft),
+        probabilities=soft_labels(row),
         origin=origin_of(row),
     )
+
+
+def soft_labels(row: Mapping[str, object]) -> tuple[float, ...] | None:
+    """The class probabilities of a row (a list, or JSON text), None where there are none."""
+    soft = row.get("class_probabilities")
+    if soft is None or soft == "":
+        return None
+    if isinstance(soft, str):
+        soft = json.loads(soft)
+    if not isinstance(soft, list) or not all(isinstance(p, float | int) and p >= 0 for p in soft):
+        raise ValueError("class_probabilities that are no numbers")
+    if abs(sum(soft) - 1) > 1e-4:
+        raise ValueError("class_probabilities that do not sum to 1")
+    return tuple(float(p) for p in soft)
 
 
 def origin_of(row: Mapping[str, object]) -> Origin:

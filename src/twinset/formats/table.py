@@ -8,32 +8,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from twinset.annotations import AttributeValue
-from twinset.dataset import REAL, Dataset, SplitName
+from twinset.dataset import Dataset, Origin, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
-from twinset.formats.reading import (
-    SPLIT_NAMES,
-    BadFile,
-    Candidate,
-    Findings,
-    Listing,
-    dataset_name,
-    split_name,
-)
+from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name, split_name
 from twinset.formats.sidecars import (
     CLASSES_FILE,
     ORIGIN_KEYS,
-    PROVENANCE_FILE,
     ClassList,
     optional_text,
     origin_of,
     provenance,
     read_classes,
+    soft_labels,
 )
 from twinset.formats.writing import Encode, FileNames, Target, picture
 
@@ -41,55 +35,69 @@ SUFFIXES = (".csv", ".tsv", ".jsonl")
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
 LABEL_COLUMNS = ("label", "class", "target", "class_name", "category")
 SPLIT_COLUMNS = ("split", "subset")
+WRITTEN_COLUMNS = ("path", "label", "split", "id", "unlabelled", *ORIGIN_KEYS)
 MAX_TABLE_BYTES = 1 << 30
-
-Row = tuple[int, Mapping[str, object]]
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which columns of a table hold what."""
+class _Row:
+    line: int
+    cells: Mapping[str, object]
 
+
+@dataclass(frozen=True)
+class _Table:
+    name: str
+    header: tuple[str, ...]
+    rows: Iterator[_Row | BadFile]
+
+
+@dataclass(frozen=True)
+class _Columns:
     path: str
     label: str
     split: str | None
     extra: tuple[str, ...]
 
 
-def listing(path: Path, *, siblings: Sequence[Path] = ()) -> Listing:
-    """The pictures that a table names; with ``siblings``, several tables of one folder, each a split by its name."""
+def listing(path: Path, *more: Path) -> Listing:
+    """The pictures that a table names. Several tables of one folder are its splits, by their names."""
     folder, findings = Folder.at(path.parent), Findings()
     given = read_classes(folder)
-    tables = (path, *siblings)
-    for table in tables:
-        find_columns(folder, table)
+    opened = [(_open(folder, table), SPLIT_NAMES.get(table.stem.casefold())) for table in (path, *more)]
+    columns = [_columns(table) for table, _ in opened]
 
     def entries() -> Iterator[Candidate | BadFile]:
         seen: dict[str, tuple[str, str | None]] = {}
-        for table in tables:
-            named = SPLIT_NAMES.get(table.stem.casefold())
-            yield from _entries(folder, table, named, seen, findings)
+        for (table, named), its_columns in zip(opened, columns, strict=True):
+            for row in table.rows:
+                yield row if isinstance(row, BadFile) else _entry(row, table, its_columns, named, seen, findings)
 
-    name = dataset_name(path if not siblings else path.parent)
+    name = dataset_name(path.parent if more else path)
     return Listing(path.suffix[1:].lower(), entries(), findings, folder, name, given.names if given else None)
 
 
-def find_columns(folder: Folder, table: Path) -> Columns:
-    """The columns of a table; :class:`DatasetFormatError` if it has no path or no label."""
-    return _columns(next((list(row) for _, row in _rows(folder, table)), None) or _header(folder, table), table)
-
-
-def is_table(table: Path) -> bool:
-    """Whether this file has a path and a label column."""
+def is_table(path: Path) -> bool:
+    """Whether this file names a path and a label column, even if it cannot be read further."""
+    folder = Folder.at(path.parent)
     try:
-        find_columns(Folder.at(table.parent), table)
+        _columns(_open(folder, path))
     except DatasetFormatError:
-        return False
+        return _claims_columns(folder, path)
     return True
 
 
-def _columns(names: Sequence[str], table: Path) -> Columns:
-    lower = {name.strip().casefold(): name for name in names}
+def _claims_columns(folder: Folder, path: Path) -> bool:
+    try:
+        start = folder.read(path.name, limit=MAX_TABLE_BYTES).split(b"\n", 1)[0].decode("latin-1")
+    except Unusable:
+        return False
+    words = {word.casefold() for word in re.findall(r"\w+", start)}
+    return not words.isdisjoint(PATH_COLUMNS) and not words.isdisjoint(LABEL_COLUMNS)
+
+
+def _columns(table: _Table) -> _Columns:
+    lower = {name.strip().casefold(): name for name in reversed(table.header)}
 
     def pick(known: Sequence[str]) -> str | None:
         return next((lower[key] for key in known if key in lower), None)
@@ -97,93 +105,195 @@ def _columns(names: Sequence[str], table: Path) -> Columns:
     path, label, split = pick(PATH_COLUMNS), pick(LABEL_COLUMNS), pick(SPLIT_COLUMNS)
     if path is None or label is None:
         raise DatasetFormatError(
-            f"expected the columns path and label; got {visible(', '.join(names)) or 'none'}",
-            path=visible(table.name),
+            f"expected the columns path and label; got {visible(', '.join(table.header)) or 'none'}",
+            path=table.name,
             line=1,
             hint=f"name them {' or '.join(PATH_COLUMNS[:3])}, and {' or '.join(LABEL_COLUMNS[:3])}",
         )
-    return Columns(path, label, split, tuple(name for name in names if name not in (path, label, split)))
+    return _Columns(path, label, split, tuple(name for name in table.header if name not in (path, label, split)))
 
 
-def _text(folder: Folder, table: Path) -> str:
+def _open(folder: Folder, path: Path) -> _Table:
+    name = visible(path.name)
     try:
-        data = folder.read(table.name, limit=MAX_TABLE_BYTES)
+        data = folder.read(path.name, limit=MAX_TABLE_BYTES)
+        text = data.decode("utf-8-sig")
     except Unusable as error:
-        raise DatasetFormatError(str(error), path=visible(table.name)) from error
-    try:
-        return data.decode("utf-8-sig")
+        raise DatasetFormatError(str(error), path=name) from error
     except UnicodeDecodeError as error:
         raise DatasetFormatError(
             f"expected UTF-8; got the byte 0x{data[error.start]:02x}",
-            path=visible(table.name),
+            path=name,
             line=data.count(b"\n", 0, error.start) + 1,
             hint="save the table as UTF-8",
         ) from error
+    return _open_jsonl(text, name) if path.suffix.lower() == ".jsonl" else _open_csv(text, path, name)
 
 
-def _rows(folder: Folder, table: Path) -> Iterator[Row]:
-    text = _text(folder, table)
-    if table.suffix.lower() == ".jsonl":
-        yield from _json_rows(text, visible(table.name))
-    else:
-        yield from _separated_rows(text, table)
+def _open_jsonl(text: str, name: str) -> _Table:
+    rows = _json_rows(text, name)
+    skipped: list[_Row | BadFile] = []
+    for row in rows:
+        skipped.append(row)
+        if isinstance(row, _Row):
+            return _Table(name, tuple(row.cells), chain(skipped, rows))
+    if skipped and isinstance(skipped[0], BadFile):
+        bad = skipped[0]
+        raise DatasetFormatError(bad.problem, path=name, line=bad.line, hint="repair this line")
+    return _Table(name, (), iter(()))
 
 
-def _json_rows(text: str, name: str) -> Iterator[Row]:
+def _json_rows(text: str, name: str) -> Iterator[_Row | BadFile]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", "nesting without end")
-            raise DatasetFormatError(
-                f"expected one JSON object a line; got {reason}", path=name, line=number, hint="repair this line"
-            ) from error
-        if not isinstance(value, dict):
-            raise DatasetFormatError(
-                f"expected one JSON object a line; got {type(value).__name__}", path=name, line=number
-            )
-        yield number, value
+            reason = visible(str(getattr(error, "msg", "nesting without end")))
+            yield BadFile(name, f"expected one JSON object a line; got {reason}", number)
+            continue
+        if isinstance(value, dict):
+            yield _Row(number, value)
+        else:
+            yield BadFile(name, f"expected one JSON object a line; got {type(value).__name__}", number)
 
 
-def _reader(text: str, table: Path) -> Iterator[list[str]]:
+def _open_csv(text: str, path: Path, name: str) -> _Table:
     first = text.split("\n", 1)[0]
-    delimiter = "\t" if table.suffix.lower() == ".tsv" else ";" if ";" in first and "," not in first else ","
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in first and "," not in first else ","
+    records = _records(text, delimiter, name)
+    _, header = next(records, (1, []))
+
+    def rows() -> Iterator[_Row | BadFile]:
+        for line, record in records:
+            if len(record) == len(header):
+                yield _Row(line, dict(zip(header, record, strict=True)))
+            else:
+                yield BadFile(name, f"expected {len(header)} columns; got {len(record)}", line)
+
+    return _Table(name, tuple(header), rows())
 
 
-def _header(folder: Folder, table: Path) -> list[str]:
-    if table.suffix.lower() == ".jsonl":
-        return []
+def _records(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Records that are not empty, each with the line it starts at."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
     try:
-        return next(_reader(_text(folder, table), table), [])
+        for record in reader:
+            if record:
+                yield line, record
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise DatasetFormatError(f"expected a table; got {error}", path=visible(table.name), line=1) from error
+        raise DatasetFormatError(
+            f"expected a table; got {visible(str(error))}", path=name, line=line, hint="repair this line"
+        ) from error
 
 
-def _separated_rows(text: str, table: Path) -> Iterator[Row]:
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter="\t" if table.suffix.lower() == ".tsv" else _delimiter(text),
-        strict=True,
+def _entry(
+    row: _Row,
+    table: _Table,
+    columns: _Columns,
+    named: SplitName | None,
+    seen: dict[str, tuple[str, str | None]],
+    findings: Findings,
+) -> Candidate | BadFile:
+    try:
+        return _candidate(row, table, columns, named, seen, findings)
+    except (Unusable, ValueError) as error:
+        return BadFile(table.name, visible(str(error)), row.line)
+
+
+def _candidate(
+    row: _Row,
+    table: _Table,
+    columns: _Columns,
+    named: SplitName | None,
+    seen: dict[str, tuple[str, str | None]],
+    findings: Findings,
+) -> Candidate:
+    cells = row.cells
+    path = str(relative_path(_plain(cells.get(columns.path), "path")))
+    label = _label(cells, columns, findings)
+    where = f"{table.name}:{row.line}"
+    if path in seen:
+        first, other = seen[path]
+        said = "the same picture again" if other == label else f"the class {label!r} for what was {other!r}"
+        raise Unusable(f"expected each picture once; got {said} ({visible(path)}, first at {first})")
+    seen[path] = (where, label)
+    split = split_name(_plain(cells.get(columns.split), "split")) if columns.split else None
+    return Candidate(
+        id=optional_text(cells, "id") or visible(path),
+        label=label,
+        split=split or named,
+        path=path,
+        where=table.name,
+        line=row.line,
+        caption=optional_text(cells, "caption"),
+        attributes=_attributes(cells, columns),
+        probabilities=soft_labels(cells),
+        origin=origin_of(cells) if set(ORIGIN_KEYS) <= set(table.header) else Origin(),
     )
-    header: list[str] | None = None
-    start = 1
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise DatasetFormatError(
-                f"expected a table; got {error}", path=visible(table.name), line=start, hint="repair this line"
-            ) from error
-        if row is None:
-            return
-        if header is None:
-            header = row
-        elif row:
-            cells: dict[str, object] = dict(zip(header, row, strict=False))
-            if len(row) != len(header):
-                cells = {"": f"expected {len(header)} columns; got {len(row)}"}
-            yield start, cells
-        start = reader.line_num + 1
+
+
+def _plain(value: object, what: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Unusable(f"expected a {what} as text; got {type(value).__name__}")
+    return value
+
+
+def _label(cells: Mapping[str, object], columns: _Columns, findings: Findings) -> str | None:
+    value = cells.get(columns.label)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if value is not None and not isinstance(value, str):
+        raise Unusable(f"expected one label; got {type(value).__name__}")
+    if not value or not value.strip():
+        if cells.get("unlabelled") in ("yes", True):
+            return None
+        raise Unusable("expected a label; got an empty cell")
+    return findings.class_name(value)
+
+
+def _attributes(cells: Mapping[str, object], columns: _Columns) -> dict[str, AttributeValue]:
+    taken = {columns.path, columns.label, columns.split, *ORIGIN_KEYS, "id", "caption", "unlabelled"}
+    found: dict[str, AttributeValue] = {}
+    for name, value in cells.items():
+        if name in taken or name == "class_probabilities" or value is None or value == "":
+            continue
+        found[name] = value if isinstance(value, str | int | float | bool) else json.dumps(value, sort_keys=True)
+    return found
+
+
+def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
+    """``labels.csv`` and the pictures under ``images/``; the number of pictures."""
+    names, rows, extra = FileNames(), list[dict[str, object]](), set[str]()
+    for sample, split in zip(dataset, dataset.splits, strict=True):
+        data, suffix = picture(sample, encode)
+        path = names.free(f"images/{split}" if split else "images", sample.id, suffix)
+        target.add(path, data)
+        class_id = sample.annotation.class_id if sample.annotation else None
+        row: dict[str, object] = {"path": path, "label": "" if class_id is None else dataset.classes[class_id]}
+        row.update(split=split or "", unlabelled="yes" if class_id is None else "")
+        row.update(provenance(sample))
+        attributes = row.pop("attributes", {})
+        assert isinstance(attributes, dict)
+        row.update({_column_name(name): value for name, value in attributes.items()})
+        extra.update(row)
+        rows.append({key: json.dumps(v) if isinstance(v, list | tuple) else v for key, v in row.items()})
+    buffer = io.StringIO(newline="")
+    table = csv.DictWriter(buffer, [*WRITTEN_COLUMNS, *sorted(extra - set(WRITTEN_COLUMNS))], restval="")
+    table.writeheader()
+    table.writerows(rows)
+    target.add("labels.csv", buffer.getvalue().encode())
+    target.add(CLASSES_FILE, ClassList(dataset.classes).to_json().encode())
+    return len(rows)
+
+
+def _column_name(attribute: str) -> str:
+    meant = {*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS, *WRITTEN_COLUMNS, "caption", "class_probabilities"}
+    return f"{attribute}_" if attribute.strip().casefold() in meant else attribute

@@ -15,9 +15,7 @@ Result = TypeVar("Result")
 BATCH = 32
 
 
-def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = 4
-) -> Iterator[Result]:
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = 4) -> Iterator[Result]:
     """``function`` of every item, in order. Holds at most ``4 * workers`` batches of 32 items.
 
     Batches, because a hand-over between threads costs more than the header of a small picture. The warning

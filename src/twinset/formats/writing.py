@@ -63,7 +63,7 @@ class Target:
 
     folder: Path
     files: int = 0
-    bytes: int = 0
+    size: int = 0
 
     def add(self, path: str, data: bytes) -> None:
         """One whole file at a relative path."""
@@ -79,7 +79,7 @@ class Target:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-            self.bytes += handle.tell()
+            self.size += handle.tell()
         self.files += 1
 
 
@@ -151,13 +151,15 @@ def safe_name(text: str) -> str:
     Equal texts give equal names; different texts may collide only in case (see :class:`FileNames`).
 
     >>> safe_name("cat"), safe_name("a/b"), safe_name(".."), safe_name("NUL"), safe_name("小猫")
-    ('cat', 'a%2Fb', '%2E.', '%4EUL', '小猫')
+    ('cat', 'a%2Fb', '%2E%2E', '%4EUL', '小猫')
     """
     name = "".join(c if _is_safe(c) else "".join(f"%{byte:02X}" for byte in c.encode()) for c in text)
-    if not name or name[0] in ". " or _RESERVED.fullmatch(name):
-        name = f"%{ord(name[0]):02X}{name[1:]}" if name else "%"
+    if not name:
+        return "%"
+    if name[0] in ". " or _RESERVED.fullmatch(name):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
     if name[-1] in ". ":
-        name = f"{name[:-1]}%{ord(name[-1]):02X}" if len(name) > 3 or name != "%2E." else name
+        name = f"{name[:-1]}%{ord(name[-1]):02X}"
     if len(name.encode()) > LONGEST_NAME:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         name = f"{name.encode()[: LONGEST_NAME - 14].decode(errors='ignore')}~{digest}"

@@ -78,7 +78,9 @@ def status(document: documents.StatusDocument) -> str:
 def verify(document: documents.VerifyDocument) -> str:
     """Whether a run is what it says it is."""
     lines = [f"{document.run}: {'ok' if document.ok else 'NOT ok'}"]
-    lines.append(f"  {document.shards} shards re-hashed, {document.regenerated} samples made again, digest {document.digest}")
+    lines.append(
+        f"  {document.shards} shards re-hashed, {document.regenerated} samples made again, digest {document.digest}"
+    )
     return "\n".join(lines + [f"  {part.path}: {part.problem}" for part in document.mismatches])
 
 
@@ -101,7 +103,10 @@ def comparison(document: documents.CompareDocument) -> str:
     lines.append("")
     lines += _arms(document.utility, "balanced accuracy")
     if document.gate is not None:
-        lines.append("copies: " + ("none found beyond the holdout baseline" if document.gate.passed else "; ".join(document.gate.reasons)))
+        lines.append(
+            "copies: "
+            + ("none found beyond the holdout baseline" if document.gate.passed else "; ".join(document.gate.reasons))
+        )
     if document.verdict is not None:
         lines.append(f"{TITLES[document.verdict.decision]}: {document.verdict.sentence}")
     lines += [f"warning: {printable(text)}" for text in document.warnings]
@@ -112,7 +117,9 @@ def plugins(document: documents.PluginsDocument) -> str:
     """A line per method."""
     lines = []
     for part in document.plugins:
-        lines.append(f"{part.kind.removesuffix('s'):<10} {part.name:<14} {part.distribution} {part.version}  {part.target}")
+        lines.append(
+            f"{part.kind.removesuffix('s'):<10} {part.name:<14} {part.distribution} {part.version}  {part.target}"
+        )
         lines += [f"    {line}" for line in part.problem.rstrip().splitlines()]
     return "\n".join(lines)
 
@@ -121,4 +128,6 @@ def doctor(document: documents.DoctorDocument) -> str:
     """What is installed."""
     lines = [f"{name:<12} {value}" for name, value in document.environment.items()]
     lines += [f"{'extra ' + name:<12} {value}" for name, value in document.extras.items()]
-    return "\n".join([*lines, *(f"problem: {text}" for text in document.problems), "all good" if document.ok else "not ready"])
+    return "\n".join(
+        [*lines, *(f"problem: {text}" for text in document.problems), "all good" if document.ok else "not ready"]
+    )

@@ -29,6 +29,14 @@ SET_SYMBOLS: Mapping[str, str] = {
     "rejected": "x-thin-open",
 }
 MAX_POINTS = 4000
+LEGEND: Mapping[str, Json] = {
+    "orientation": "h",
+    "y": 1.02,
+    "yanchor": "bottom",
+    "x": 0,
+    "xanchor": "left",
+    "traceorder": "normal",
+}
 BINS = 32
 
 
@@ -72,7 +80,7 @@ def label(text: str) -> str:
 def axis(title: str, **settings: Json) -> dict[str, Json]:
     """An axis in the house style."""
     base: dict[str, Json] = {
-        "title": {"text": label(title), "standoff": 12},
+        "title": {"text": label(title), "standoff": 10, "font": {"size": 13, "color": "@muted"}},
         "gridcolor": "@line",
         "zerolinecolor": "@line",
         "linecolor": "@line",
@@ -85,7 +93,7 @@ def axis(title: str, **settings: Json) -> dict[str, Json]:
 def utility_chart(utility: Utility) -> Chart:
     """Every arm's result on real test images: dot and interval, single seeds behind; one row an arm."""
     arms = list(reversed(utility.arms))
-    names = [label(arm.name).replace("+", "<br>+ ") for arm in arms]
+    names = [_arm_label(arm) for arm in arms]
     traces: list[Json] = []
     seeds = [(100 * seed, name) for arm, name in zip(arms, names, strict=True) for seed in arm.seeds]
     if seeds:
@@ -99,11 +107,11 @@ def utility_chart(utility: Utility) -> Chart:
         chosen = [(arm, name) for arm, name in zip(arms, names, strict=True) if arm.uses_synthetic is synthetic]
         if chosen:
             traces.append(_interval_trace(chosen, title, colour))
-    unit = f"{utility.metric} on real test images, %"
+    unit = f"{utility.metric}, %"
     layout: dict[str, Json] = {
         "xaxis": axis(unit),
         "yaxis": axis("", type="category", categoryorder="array", categoryarray=list(names), gridcolor="@clear"),
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        "legend": {**LEGEND},
     }
     return Chart(
         id="utility",
@@ -116,8 +124,17 @@ def utility_chart(utility: Utility) -> Chart:
             ("Trained on", "Real", "Synthetic", "Mean", "95 % interval", "Seeds", "Setting picked on validation"),
             tuple(_arm_row(arm) for arm in utility.arms),
         ),
-        height=110 + 58 * len(arms),
+        note="Dot: mean over seeds; line: 95 % interval. Bold: the two arms that the verdict compares, picked on "
+        "validation images."
+        if any(arm.picked for arm in arms)
+        else "Dot: mean over seeds; line: 95 % interval.",
+        height=110 + 62 * len(arms),
     )
+
+
+def _arm_label(arm: Arm) -> str:
+    text = label(arm.name).replace("+", "<br>+ ")
+    return f"<b>{text}</b>" if arm.picked else text
 
 
 def _interval_trace(chosen: Sequence[tuple[Arm, str]], title: str, colour: str) -> Json:
@@ -131,7 +148,10 @@ def _interval_trace(chosen: Sequence[tuple[Arm, str]], title: str, colour: str) 
         "thickness": 2.5,
         "width": 0,
     }
-    trace["text"] = [label(f"{percent(arm.mean)}  ({percent(arm.low)} … {percent(arm.high)})") for arm, _ in chosen]
+    trace["mode"] = "markers+text"
+    trace["text"] = [percent(arm.mean) for arm, _ in chosen]
+    trace["textposition"] = "top center"
+    trace["hovertext"] = [f"{percent(arm.mean)} ({percent(arm.low)} … {percent(arm.high)})" for arm, _ in chosen]
     trace["hoverinfo"] = "text"
     return trace
 
@@ -181,9 +201,9 @@ def _score_chart(index: int, values: ScoreValues) -> Chart:
     layout: dict[str, Json] = {
         "barmode": "stack",
         "bargap": 0,
-        "xaxis": axis(title),
+        "xaxis": axis(values.unit or values.name),
         "yaxis": axis("images", rangemode="tozero"),
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        "legend": {**LEGEND},
         **_threshold_mark(values),
     }
     said = f"Rejected {values.rejected_side} {number(values.threshold)}." if values.threshold is not None else ""
@@ -243,7 +263,7 @@ def _step_line(x: list[float], y: list[float]) -> Json:
         "mode": "lines",
         "x": [*x],
         "y": [*y],
-        "name": "real, scaled to the same number",
+        "name": "real, scaled",
         "line": {"color": "@ink", "width": 1.5, "shape": "hvh"},
         "hoverinfo": "skip",
     }
@@ -286,7 +306,7 @@ def map_chart(feature_map: FeatureMap, classes: Sequence[str]) -> Chart:
     sets = [name for name in SET_COLOURS if name in feature_map.sets]
     total = len(feature_map.sets)
     shown = "" if len(rows) == total else f" {count(len(rows))} of {count(total)} points are drawn."
-    plane: dict[str, Json] = {"showticklabels": False, "zeroline": False, "fixedrange": False}
+    plane: dict[str, Json] = {"showticklabels": False, "zeroline": False, "showgrid": False, "fixedrange": False}
     return Chart(
         id="map",
         title="Every image as a point",
@@ -296,7 +316,7 @@ def map_chart(feature_map: FeatureMap, classes: Sequence[str]) -> Chart:
         layout={
             "xaxis": axis("first direction (feature units)", **plane),
             "yaxis": axis("second direction (feature units)", scaleanchor="x", **plane),
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+            "legend": {**LEGEND},
             "dragmode": False,
         },
         views={"by origin": by_origin, "by class": by_class},
@@ -371,7 +391,7 @@ def cost_chart(cost: Cost) -> Chart:
         title="Time by stage",
         alt="Bar chart. " + " ".join(f"{name}: {duration(seconds)}." for name, seconds in cost.stages),
         layout={
-            "xaxis": axis("seconds", range=[0, 1.2 * longest or 1.0]),
+            "xaxis": axis("seconds", range=[0, 1.35 * longest or 1.0], nticks=6),
             "yaxis": axis("", type="category", categoryorder="array", categoryarray=[*names], gridcolor="@clear"),
             "showlegend": False,
         },

@@ -17,10 +17,10 @@ from twinset.report import words
 from twinset.report.charts import Chart, Table, cost_chart, map_chart, score_charts, utility_chart
 from twinset.report.glossary import entry_for
 from twinset.report.limits import limits_of
-from twinset.report.model import Arm, Decision, MetricTable, ReportData
+from twinset.report.model import Decision, MetricTable, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.plain import plain
-from twinset.report.words import count, percent, points
+from twinset.report.words import count, percent, points, spaced
 from twinset.scores import Score
 
 ANSWERS: Mapping[Decision, str] = {
@@ -70,6 +70,7 @@ def _view(data: ReportData) -> dict[str, object]:
     every = [*charts.values(), *scores]
     plotly = _plotly() if every else ""
     script = _resource("report.js")
+    per_class = [arm for arm in (data.utility.arms if data.utility else ()) if len(arm.per_class) == len(data.classes)]
     reasons = Counter(item.reason for item in data.rejected).most_common()
     return {
         "d": data,
@@ -87,7 +88,8 @@ def _view(data: ReportData) -> dict[str, object]:
         "limits": limits_of(data),
         "glance": _glance(data),
         "open_classes": OPEN_CLASSES,
-        "per_class": [arm for arm in (data.utility.arms if data.utility else ()) if _has_all_classes(data, arm)],
+        "per_class": per_class,
+        "lowest": min((share for arm in per_class for share in arm.per_class), default=0.0),
         "gate_table": MetricTable("Figures of the copy test", data.gate.scores) if data.gate else None,
         "funnel": _funnel(data),
         "before_after": _before_after(data),
@@ -100,7 +102,7 @@ def _view(data: ReportData) -> dict[str, object]:
         "entry_for": entry_for,
         "better": _better,
         "heat": _heat,
-        **{name: getattr(words, name) for name in ("number", "count", "percent", "duration", "size_of")},
+        **{name: getattr(words, name) for name in ("number", "count", "percent", "duration", "size_of", "spaced")},
     }
 
 
@@ -201,7 +203,7 @@ def _place(reach: float, value: float) -> float:
 
 def _glance(data: ReportData) -> list[tuple[str, str, str]]:
     """A few figures under the verdict: (name, value, note)."""
-    found = [*_glance_at_utility(data)]
+    found = [*(_glance_at_utility(data) or _glance_at_likeness(data))]
     if data.alignment is not None:
         found.append(("Synthetic images kept", count(data.alignment.kept), f"of {count(data.alignment.judged)} made"))
     for facts in data.datasets:
@@ -223,11 +225,19 @@ def _glance_at_utility(data: ReportData) -> list[tuple[str, str, str]]:
         return []
     picked = sorted((arm for arm in data.utility.arms if arm.picked), key=lambda arm: arm.uses_synthetic)
     titles = {False: "Without synthetic", True: "With synthetic"}
-    return [(titles[arm.uses_synthetic], percent(arm.mean), arm.name) for arm in picked]
+    return [(titles[arm.uses_synthetic], percent(arm.mean), spaced(arm.name)) for arm in picked]
 
 
-def _has_all_classes(data: ReportData, arm: Arm) -> bool:
-    return len(arm.per_class) == len(data.classes)
+def _glance_at_likeness(data: ReportData) -> list[tuple[str, str, str]]:
+    scores = [score for score in (data.metrics[0].scores if data.metrics else ()) if score.value is not None]
+    return [
+        (entry_for(score.name).label, words.number(score.value), _floor(score))
+        for score in [s for s in scores if s.floor is not None][:3]
+    ]
+
+
+def _floor(score: Score) -> str:
+    return f"real vs real {words.number(score.floor)}"
 
 
 def _funnel(data: ReportData) -> list[tuple[str, int, bool]]:
@@ -270,6 +280,6 @@ def _better(score: Score) -> str:
     return "higher is better" if score.higher_is_better else "lower is better"
 
 
-def _heat(share: float) -> int:
-    """Depth of colour for a share of 0…1, in per cent: the upper half of the scale is spread out."""
-    return round(45 * min(1.0, max(0.0, 2 * share - 1)))
+def _heat(share: float, lowest: float) -> int:
+    """Depth of colour in per cent for a share between the lowest of the table and 1."""
+    return round(4 + 41 * max(0.0, share - lowest) / max(1e-9, 1 - lowest))

@@ -11,23 +11,28 @@ def number(value: float | None, digits: int = 3) -> str:
     """A figure with about ``digits`` significant digits, without needless zeros or exponents.
 
     >>> number(0.97312), number(12345.6), number(3.0), number(-0.00002), number(None)
-    ('0.973', '12,346', '3', '−2e-05', '–')
+    ('0.973', '12,346', '3', '−2.0e-5', '–')
     """
     if value is None or not math.isfinite(value):
         return NONE
-    if value == 0:
-        return "0"
     size = abs(value)
-    if size >= 1000:
+    if size == round(size) or size >= 1000:
         text = f"{size:,.0f}"
     elif size < 1e-4:
-        text = f"{size:.{max(0, digits - 2)}g}"
+        text = f"{size:.1e}".replace("e-0", "e-")
     else:
-        decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size >= 1 else digits
-        text = f"{size:.{decimals}f}"
-        text = text.rstrip("0").rstrip(".") if float(text) == round(size) else text
-        text = f"{size:.{digits}g}" if float(text) == 0 else text
+        decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+        text = f"{size:.{min(decimals, 6)}f}"
     return f"−{text}" if value < 0 else text
+
+
+def spaced(name: str) -> str:
+    """The name of a mix with room to break the line.
+
+    >>> spaced("real+classical")
+    'real + classical'
+    """
+    return name.replace("+", " + ")
 
 
 def count(value: int | None) -> str:

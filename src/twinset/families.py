@@ -1,0 +1,295 @@
+"""Which pictures belong together: exact and near duplicates, groups of the user's, and descendants.
+
+A family must never straddle a split. Duplicates are found in three steps: equal decoded pixels; nearest
+neighbours of a small luma thumbnail, block by block (no N x N memory); and for those few pairs a comparison at
+the finest grid that both pictures support. All thresholds are ratios to the pictures' own contrast, or grey
+levels of local means, so that a recompressed or resized copy passes and two scans of the same digit do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.annotations import AttributeValue
+from twinset.dataset import Dataset, Sample
+from twinset.errors import DatasetFormatError
+from twinset.formats.threads import ordered_map
+from twinset.images import Pixels
+
+GRID = 12
+"""Side of the thumbnail that neighbours are looked up in."""
+
+FINEST_GRID = 64
+RELATIVE_DISTANCE = 0.12
+"""Largest RMS difference of two copies, over the larger standard deviation of the two pictures."""
+
+LOCAL_DIFFERENCE = 24.0
+"""Largest difference of one local mean, in grey levels, after the global means are removed."""
+
+NEIGHBOUR_RATIO = 0.4
+"""Largest distance of a copy over the distance to the tenth neighbour: aligned series are alike, not copies."""
+
+ALWAYS_COPY = 0.02
+"""Relative distance below which the tenth neighbour is not asked: more than ten copies of one picture."""
+
+LOWEST_CONTRAST = 2.0
+"""Standard deviation, in grey levels, below which only exact copies count: blank pictures are all alike."""
+
+NEIGHBOURS = 10
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class GroupRule:
+    """What belongs together beyond duplicates: equal values of exactly one of the three.
+
+    ``column``: an attribute (patient, video); ``regex``: its first group (or whole match) in the path or id;
+    ``folder``: the name of the folder at this depth of the path, counted from 1 at the dataset's folder.
+    """
+
+    column: str | None = None
+    regex: str | None = None
+    folder: int | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.column, self.regex, self.folder)) != 1:
+            raise ValueError(f"expected exactly one of column, regex, folder; got {self}")
+        if self.folder is not None and self.folder < 1:
+            raise ValueError(f"expected a folder depth of at least 1; got {self.folder}")
+        if self.regex is not None:
+            try:
+                re.compile(self.regex)
+            except re.error as error:
+                raise ValueError(f"expected a regular expression; got {self.regex!r} ({error})") from error
+
+    def key(self, name: str, attributes: Mapping[str, AttributeValue]) -> str | None:
+        """The group of a sample from its path (or id) and attributes, None where the rule finds none."""
+        if self.column is not None:
+            value = attributes.get(self.column)
+            return None if value is None else str(value)
+        if self.regex is not None:
+            found = re.search(self.regex, name)
+            return None if found is None else found.group(1 if found.re.groups else 0)
+        folders = PurePosixPath(name).parts[:-1]
+        assert self.folder is not None
+        return folders[self.folder - 1] if len(folders) >= self.folder else None
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Pictures that are copies of each other, by row; ``near`` unless all have equal pixels."""
+
+    kind: Literal["exact", "near"]
+    rows: tuple[int, ...]
+
+
+def families(dataset: Dataset, *, groups: GroupRule | None = None) -> NDArray[np.int64]:
+    """(N,) family of every sample, numbered from 0 in order of first appearance.
+
+    Joins duplicates (:func:`duplicates`), samples of one group, and samples with their parents where those are
+    in the dataset. Raises :class:`DatasetFormatError` if the group rule finds nothing for some sample.
+    """
+    union = _Union(len(dataset))
+    for group in duplicates(dataset):
+        union.join(group.rows)
+    if groups is not None:
+        for rows in _group_rows(dataset, groups):
+            union.join(rows)
+    known = {sample_id: row for row, sample_id in enumerate(dataset.ids)}
+    for row, parents in enumerate(dataset.table.column("parents").to_pylist()):
+        union.join([row, *(known[parent] for parent in parents or () if parent in known)])
+    return union.labels()
+
+
+def _group_rows(dataset: Dataset, rule: GroupRule) -> Iterable[list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    missing: list[str] = []
+    for row, columns in enumerate(dataset.table.select(["id", "path", "attributes"]).to_pylist()):
+        key = rule.key(columns["path"] or columns["id"], json.loads(columns["attributes"] or "{}"))
+        if key is None:
+            missing.append(columns["id"])
+        else:
+            found[key].append(row)
+    if missing:
+        raise DatasetFormatError(
+            f"expected a group for every image by {_describe(rule)}; got {len(missing)} of {len(dataset)} "
+            f"without one, first {missing[0]}",
+            hint="correct split.groups, or leave it out",
+        )
+    return found.values()
+
+
+def _describe(rule: GroupRule) -> str:
+    if rule.column is not None:
+        return f"column {rule.column!r}"
+    return f"regex {rule.regex!r}" if rule.regex is not None else f"folder depth {rule.folder}"
+
+
+def duplicates(dataset: Dataset, *, near: bool = True) -> tuple[DuplicateGroup, ...]:
+    """Groups of two or more copies, by first row. ``near=False`` looks for equal decoded pixels only.
+
+    Grey pictures equal their RGB copies. Not found: flips, crops, rotations, and copies shrunk below half of a
+    thumbnail of 12 x 12. A thousand images take about a second for 32 x 32 pixels.
+    """
+    digests: list[bytes] = []
+    thumbnails = np.empty((len(dataset), GRID * GRID if near else 0), dtype=np.float32)
+    for row, (digest, thumbnail) in enumerate(ordered_map(_fingerprint if near else _digest_only, dataset)):
+        digests.append(digest)
+        thumbnails[row] = thumbnail
+    union = _Union(len(dataset))
+    first: dict[bytes, int] = {}
+    for row, digest in enumerate(digests):
+        union.join((first.setdefault(digest, row), row))
+    if near:
+        distinct = np.asarray(sorted(first.values()), dtype=np.int64)
+        thumbnails = thumbnails[distinct]
+        for a, b in _candidates(thumbnails - thumbnails.mean(axis=1, keepdims=True)):
+            i, j = int(distinct[a]), int(distinct[b])
+            if union.root(i) != union.root(j) and is_near_copy(dataset[i].pixels(), dataset[j].pixels()):
+                union.join((i, j))
+    members: dict[int, list[int]] = defaultdict(list)
+    for row, label in enumerate(union.labels().tolist()):
+        members[label].append(row)
+    return tuple(
+        DuplicateGroup("exact" if len({digests[row] for row in rows}) == 1 else "near", tuple(rows))
+        for rows in members.values()
+        if len(rows) > 1
+    )
+
+
+def _fingerprint(sample: Sample) -> tuple[bytes, NDArray[np.float32]]:
+    pixels = _canonical(sample.pixels())
+    return _digest(pixels), local_means(luma(pixels), GRID).reshape(-1).astype(np.float32)
+
+
+def _digest_only(sample: Sample) -> tuple[bytes, NDArray[np.float32]]:
+    return _digest(_canonical(sample.pixels())), np.empty(0, dtype=np.float32)
+
+
+def _digest(pixels: Pixels) -> bytes:
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
+
+
+def _canonical(pixels: Pixels) -> Pixels:
+    """Grey as one channel, also where it came as RGB."""
+    if pixels.shape[2] == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
+        return np.ascontiguousarray(pixels[..., :1])
+    return pixels
+
+
+def luma(pixels: Pixels) -> NDArray[np.float64]:
+    """float64 (H, W): ITU-R 601 luma of uint8 (H, W, 1 or 3), in 0…255."""
+    if pixels.shape[2] == 1:
+        return pixels[..., 0].astype(np.float64)
+    red, green, blue = (pixels[..., channel].astype(np.float64) for channel in range(3))
+    return np.asarray(0.299 * red + 0.587 * green + 0.114 * blue)
+
+
+def local_means(plane: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
+    """float64 (grid, grid): exact area averages of a plane (H, W), of any size.
+
+    >>> local_means(np.array([[0.0, 0.0, 3.0]] * 3), 2).tolist()
+    [[0.0, 2.0], [0.0, 2.0]]
+    """
+    height, width = plane.shape
+    return _area_weights(height, grid) @ plane @ _area_weights(width, grid).T
+
+
+def _area_weights(size: int, grid: int) -> NDArray[np.float64]:
+    edges = np.linspace(0.0, size, grid + 1)
+    pixel = np.arange(size)
+    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return np.asarray(np.clip(overlap, 0.0, None) * (grid / size), dtype=np.float64)
+
+
+def _candidates(centred: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
+    """Pairs among the ten nearest of each, close for their contrast and close for their neighbourhood."""
+    count, width = centred.shape
+    if count < 2:
+        return
+    squares = np.einsum("nd,nd->n", centred, centred)
+    contrast = np.sqrt(squares / width)
+    k = min(NEIGHBOURS, count - 1)
+    for start in range(0, count, BLOCK):
+        block = slice(start, min(start + BLOCK, count))
+        distances = squares[block, None] + squares[None] - 2.0 * (centred[block] @ centred.T)
+        distances[np.arange(block.stop - start), np.arange(start, block.stop)] = np.inf
+        nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+        near = np.sqrt(np.maximum(np.take_along_axis(distances, nearest, axis=1), 0.0) / width)
+        scale = np.maximum(contrast[block, None], contrast[nearest])
+        limit = np.maximum(NEIGHBOUR_RATIO * near.max(axis=1, keepdims=True), ALWAYS_COPY * scale)
+        if count <= NEIGHBOURS + 1:
+            limit = np.full_like(limit, np.inf)
+        close = (near < RELATIVE_DISTANCE * scale) & (near < limit) & (scale >= LOWEST_CONTRAST)
+        for at, column in np.argwhere(close).tolist():
+            other = int(nearest[at, column])
+            yield min(start + at, other), max(start + at, other)
+
+
+def is_near_copy(first: Pixels, second: Pixels) -> bool:
+    """Whether two pictures show the same up to recompression and resizing.
+
+    Compared are local means of luma and of the two chroma planes, on a grid in which each cell covers at least
+    two by two pixels of the smaller picture (never finer than 64): their RMS difference over their contrast, and
+    the largest single difference, which a real change of the scene cannot hide from.
+    """
+    grid = _shared_grid(first, second)
+    luma_a, *chroma_a = _planes(first, grid)
+    luma_b, *chroma_b = _planes(second, grid)
+    difference = luma_a - luma_b
+    contrast = max(float(luma_a.std()), float(luma_b.std()))
+    if contrast < LOWEST_CONTRAST or float(np.sqrt((difference**2).mean())) >= RELATIVE_DISTANCE * contrast:
+        return False
+    if float(np.abs(difference).max()) >= LOCAL_DIFFERENCE:
+        return False
+    return all(float(np.abs(a - b).max()) < LOCAL_DIFFERENCE for a, b in zip(chroma_a, chroma_b, strict=True))
+
+
+def _shared_grid(first: Pixels, second: Pixels) -> int:
+    side = min(*first.shape[:2], *second.shape[:2])
+    return int(np.clip(side // 2, min(side, GRID), FINEST_GRID))
+
+
+def _planes(pixels: Pixels, grid: int) -> list[NDArray[np.float64]]:
+    """Centred luma (grid, grid), and blue and red differences (grid / 2, grid / 2)."""
+    y = luma(pixels)
+    planes = [local_means(y, grid)]
+    planes[0] -= planes[0].mean()
+    half = max(1, grid // 2)
+    for channel in (2, 0):
+        chroma = pixels[..., channel] - y if pixels.shape[2] == 3 else np.zeros_like(y)
+        planes.append(local_means(chroma, half))
+    return planes
+
+
+class _Union:
+    """Union–find over rows; the smallest row of a set is its root."""
+
+    def __init__(self, size: int) -> None:
+        self.parent = np.arange(size)
+
+    def root(self, row: int) -> int:
+        while self.parent[row] != row:
+            self.parent[row] = self.parent[self.parent[row]]
+            row = int(self.parent[row])
+        return row
+
+    def join(self, rows: Sequence[int]) -> None:
+        roots = [self.root(row) for row in rows]
+        for root in roots:
+            self.parent[root] = min(roots)
+
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) set of every row, numbered by first appearance."""
+        roots = np.array([self.root(row) for row in range(len(self.parent))], dtype=np.int64)
+        return np.unique(roots, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,211 @@
+"""WebDataset: tar files in which consecutive members with one key make a sample (``k.png``, ``k.cls``, ``k.json``).
+
+Nothing is unpacked to disk. Links, devices and names that climb out of the archive are bad entries. What we write
+is read by the ``webdataset`` package.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from twinset.dataset import Dataset, Sample, SplitName
+from twinset.formats.folder import Folder, Unusable, relative_path, visible
+from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name
+from twinset.formats.sidecars import CLASSES_FILE, ClassList, Extras, extras, provenance, read_classes
+from twinset.formats.writing import Encode, Target, picture
+from twinset.images import MAX_FILE_BYTES, SUFFIXES
+
+TEXTS = ("cls", "json", "txt")
+LABEL_KEYS = ("label", "class", "target", "category")
+MAX_TEXT_BYTES = 1 << 20
+SHARD_BYTES = 512 << 20
+
+
+def listing(path: Path, shards: Sequence[str]) -> Listing:
+    """The samples of these tar files, paths relative to the folder at ``path``."""
+    folder, findings = Folder.at(path), Findings()
+    given = read_classes(folder)
+
+    def entries() -> Iterator[Candidate | BadFile]:
+        for shard in shards:
+            yield from _shard(folder, shard, given, findings)
+
+    return Listing("webdataset", entries(), findings, folder, dataset_name(path), given.names if given else None)
+
+
+def shard_split(path: str) -> SplitName | None:
+    """The split that a shard's name or folder means: ``train-000.tar``, ``val/00.tar``.
+
+    >>> shard_split("data/valid-00001.tar"), shard_split("trainer.tar")
+    ('validation', None)
+    """
+    for part in reversed(path.casefold().split("/")):
+        word = re.match(r"[a-z]+", part)
+        if word and word.group() in SPLIT_NAMES:
+            return SPLIT_NAMES[word.group()]
+    return None
+
+
+@dataclass
+class _Group:
+    key: str
+    images: dict[str, bytes] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+
+
+def _shard(folder: Folder, shard: str, given: ClassList | None, findings: Findings) -> Iterator[Candidate | BadFile]:
+    name, group = visible(shard), _Group("")
+    try:
+        with folder.locate(shard).open("rb") as handle, tarfile.open(fileobj=handle, mode="r:") as archive:
+            for key, extension, data in _members(archive, name, findings):
+                if isinstance(data, BadFile):
+                    yield data
+                    continue
+                if key != group.key:
+                    yield from _finish(group, shard, given, findings)
+                    group = _Group(key)
+                (group.images if _is_picture(extension) else group.texts)[extension] = data
+            yield from _finish(group, shard, given, findings)
+    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        yield BadFile(name, f"expected a whole, uncompressed tar file; got {visible(str(error)) or 'another'}")
+    except Unusable as error:
+        yield BadFile(name, str(error))
+
+
+def _members(archive: tarfile.TarFile, name: str, findings: Findings) -> Iterator[tuple[str, str, bytes | BadFile]]:
+    last = -1
+    while (member := archive.next()) is not None:
+        archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header that it has seen
+        if member.offset <= last:
+            raise tarfile.ReadError("members that run backwards")
+        last = member.offset
+        if member.isdir():
+            continue
+        try:
+            path = relative_path(member.name)
+            if not member.isreg() or member.issparse():
+                raise Unusable("expected a plain file; got a link or device")
+            stem, _, extension = path.name.partition(".")
+            if reason := _ignored(stem, extension.lower()):
+                findings.ignored[reason] += 1
+                continue
+            yield str(path.with_name(stem)), extension.lower(), _content(archive, member, extension.lower())
+        except Unusable as error:
+            yield "", "", BadFile(name, f"{visible(member.name)}: {error}")
+
+
+def _ignored(stem: str, extension: str) -> str | None:
+    if not stem:
+        return "hidden"
+    return None if _is_picture(extension) or extension in TEXTS else "other"
+
+
+def _is_picture(extension: str) -> bool:
+    return f".{extension.rsplit('.')[-1]}" in SUFFIXES
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, extension: str) -> bytes:
+    limit = MAX_FILE_BYTES if _is_picture(extension) else MAX_TEXT_BYTES
+    if member.size > limit:
+        raise Unusable(f"expected at most {limit} bytes; got {member.size}")
+    file = archive.extractfile(member)
+    data = file.read(limit + 1) if file is not None else b""
+    if len(data) != member.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return data
+
+
+def _finish(group: _Group, shard: str, given: ClassList | None, findings: Findings) -> Iterator[Candidate | BadFile]:
+    if not group.key:
+        return
+    where = f"{visible(shard)}: {visible(group.key)}"
+    try:
+        if len(group.images) != 1:
+            raise Unusable(f"expected one picture a key; got {len(group.images)}")
+        label, extra = _labels(group, given, findings)
+        yield Candidate(
+            id=extra.id or f"{visible(shard.removesuffix('.tar'))}/{visible(group.key)}",
+            label=label,
+            split=shard_split(shard),
+            data=next(iter(group.images.values())),
+            where=where,
+            caption=extra.caption or group.texts.get("txt", b"").decode("utf-8").strip() or None,
+            attributes=extra.attributes,
+            probabilities=extra.probabilities,
+            origin=extra.origin,
+        )
+    except (Unusable, ValueError, RecursionError) as error:
+        yield BadFile(where, visible(str(error)))
+
+
+def _labels(group: _Group, given: ClassList | None, findings: Findings) -> tuple[str | None, Extras]:
+    row = json.loads(group.texts["json"]) if "json" in group.texts else {}
+    if not isinstance(row, dict):
+        raise Unusable(f"expected a JSON object; got {type(row).__name__}")
+    ours = "twinset" in row
+    extra = extras(row["twinset"]) if ours and isinstance(row["twinset"], dict) else Extras(attributes=_plain(row))
+    value = next((row[key] for key in LABEL_KEYS if row.get(key) is not None), None)
+    if value is None and "cls" in group.texts:
+        value = group.texts["cls"].decode("utf-8").strip()
+    if value is None or value == "":
+        return None, extra
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Unusable(f"expected one label; got {type(value).__name__}")
+    text = str(value)
+    if given is not None and text not in given.names and text.isdecimal():
+        if int(text) >= len(given.names):
+            raise Unusable(f"expected a class below {len(given.names)}; got {text}")
+        return given.names[int(text)], extra
+    return findings.class_name(text), extra
+
+
+def _plain(row: Mapping[str, object]) -> dict[str, str | int | float | bool]:
+    return {k: v for k, v in row.items() if k not in LABEL_KEYS and isinstance(v, str | int | float | bool)}
+
+
+def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
+    """``train-000000.tar`` and so on (``data-…`` without splits), a new shard every 512 MiB; the number of pictures.
+
+    Members are ``key.png``, ``key.cls`` (class index) and ``key.json`` (class name, provenance), with no times or
+    owners, so that equal datasets give equal bytes.
+    """
+    groups: dict[str | None, list[int]] = {}
+    for row, split in enumerate(dataset.splits):
+        groups.setdefault(split, []).append(row)
+    for split, rows in groups.items():
+        _write_split(dataset, rows, split or "data", target, encode)
+    target.add(CLASSES_FILE, ClassList(dataset.classes).to_json().encode())
+    return len(dataset)
+
+
+def _write_split(dataset: Dataset, rows: Sequence[int], prefix: str, target: Target, encode: Encode | None) -> None:
+    shard, at = 0, 0
+    while at < len(rows):
+        with (
+            target.open(f"{prefix}-{shard:06d}.tar") as handle,
+            tarfile.open(fileobj=handle, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            while at < len(rows) and archive.offset < SHARD_BYTES:
+                for extension, data in _files(dataset[rows[at]], dataset.classes, encode):
+                    member = tarfile.TarInfo(f"{rows[at]:09d}.{extension}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+                at += 1
+        shard += 1
+
+
+def _files(sample: Sample, classes: Sequence[str], encode: Encode | None) -> Iterator[tuple[str, bytes]]:
+    data, suffix = picture(sample, encode)
+    yield suffix[1:], data
+    row: dict[str, object] = {"twinset": provenance(sample)}
+    class_id = sample.annotation.class_id if sample.annotation else None
+    if class_id is not None:
+        yield "cls", str(class_id).encode()
+        row["label"] = classes[class_id]
+    yield "json", json.dumps(row, ensure_ascii=False).encode()

@@ -1,0 +1,157 @@
+"""The small verbs: inspect, init, convert, plugins, doctor."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast, get_args
+
+from twinset import documents, methods
+from twinset.dataset import Dataset, Sample
+from twinset.errors import RunFolderError, UsageError
+from twinset.executors.local import available_cores
+from twinset.formats import WritableFormat, read, write
+from twinset.inspection import Inspection
+from twinset.inspection import inspect as inspect_dataset
+from twinset.pipeline.folders import environment
+from twinset.recipe import EXPORTS, recipe_from_values
+from twinset.store import write_bytes
+
+EXTRAS = {"pretrained": ("transformers",), "browser": ("selenium",)}
+
+
+def source_of(text: str) -> str | Path:
+    """A dataset as the user named it: ``builtin:NAME`` or a path."""
+    return text if text.startswith("builtin:") else Path(text).expanduser()
+
+
+def load(source: str | Path, *, on_bad_input: str = "refuse") -> Dataset:
+    """A dataset; bad files are refused unless ``on_bad_input`` is ``skip``."""
+    if on_bad_input not in ("refuse", "skip"):
+        raise ValueError(f"expected on_bad_input 'refuse' or 'skip'; got {on_bad_input!r}")
+    dataset, _ = read(source_of(str(source)), on_bad_input=on_bad_input)  # type: ignore[arg-type]
+    return dataset
+
+
+def inspect(source: str) -> tuple[documents.InspectDocument, list[str]]:
+    """What is in a dataset, as a document and as lines of text."""
+    inspection = inspect_dataset(source_of(source))
+    return documents.InspectDocument.model_validate(inspection.to_json()), inspection.lines()
+
+
+def convert(source: str, destination: Path, to: str) -> documents.ConvertDocument:
+    """Writes a dataset in another format into a new folder."""
+    if to not in get_args(WritableFormat):
+        raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")
+    dataset, report = read(source_of(source), on_bad_input="refuse")
+    written = write(dataset, destination.expanduser(), cast(WritableFormat, to))
+    return documents.ConvertDocument(
+        source=source,
+        destination=str(written.destination),
+        format=to,
+        images=written.images,
+        notes=list(report.warnings),
+    )
+
+
+def plugins() -> documents.PluginsDocument:
+    """Every name of the tables, each loaded to see whether it does."""
+    parts = []
+    for kind in methods.KINDS:
+        for entry in map(methods.check, methods.entries(kind).values()):
+            parts.append(documents.PluginPart(**entry.__dict__))
+    return documents.PluginsDocument(plugins=parts)
+
+
+def doctor() -> documents.DoctorDocument:
+    """Versions, hardware, extras, and what is wrong."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    extras = {
+        name: "installed" if all(importlib.util.find_spec(module) for module in modules) else "not installed"
+        for name, modules in EXTRAS.items()
+    }
+    broken = [part for part in plugins().plugins if part.problem]
+    problems = [f"plug-in {part.name} of {part.distribution} does not load" for part in broken]
+    return documents.DoctorDocument(
+        ok=not problems, environment=environment(device, available_cores()), extras=extras, problems=problems
+    )
+
+
+def init(source: str, *, out: Path | None) -> documents.InitDocument:
+    """A commented recipe from what the inspection found; never over a file that is there."""
+    where = source_of(source)
+    inspection = inspect_dataset(where)
+    name = source.removeprefix("builtin:") if isinstance(where, str) else where.resolve().stem
+    path = (out or Path(f"{name}.yaml")).expanduser()
+    if path.exists():
+        raise RunFolderError(f"{path}: expected no file there; got one", hint="choose another --out")
+    place = where if isinstance(where, str) else str(where.resolve())
+    text = recipe_text(place, inspection)
+    recipe_from_values({"data": place})
+    write_bytes(path.resolve(), text.encode())
+    return documents.InitDocument(recipe=str(path), text=text)
+
+
+def recipe_text(place: str, inspection: Inspection) -> str:
+    """The recipe with a comment beside every key that people change."""
+    import yaml
+
+    facts = inspection.to_json()
+    classes = cast("dict[str, int]", facts["classes"])
+    bad = cast("list[object]", facts["bad_files"])
+    quoted: Callable[[str], str] = lambda text: yaml.safe_dump(text, width=10_000).strip().removesuffix("\n...")  # noqa: E731
+    given = cast("dict[str, object]", facts.get("splits") or {})
+    listed = ", ".join(f"{name!r} {count}" for name, count in list(classes.items())[:8])
+    skip = "skip" if bad else "refuse"
+    return f"""\
+# A twinset recipe. `twinset run THIS_FILE --dry-run` shows the plan; every key but data may go.
+# Found: {facts["images"]} images, {len(classes)} classes ({listed}{", …" if len(classes) > 8 else ""}), \
+{len(bad)} bad files.
+schema: twinset/recipe/1
+data:
+  path: {quoted(place)}
+  # licence: CC-BY-4.0        # of the real images; goes into card and provenance
+task: classification
+
+image:
+  size: auto                  # side in pixels, [height, width], or auto (as they are, at most 32)
+  channels: auto              # 1, 3 or auto
+  fit: stretch                # stretch, crop or pad when the aspect ratio differs
+
+split:                        # {"given splits are respected: " + ", ".join(given) if given else "none given, so by these fractions"}
+  train: 0.6
+  validation: 0.2
+  test: 0.2
+  # shots: 10                 # keep only so many training images per class
+  # groups: {{regex: "^(p[0-9]+)_"}}   # what must not straddle a split; or {{column: patient}}, {{folder: 2}}
+
+count: auto                   # accepted images: 500, {{class: n, …}}, balance or auto
+generate:
+- use: diffusion              # trained from scratch on the training split; or use: folder with path: of your images
+edit: []                      # e.g. [{{use: sdedit, strength: 0.5, share: 0.5}}]; edits are copies unless varied a lot
+align:                        # filters in order; `align: off` for none
+- use: copies                 # near copies of training images go
+- use: agreement              # a real-trained ensemble must not contradict the label
+- use: density                # nothing far from all real images
+- use: duplicates             # nothing twice
+
+evaluate:
+  embedder: {{use: self}}       # or random, or {{use: pretrained, name: dinov2, path: …}}
+  utility: {{seeds: 3}}         # or off
+gate:
+  copies: block               # block, report or off
+export: [imagefolder]         # imagefolder, webdataset, parquet, csv
+seed: 0
+minutes: 10                   # what the whole run should take on this machine
+on_bad_input: {skip:<11}     # refuse or skip{f"; {len(bad)} bad files would stop the run" if bad else ""}
+"""
+
+
+def export_encoder(dataset: Dataset) -> Callable[[Sample], bytes] | None:
+    """How the samples of a dataset are written: synthetic ones with their provenance in the file."""
+    from twinset.release.provenance import encode_with_provenance
+
+    return encode_with_provenance if any(sample.origin.synthetic for sample in dataset) else None

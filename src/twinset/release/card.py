@@ -1,0 +1,219 @@
+"""The dataset card: README.md with the front matter that the Hugging Face hub reads, and honest prose.
+
+Names from data (classes, files, licences) are escaped, so that no name can become markup, a link or HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from twinset.release.facts import Release
+from twinset.scores import Score
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+HUB_LICENCES = {
+    "apache-2.0", "mit", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0",
+    "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0",
+    "odc-by", "odbl", "pddl", "bsd", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "unlicense", "wtfpl",
+}  # fmt: skip
+"""Licence identifiers of the hub that matter for data; any other licence is ``other`` there, with its name."""
+
+HEADLINES = {
+    "use": "Measured as useful",
+    "do_not_use": "Measured as harmful: do not train on it",
+    "no_measurable_difference": "No measurable difference",
+    "blocked_by_gate": "Blocked: it repeats training images",
+}
+
+
+def dataset_card(release: Release) -> str:
+    """The card as Markdown with YAML front matter, ready for ``README.md``."""
+    parts = [
+        _front_matter(release),
+        f"# {plain(release.name)}",
+        _introduction(release),
+        "## Does it help?\n\n" + _verdict(release),
+        "## Content\n\n" + _content(release),
+        "## How it was made\n\n" + _making(release),
+        "## Real parents and licences\n\n" + _parents(release),
+        "## Likeness to the real images\n\n" + _scores(release.scores),
+        "## Copies of training images\n\n" + _gate(release),
+        "## Limits and intended use\n\n" + _limits(release),
+        "## Reproduce\n\n" + _reproduction(release),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown and HTML show as it is, on one line.
+
+    >>> plain("<b>x</b> [a](b) | *c*")
+    '&lt;b&gt;x&lt;/b&gt; \\\\[a\\\\](b) \\\\| \\\\*c\\\\*'
+    """
+    flat = " ".join(text.split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", flat)
+    flat = re.sub(r"^([-+=]|\d+[.)])", r"\\\1", flat) if not re.match(r"^\d+[.)]", flat) else _numbered(flat)
+    return re.sub(r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1&#8203;\2", flat)
+
+
+def _numbered(text: str) -> str:
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", text)
+
+
+def _front_matter(release: Release) -> str:
+    import yaml
+
+    identifier = _hub_licence(release.licence)
+    head: dict[str, object] = {
+        "pretty_name": " ".join(release.name.split()),
+        "license": identifier,
+        "task_categories": ["image-classification"],
+        "tags": ["synthetic", "synthetic-data", "twinset"],
+        "size_categories": [next((name for limit, name in SIZES if release.images < limit), "1M<n<10M")],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+    }
+    if identifier == "other" and release.licence:
+        head["license_name"] = release.licence
+    if any(export.format == "parquet" for export in release.exports):
+        paths = [file.path for export in release.exports if export.format == "parquet" for file in export.files]
+        head["configs"] = [{"config_name": "default", "data_files": [{"split": "train", "path": paths}]}]
+    return "---\n" + yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---"
+
+
+def _hub_licence(licence: str | None) -> str:
+    if licence is None:
+        return "unknown"
+    key = licence.strip().lower().replace(" ", "-")
+    return key if key in HUB_LICENCES else "other"
+
+
+def _introduction(release: Release) -> str:
+    colour = "grey" if release.channels == 1 else "RGB"
+    names = " and ".join(plain(parent.name) for parent in release.parents) or "no named dataset"
+    return (
+        f"**Synthetic images.** {release.images:,} labelled {colour} images of {release.height} × {release.width} pixels "
+        f"in {len(release.counts)} classes, made by twinset {plain(release.version)} as a synthetic twin of {names}. "
+        "No image shows anything that a camera or scanner recorded, unless its provenance names a real parent; "
+        "every file says so itself (XMP, IPTC `DigitalSourceType`)."
+    )
+
+
+def _verdict(release: Release) -> str:
+    if release.decision is None:
+        return "Not measured: no classifier was trained with and without these images."
+    lines = [f"**{HEADLINES[release.decision]}.** {plain(release.sentence)}"]
+    if release.difference is not None:
+        value, low, high = (f"{100 * part:+.1f}".replace("-", "−") for part in release.difference)
+        lines.append(f"Difference on real test images: {value} percentage points of {release.metric} ({low} … {high}).")
+    if release.arms:
+        rows = [
+            (plain(arm.name), _percent(arm.mean), f"{_percent(arm.low)} … {_percent(arm.high)}", str(arm.seeds))
+            for arm in release.arms
+        ]
+        lines.append(_table(("trained on", f"{release.metric}, real test images", "95 % interval", "seeds"), rows))
+    return "\n\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _content(release: Release) -> str:
+    counts = _table(("class", "images"), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
+    formats = ", ".join(export.format for export in release.exports)
+    size = sum(file.bytes for export in release.exports for file in export.files)
+    if not formats:
+        return counts
+    return f"{counts}\n\nFormats: {formats}; {size / 1e6:,.1f} MB in all. `croissant.json` lists every file with its digest."
+
+
+def _making(release: Release) -> str:
+    methods = _table(("method", "images"), [(plain(name), f"{n:,}") for name, n in release.methods.items()])
+    return (
+        f"{methods}\n\nEvery image has its own seed, derived from the run's seed {release.seed} and its place in the plan. "
+        f"The recipe as resolved (sha256 `{_code(release.recipe_digest)}`):\n\n{_fenced(release.recipe, 'yaml')}"
+    )
+
+
+def _parents(release: Release) -> str:
+    rows = [
+        (plain(parent.name), f"{parent.images:,}", plain(parent.licence or "not recorded"), f"`{_code(parent.digest)}`")
+        for parent in release.parents
+    ]
+    own = f"This release: {plain(release.licence)}." if release.licence else "No licence was given for this release."
+    if not rows:
+        return own
+    note = "The licence of the parents applies to what may be done with their descendants; check it before you publish."
+    return f"{_table(('real dataset', 'images used', 'licence', 'sha256'), rows)}\n\n{own} {note}"
+
+
+def _scores(scores: Sequence[Score]) -> str:
+    if not scores:
+        return "Not measured."
+    header = ("figure", "value", "95 % interval", "real vs real", "N real", "N synthetic", "extractor")
+    notes = [f"- {plain(score.name)}: {plain(note)}" for score in scores for note in _notes(score)]
+    table = _table(header, [_score_row(score) for score in scores])
+    explained = "“Real vs real” is what two sets of real images of the same sizes score against each other."
+    return "\n\n".join([table, explained, *(["\n".join(notes)] if notes else [])])
+
+
+def _notes(score: Score) -> Iterator[str]:
+    if score.undefined_because:
+        yield score.undefined_because
+    yield from score.warnings
+
+
+def _score_row(score: Score) -> tuple[str, ...]:
+    arrow = {True: " ↑", False: " ↓", None: ""}[score.higher_is_better]
+    interval = f"{score.interval.low:.3g} … {score.interval.high:.3g}" if score.interval else "–"
+    return (
+        plain(score.name) + arrow,
+        "–" if score.value is None else f"{score.value:.3g}",
+        interval,
+        "–" if score.floor is None else f"{score.floor:.3g}",
+        f"{score.counts.get('real', 0):,}",
+        f"{score.counts.get('synthetic', 0):,}",
+        plain(score.extractor or "–"),
+    )
+
+
+def _gate(release: Release) -> str:
+    if release.gate_passed is None:
+        return "Not tested. These images may repeat training images."
+    result = "Passed" if release.gate_passed else "Failed"
+    return f"**{result}.** {plain(release.gate_sentence)} Passing means that no copies were found, not that the data is private."
+
+
+def _limits(release: Release) -> str:
+    always = (
+        "Meant for training and testing recognition models beside real images of the same kind, not as evidence about "
+        "the world.",
+        "It inherits the gaps and biases of its real parents and may add its own.",
+        "Report results on real test images only.",
+    )
+    return "\n".join(f"- {plain(limit)}" for limit in (*always, *release.limits))
+
+
+def _reproduction(release: Release) -> str:
+    return (
+        f"{_fenced(release.command, 'sh')}\n\nThe same recipe, real data and package versions give a dataset with the digest "
+        f"`{_code(release.digest)}` (sha256 over labels, origins and decoded pixels). Made on {plain(release.created)}."
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _code(text: str) -> str:
+    return re.sub(r"[^\w.:+-]", "?", text)
+
+
+def _fenced(text: str, language: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -1,0 +1,127 @@
+"""What a release says about itself; the card and the Croissant file are two ways of writing it down."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from twinset.scores import Score
+
+ExportFormat = Literal["imagefolder", "webdataset", "parquet", "csv"]
+Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ReleasedFile:
+    """One file of an export: its path below the release folder (with ``/``), size and digest."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+    @property
+    def media_type(self) -> str:
+        """The MIME type that its name means."""
+        known = {".parquet": "application/x-parquet", ".tar": "application/x-tar", ".jsonl": "application/jsonlines"}
+        suffix = Path(self.path).suffix.lower()
+        return known.get(suffix) or mimetypes.guess_type(self.path)[0] or "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Export:
+    """One format that was written: its files, sorted by path."""
+
+    format: ExportFormat
+    files: tuple[ReleasedFile, ...]
+
+    @staticmethod
+    def scan(folder: Path, format: ExportFormat, *, below: Path | None = None) -> Export:
+        """All plain files under ``folder``, hashed; paths are relative to ``below`` (default: the folder itself)."""
+        root = below or folder
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        return Export(format, tuple(_described(path, root) for path in found))
+
+
+def _described(path: Path, root: Path) -> ReleasedFile:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as handle:
+        while block := handle.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+    return ReleasedFile(path.relative_to(root).as_posix(), size, digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A real dataset that the release descends from: its name, digest, images used, and licence if known."""
+
+    name: str
+    digest: str
+    images: int
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm of the utility test on real test images: mean and 95 % interval, 0…1."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """Everything a release tells. ``counts`` maps class name to released images; ``methods`` method to images.
+
+    ``licence`` is the release's own (an SPDX identifier, or free text), None where nobody said.
+    ``difference`` is (value, low, high) in metric units; ``created`` an ISO date.
+    """
+
+    name: str
+    version: str
+    counts: Mapping[str, int]
+    height: int
+    width: int
+    channels: int
+    digest: str
+    recipe: str
+    recipe_digest: str
+    seed: int
+    command: str
+    methods: Mapping[str, int]
+    parents: tuple[Parent, ...]
+    created: str
+    licence: str | None = None
+    decision: Decision | None = None
+    sentence: str = ""
+    difference: tuple[float, float, float] | None = None
+    metric: str = "balanced accuracy"
+    scores: tuple[Score, ...] = ()
+    arms: tuple[ArmResult, ...] = ()
+    gate_passed: bool | None = None
+    gate_sentence: str = ""
+    limits: tuple[str, ...] = ()
+    exports: tuple[Export, ...] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        if not self.counts or min(self.height, self.width) < 1:
+            raise ValueError(f"expected classes and a positive image size; got {self.counts} at {self.shape}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return (self.height, self.width, self.channels)
+
+    @property
+    def images(self) -> int:
+        """Images over all classes."""
+        return sum(self.counts.values())

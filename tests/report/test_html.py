@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import dataclasses
+import html.parser
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from twinset.report import Picture, ReportData, render
+from twinset.report.html import script_json
+from twinset.report.limits import limits_of
+from twinset.report.pictures import encode_all
+
+MakeData = Callable[..., ReportData]
+
+
+class Page(html.parser.HTMLParser):
+    """Elements, attributes and visible text of a page, as a browser's parser would see them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._raw = ""
+        self.scripts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._raw = tag if tag in ("script", "style") else ""
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._raw = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._raw == "script":
+            self.scripts[-1] += data
+        elif not self._raw:
+            self.words.append(data)
+
+
+@pytest.fixture
+def page(report_data: MakeData) -> Page:
+    return Page(render(report_data()))
+
+
+def test_class_names_with_markup_are_text(page: Page) -> None:
+    visible = "".join(page.words)
+    assert "<script>alert(1)</script>" in visible
+    assert "<b>x</b>" in visible
+    assert "{{ 7 * 7 }}" in visible
+    assert not any("onerror" in attrs or "onload" in attrs for _, attrs in page.elements)
+    assert not any(tag == "img" and attrs.get("src") == "x" for tag, attrs in page.elements)
+
+
+def test_only_our_scripts_are_there_and_all_are_inline(page: Page) -> None:
+    kinds = [attrs for tag, attrs in page.elements if tag == "script"]
+    assert len(kinds) == 3
+    assert all("src" not in attrs for attrs in kinds)
+    assert sum("plotly.js v" in text for text in page.scripts) == 1
+
+
+def test_page_refers_to_nothing_outside(page: Page) -> None:
+    for tag, attrs in page.elements:
+        for name in ("src", "href", "action", "srcset", "poster"):
+            value = attrs.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+
+
+def test_every_picture_and_chart_has_words(page: Page) -> None:
+    pictures = [attrs for tag, attrs in page.elements if tag == "img"]
+    assert len(pictures) > 300
+    assert all(attrs.get("alt") for attrs in pictures)
+    plots = [attrs for tag, attrs in page.elements if (attrs.get("id") or "").startswith("plot-")]
+    assert {attrs["id"] for attrs in plots} == {"plot-utility", "plot-map", "plot-cost", "plot-score-0", "plot-score-1"}
+    assert all(len(attrs.get("aria-label") or "") > 40 for attrs in plots)
+    assert sum(tag == "table" for tag, _ in page.elements) == sum(tag == "caption" for tag, _ in page.elements)
+
+
+def test_chart_axes_have_titles_and_labels_are_disarmed(page: Page) -> None:
+    charts = json.loads(page.scripts[0])
+    for name, chart in charts.items():
+        assert chart["layout"]["xaxis"]["title"]["text"], name
+    names = {trace["name"] for trace in charts["map"]["views"]["by class"]}
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in names
+    assert "&lt;b&gt;x&lt;/b&gt;" in names
+
+
+def test_script_json_survives_every_way_out_of_a_script_element() -> None:
+    hostile = {"a": "</script><!--<script>&amp;\u2028\u2029", "b": [float("nan"), float("inf"), 1.5]}
+    text = script_json(hostile)
+    assert not re.search("[<>&\u2028\u2029]", text)
+    assert json.loads(text) == {"a": hostile["a"], "b": [None, None, 1.5]}
+
+
+def test_a_bare_comparison_renders_without_the_parts_of_a_run(report_data: MakeData) -> None:
+    data = dataclasses.replace(
+        report_data(), kind="compare", verdict=None, utility=None, alignment=None, rejected=(), cost=None, recipe="",
+        asked=(), feature_map=None,
+    )  # fmt: skip
+    page = Page(render(data))
+    ids = {attrs.get("id") for _, attrs in page.elements}
+    assert {"fidelity", "copies", "pictures", "limits"} <= ids
+    assert not {"utility", "alignment", "rejections", "cost", "map"} & ids
+    assert not any("plotly.js v" in text for text in page.scripts)
+    assert any("whether the synthetic images help" in limit for limit in limits_of(data))
+
+
+def test_an_almost_empty_report_renders() -> None:
+    page = Page(render(ReportData(title="x", classes=(), command="twinset compare a b", version="0")))
+    assert "Two datasets compared" in "".join(page.words)
+
+
+@pytest.mark.parametrize(
+    ("decision", "answer"),
+    [
+        ("use", "Use it"),
+        ("do_not_use", "Do not use it"),
+        ("no_measurable_difference", "No measurable difference"),
+        ("blocked_by_gate", "Blocked: it copies training images"),
+    ],
+)
+def test_each_decision_has_its_words(report_data: MakeData, decision: str, answer: str) -> None:
+    assert answer in render(report_data(decision=decision))
+
+
+def test_positive_difference_lies_right_of_zero_and_negative_left(report_data: MakeData) -> None:
+    def dot(decision: str) -> float:
+        found = re.search(r'class="dot" style="left:([\d.]+)%"', render(report_data(decision=decision)))
+        assert found
+        return float(found[1])
+
+    assert dot("use") > 50 > dot("do_not_use")
+
+
+def test_rendering_twice_gives_the_same_page(report_data: MakeData) -> None:
+    assert render(report_data()) == render(report_data())
+
+
+def test_large_pictures_shrink_until_the_page_is_light(report_data: MakeData) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    pictures = tuple(Picture(f"p{k}", noise) for k in range(60))
+    data = report_data()
+    assert data.gallery is not None
+    grid = dataclasses.replace(data.gallery.grids[0], real=pictures, synthetic=())
+    data = dataclasses.replace(data, gallery=dataclasses.replace(data.gallery, grids=(grid,)), gate=None, rejected=())
+    thumbnails = encode_all(data)
+    assert thumbnails.longest < 192
+    assert sum(len(uri) for uri in thumbnails.uris.values()) < 5_500_000
+    assert encode_all(data, budget=100).longest == 48
+
+
+def test_json_has_the_figures_and_names_pictures_by_digest(report_data: MakeData) -> None:
+    content = report_data().to_json()
+    text = json.dumps(content, allow_nan=False)
+    assert content["schema"] == "twinset/report/1"
+    back = json.loads(text)
+    assert back["verdict"]["difference"]["value"] == 0.018
+    assert len(back["gallery"]["grids"][0]["real"][0]["sha256"]) == 64
+    assert back["metrics"][0]["scores"][0]["name"] == "frechet_distance"
+
+
+def test_limits_follow_from_the_data(report_data: MakeData) -> None:
+    data = report_data()
+    assert data.utility is not None
+    assert data.verdict is not None
+    limits = " ".join(limits_of(data))
+    assert "learned on this very dataset" in limits
+    assert "±1.4 percentage points" in limits
+    assert "Only 360" not in limits
+    small = dataclasses.replace(data, utility=dataclasses.replace(data.utility, n_test=120), limits=("Own words.",))
+    assert "Only 120 real test images" in " ".join(limits_of(small))
+    assert limits_of(small)[-1] == "Own words."
+    ungated = dataclasses.replace(data, gate=None)
+    assert any("No copy test was run" in limit for limit in limits_of(ungated))
+
+
+def test_bad_report_data_is_refused(report_data: MakeData) -> None:
+    data = report_data()
+    with pytest.raises(ValueError, match="expected 3 class counts"):
+        dataclasses.replace(data, classes=("a", "b", "c"))
+    assert data.feature_map is not None
+    with pytest.raises(ValueError, match="expected xy"):
+        dataclasses.replace(data.feature_map, xy=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="low ≤ value ≤ high"):
+        dataclasses.replace(data.verdict.difference, low=0.5)  # type: ignore[union-attr]

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twinset.errors import RecipeError
+from twinset.recipe import Recipe, load_recipe, recipe_from_values
+
+
+def error_of(tmp_path: Path, text: str, *overrides: str) -> str:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, overrides=overrides)
+    assert caught.value.exit_code == 2
+    return str(caught.value).replace(str(path), "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "recipe.yaml:1: expected `key: value` lines; got an empty file"),
+        ("- a\n- b\n", "recipe.yaml:1: expected `key: value` lines; got a list"),
+        ("data: x\ncuont: 5\n", "recipe.yaml:2: cuont: expected a key out of"),
+        ("data: x\ncuont: 5\n", "did you mean 'count'?"),
+        ("data: x\ndata: y\n", "recipe.yaml:2: expected each key once; got 'data' again (first in line 1)"),
+        ("data: [x\n", "recipe.yaml:2: expected YAML"),
+        ("data: !!python/object/apply:os.system ['true']\n", "recipe.yaml:1: expected YAML; got could not determine"),
+        ("a: &a [1]\ndata: *a\n", "recipe.yaml:2: expected plain values; got an alias"),
+        ("count: 5\n", "data: expected this key; got none"),
+        ("data: x\ncount: 0\n", "recipe.yaml:2: count"),
+        ("data: x\ncount: many\n", "recipe.yaml:2: count"),
+        ("data: x\nsplit: {train: 0.9}\n", "recipe.yaml:2: split: expected three fractions above 0 that sum to 1"),
+        ("data: x\nsplit:\n  grups: {folder: 1}\n", "recipe.yaml:3: split.grups"),
+        ("data: x\nsplit:\n  groups: {}\n", "expected exactly one of column, regex, folder"),
+        ("data: x\ngenerate:\n- use: difusion\n", "recipe.yaml:3: generate.0.use: expected a generator"),
+        ("data: x\ngenerate:\n- use: difusion\n", "did you mean 'diffusion'?"),
+        ("data: x\ngenerate:\n- use: diffusion\n  stepps: 3\n", "recipe.yaml:3: generate.0"),
+        ("data: x\ngenerate:\n- use: diffusion\n  stepps: 3\n", "did you mean 'steps'?"),
+        ("data: x\ngenerate:\n- use: diffusion\n  steps: lots\n", "generate.0.steps"),
+        ("data: x\ngenerate: []\n", "expected at least one entry under generate or edit"),
+        ("data: x\nexport: [tfrecord]\n", "recipe.yaml:2: export.0"),
+        ("data: x\nseed: -1\n", "recipe.yaml:2: seed"),
+        ("data: x\nname: ../../etc\n", "recipe.yaml:2: name"),
+        ("data: x\ntask: detection\n", "recipe.yaml:2: task"),
+        ("data: x\ngate: {copies: allow}\n", "recipe.yaml:2: gate.copies"),
+        ("data: x\nminutes: .nan\n", "recipe.yaml:2: minutes"),
+    ],
+)
+def test_a_bad_recipe_gives_one_line_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    message = error_of(tmp_path, text)
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_binary_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="expected UTF-8 text"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"none\.yaml: expected a readable file"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("override", ["count", "=3", "generate.7.steps=3", "count=0"])
+def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
+    assert error_of(tmp_path, "data: x\ngenerate: [{use: diffusion}]\n", override)
+
+
+def test_overrides_reach_into_lists_and_scalars() -> None:
+    written = recipe_from_values(
+        {"data": "x", "generate": [{"use": "diffusion"}]},
+        overrides=["generate.0.steps=7", "data.licence=CC0-1.0", "split.shots=3"],
+    )
+    assert written.recipe.generate[0].settings == {"steps": 7}
+    assert (written.recipe.data.path, written.recipe.data.licence) == ("x", "CC0-1.0")
+    assert written.recipe.split.shots == 3
+
+
+def test_a_recipe_survives_its_own_yaml() -> None:
+    recipe = recipe_from_values({"data": "x", "count": {"a": 3}, "split": {"groups": {"regex": "(.*)_"}}}).recipe
+    again = Recipe.model_validate(__import__("yaml").safe_load(recipe.to_yaml()))
+    assert again == recipe
+
+
+def test_the_digest_ignores_place_name_and_what_comes_after() -> None:
+    base = {"data": "x", "seed": 1}
+    digest = recipe_from_values(base).recipe.digest()
+    for change in ({"data": "y"}, {"name": "n"}, {"minutes": 3}, {"export": ["parquet"]}, {"gate": {"copies": "off"}}):
+        assert recipe_from_values({**base, **change}).recipe.digest() == digest
+    for change in ({"seed": 2}, {"count": 7}, {"data": {"path": "x", "window": [0, 255]}}, {"shard_size": 3}):
+        assert recipe_from_values({**base, **change}).recipe.digest() != digest
+
+
+def test_the_data_path_starts_at_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("data: photos\n")
+    assert load_recipe(tmp_path / "r.yaml").source == (tmp_path / "photos").resolve()

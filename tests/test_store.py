@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Origin, Sample
+from twinset.errors import RunFolderError
+from twinset.stages import Judgement
+from twinset.store import (
+    ShardStore,
+    locked,
+    read_json,
+    read_table,
+    remove_temporaries,
+    write_bytes,
+    write_json,
+)
+
+
+def sample(slot: int, attempt: int = 0) -> Sample:
+    pixels = np.full((4, 4, 1), slot, dtype=np.uint8)
+    return Sample(f"{slot:06d}-{attempt}", Annotation(class_id=slot % 2), Origin("test", 1, "r"), pixels)
+
+
+def test_a_shard_without_its_marker_does_not_count(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    store.commit(0, [sample(0)])
+    assert store.committed(0)
+    store.marker_path(0).unlink()
+    assert not store.committed(0)
+    with pytest.raises(RunFolderError, match="resume"):
+        store.shard(0)
+
+
+def test_samples_come_back_equal_and_in_slot_order(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    store.commit(0, [sample(2), sample(0)])
+    store.commit(1, [sample(1, 3)])
+    store.write_index(
+        [
+            {"slot": 2, "attempt": 0, "shard": 0, "row": 0},
+            {"slot": 1, "attempt": 3, "shard": 1, "row": 0},
+            {"slot": 0, "attempt": 0, "shard": 0, "row": 1},
+        ]
+    )
+    accepted = store.accepted(["even", "odd"])
+    assert accepted.ids == ["000000-0", "000001-3", "000002-0"]
+    assert [int(s.pixels()[0, 0, 0]) for s in accepted] == [0, 1, 2]
+    assert accepted.digest() == Dataset.of([sample(0), sample(1, 3), sample(2)], classes=["even", "odd"]).digest()
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    store.commit(0, [sample(0)])
+    assert store.check(0) is None
+    data = bytearray(store.shard_path(0).read_bytes())
+    data[len(data) // 2] ^= 1
+    store.shard_path(0).write_bytes(bytes(data))
+    mismatch = store.check(0)
+    assert mismatch is not None
+    assert "sha256" in mismatch.problem
+
+
+def test_judgements_come_back(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    assert store.judgement(0) is None
+    store.save_judgement(0, [4, 5], [0, 0], Judgement({"density": np.array([0.5, 2.0])}, (None, "too far")))
+    found = store.judgement(0)
+    assert found is not None
+    assert found.reasons == (None, "too far")
+    assert found.scores["density"].tolist() == [0.5, 2.0]
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(RunFolderError, match="No space left"):
+        write_json(path, {"a": 2})
+    assert read_json(path) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-x-1-ab").write_bytes(b"half")
+    (tmp_path / "mine.tmp").write_bytes(b"whole")
+    assert remove_temporaries(tmp_path) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.tmp"]
+
+
+def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+    code = f"from pathlib import Path; from twinset.store import locked\nwith locked(Path({str(tmp_path)!r})): pass"
+    with locked(tmp_path):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another process works in" in other.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"PAR1"])
+def test_damaged_files_say_so(tmp_path: Path, data: bytes) -> None:
+    write_bytes(tmp_path / "x", data)
+    with pytest.raises(RunFolderError):
+        read_json(tmp_path / "x")
+    with pytest.raises(RunFolderError):
+        read_table(tmp_path / "x")
