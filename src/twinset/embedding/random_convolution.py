@@ -29,7 +29,7 @@ KERNELS = (5, 3, 3)
 GRIDS = (4, 4, 4, 2)
 SHARES = (0.25, 2.0, 2.0, 3.0)
 # Brings the mean square of a feature to about 1 on such images: the cubic kernel of KID is not scale-free.
-GAIN = 3.0
+GAIN = 2.5
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ class RandomConvolution:
         channels = (3, *WIDTHS)
         total = sum(width * grid**2 for width, grid in zip(channels, GRIDS, strict=True))
         projection = stream.child("projection").numpy().normal(size=(total, self.dimension))
-        projection *= GAIN / np.sqrt(self.dimension) * np.sqrt(self.dimension / 128)
-        return filters, torch.from_numpy(projection.astype(np.float32))
+        return filters, torch.from_numpy((GAIN * projection).astype(np.float32))
 
 
 def _pooled(maps: torch.Tensor, grid: int, share: float) -> torch.Tensor:

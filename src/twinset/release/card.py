@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
 
 from twinset.release.facts import Release
 from twinset.scores import Score
@@ -54,12 +55,8 @@ def plain(text: str) -> str:
     flat = " ".join(text.split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     flat = re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", flat)
-    flat = re.sub(r"^([-+=]|\d+[.)])", r"\\\1", flat) if not re.match(r"^\d+[.)]", flat) else _numbered(flat)
+    flat = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", flat)
     return re.sub(r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1&#8203;\2", flat)
-
-
-def _numbered(text: str) -> str:
-    return re.sub(r"^(\d+)([.)])", r"\1\\\2", text)
 
 
 def _front_matter(release: Release) -> str:
@@ -73,14 +70,21 @@ def _front_matter(release: Release) -> str:
         "tags": ["synthetic", "synthetic-data", "twinset"],
         "size_categories": [next((name for limit, name in SIZES if release.images < limit), "1M<n<10M")],
         "annotations_creators": ["machine-generated"],
-        "language_creators": ["machine-generated"],
     }
     if identifier == "other" and release.licence:
         head["license_name"] = release.licence
     if any(export.format == "parquet" for export in release.exports):
-        paths = [file.path for export in release.exports if export.format == "parquet" for file in export.files]
-        head["configs"] = [{"config_name": "default", "data_files": [{"split": "train", "path": paths}]}]
+        head["configs"] = [{"config_name": "default", "data_files": _data_files(release)}]
     return "---\n" + yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---"
+
+
+def _data_files(release: Release) -> list[dict[str, object]]:
+    splits: dict[str, list[str]] = {}
+    for export in release.exports:
+        for file in export.files if export.format == "parquet" else ():
+            if file.path.endswith(".parquet"):
+                splits.setdefault(PurePosixPath(file.path).name.split("-")[0], []).append(file.path)
+    return [{"split": split, "path": paths} for split, paths in splits.items()]
 
 
 def _hub_licence(licence: str | None) -> str:
@@ -94,10 +98,10 @@ def _introduction(release: Release) -> str:
     colour = "grey" if release.channels == 1 else "RGB"
     names = " and ".join(plain(parent.name) for parent in release.parents) or "no named dataset"
     return (
-        f"**Synthetic images.** {release.images:,} labelled {colour} images of {release.height} × {release.width} pixels "
-        f"in {len(release.counts)} classes, made by twinset {plain(release.version)} as a synthetic twin of {names}. "
-        "No image shows anything that a camera or scanner recorded, unless its provenance names a real parent; "
-        "every file says so itself (XMP, IPTC `DigitalSourceType`)."
+        f"**Synthetic images.** {release.images:,} labelled {colour} images of {release.height} × {release.width} "
+        f"pixels in {len(release.counts)} classes, made by twinset {plain(release.version)} as a synthetic twin of "
+        f"{names}. Every file says so itself (XMP, IPTC `DigitalSourceType`), and names its parents if it was edited "
+        "from real images."
     )
 
 
@@ -127,14 +131,15 @@ def _content(release: Release) -> str:
     size = sum(file.bytes for export in release.exports for file in export.files)
     if not formats:
         return counts
-    return f"{counts}\n\nFormats: {formats}; {size / 1e6:,.1f} MB in all. `croissant.json` lists every file with its digest."
+    files = "`croissant.json` lists every file with its digest."
+    return f"{counts}\n\nFormats: {formats}; {size / 1e6:,.1f} MB in all. {files}"
 
 
 def _making(release: Release) -> str:
     methods = _table(("method", "images"), [(plain(name), f"{n:,}") for name, n in release.methods.items()])
     return (
-        f"{methods}\n\nEvery image has its own seed, derived from the run's seed {release.seed} and its place in the plan. "
-        f"The recipe as resolved (sha256 `{_code(release.recipe_digest)}`):\n\n{_fenced(release.recipe, 'yaml')}"
+        f"{methods}\n\nEvery image has its own seed, derived from the run's seed {release.seed} and its place in the "
+        f"plan. The recipe as resolved (digest `{_code(release.recipe_digest)}`):\n\n{_fenced(release.recipe, 'yaml')}"
     )
 
 
@@ -184,7 +189,8 @@ def _gate(release: Release) -> str:
     if release.gate_passed is None:
         return "Not tested. These images may repeat training images."
     result = "Passed" if release.gate_passed else "Failed"
-    return f"**{result}.** {plain(release.gate_sentence)} Passing means that no copies were found, not that the data is private."
+    caution = "Passing means that no copies were found, not that the data is private."
+    return f"**{result}.** {plain(release.gate_sentence)} {caution}"
 
 
 def _limits(release: Release) -> str:
@@ -199,8 +205,9 @@ def _limits(release: Release) -> str:
 
 def _reproduction(release: Release) -> str:
     return (
-        f"{_fenced(release.command, 'sh')}\n\nThe same recipe, real data and package versions give a dataset with the digest "
-        f"`{_code(release.digest)}` (sha256 over labels, origins and decoded pixels). Made on {plain(release.created)}."
+        f"{_fenced(release.command, 'sh')}\n\nThe same recipe, real data and package versions give a dataset with the "
+        f"digest `{_code(release.digest)}` (sha256 over labels, origins and decoded pixels). "
+        f"Made on {plain(release.created)}."
     )
 
 

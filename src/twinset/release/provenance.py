@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import io
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from xml.sax.saxutils import escape
 
 from twinset.dataset import Origin, Sample
 from twinset.errors import ImageError
 from twinset.images import FULL_RANGE, MAX_FILE_BYTES, Pixels, encode_png
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SourceType = Literal[
     "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced", "composite"
@@ -117,7 +121,7 @@ def encode_jpeg_with_provenance(sample: Sample, *, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def _picture(pixels: Pixels):  # type: ignore[no-untyped-def]
+def _picture(pixels: Pixels) -> Image.Image:
     from PIL import Image
 
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
@@ -180,8 +184,6 @@ def read_provenance(data: bytes) -> Provenance | None:
     packet = _packet_of(data)
     if packet is None:
         return None
-    import xml.etree.ElementTree as ET
-
     if "<!DOCTYPE" in packet or "<!ENTITY" in packet:
         raise ImageError("expected an XMP packet without a document type; got one", hint="do not trust this file")
     try:
@@ -194,10 +196,7 @@ def read_provenance(data: bytes) -> Provenance | None:
     return _from_xml(root, {name: text or "" for name, text in texts.items()})
 
 
-def _from_xml(root: object, texts: Mapping[str, str]) -> Provenance:
-    import xml.etree.ElementTree as ET
-
-    assert isinstance(root, ET.Element)
+def _from_xml(root: ET.Element, texts: Mapping[str, str]) -> Provenance:
     spaces = dict(NAMESPACES)
     if not re.fullmatch(r"-?\d{1,20}", texts["seed"]):
         raise ImageError(f"expected a whole number as seed; got {texts['seed'][:40]!r}")

@@ -1,0 +1,189 @@
+"""The five arms, the ways to train each (recipes), and which cells are due.
+
+A cell is one training run. First the real arms and the synthetic one run with every seed; the classical strength
+that is best on validation is then tried with synthetic images at several shares. So the side with synthetic data
+gets as many trials as the side without, and starts from the strongest classical baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from twinset.models.classical import STRENGTHS, Strength
+from twinset.models.classifier import ClassifierSettings
+
+ArmName = Literal["real", "real+classical", "synthetic", "real+synthetic", "real+classical+synthetic"]
+ARMS: tuple[ArmName, ...] = get_args(ArmName)
+WITHOUT_SYNTHETIC: tuple[ArmName, ...] = ("real", "real+classical")
+WITH_SYNTHETIC: tuple[ArmName, ...] = ("real+synthetic", "real+classical+synthetic")
+"""The arms between which the verdict decides: real data alone, or real data with the synthetic set added."""
+
+
+@dataclass(frozen=True, order=True)
+class Recipe:
+    """One way to train: an arm, its augmentation strength, and the synthetic share of every batch."""
+
+    arm: ArmName
+    strength: Strength
+    share: float
+
+    def __post_init__(self) -> None:
+        if self.arm not in ARMS or self.strength not in STRENGTHS or not 0 <= self.share <= 1:
+            raise ValueError(f"expected a known arm and strength and a share in [0, 1]; got {self}")
+        if ("classical" in self.arm) == (self.strength == "none"):
+            raise ValueError(f"expected augmentation exactly in the classical arms; got {self}")
+        fixed = {"real": 0.0, "real+classical": 0.0, "synthetic": 1.0}
+        if self.share != fixed.get(self.arm, self.share):
+            raise ValueError(f"expected share {fixed[self.arm]:g} in arm {self.arm}; got {self.share:g}")
+
+    @property
+    def text(self) -> str:
+        """For people: the arm with what was chosen in it."""
+        chosen = [] if self.strength == "none" else [f"{self.strength} augmentation"]
+        chosen += [f"{self.share:.0%} of each batch synthetic"] if 0 < self.share < 1 else []
+        return f"{self.arm} ({', '.join(chosen)})" if chosen else self.arm
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One training run: a recipe, on one subset of the training set, with one seed."""
+
+    recipe: Recipe
+    subset: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """A name that is good as a file name."""
+        recipe = self.recipe
+        return f"{recipe.arm}_{recipe.strength}_{round(1000 * recipe.share):04d}_k{self.subset}_s{self.seed}"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell found: predicted class of every validation and test image, and the validation loss (nats)."""
+
+    cell: Cell
+    study: str
+    validation_predictions: tuple[int, ...]
+    test_predictions: tuple[int, ...]
+    validation_loss: float
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: Mapping[str, object]) -> CellResult:
+        """What :meth:`to_json` wrote; ``ValueError`` if it is something else."""
+        try:
+            cell = values["cell"]
+            return CellResult(
+                cell=Cell(Recipe(**cell["recipe"]), int(cell["subset"]), int(cell["seed"])),  # type: ignore[index]
+                study=str(values["study"]),
+                validation_predictions=tuple(int(p) for p in values["validation_predictions"]),  # type: ignore[attr-defined]
+                test_predictions=tuple(int(p) for p in values["test_predictions"]),  # type: ignore[attr-defined]
+                validation_loss=float(values["validation_loss"]),  # type: ignore[arg-type]
+                seconds=float(values["seconds"]),  # type: ignore[arg-type]
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"expected a cell result; got {type(error).__name__}: {error}; run the cell again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class UtilityPlan:
+    """Everything a utility study fixes beforehand. ``synthetic`` is false when no synthetic image is left.
+
+    ``seeds`` are repeats per recipe and subset; ``subsets`` the few-shot draws of the training set (1 = all of it);
+    ``strengths`` and ``shares`` are the trials. ``flip`` mirrors in the classical arms.
+    """
+
+    settings: ClassifierSettings
+    seed: int
+    seeds: int = 3
+    subsets: int = 1
+    strengths: tuple[Strength, ...] = ("light", "medium", "strong")
+    shares: tuple[float, ...] = (0.2, 0.5)
+    flip: bool = False
+    synthetic: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.seeds, self.subsets) < 1 or not self.strengths or not self.shares or "none" in self.strengths:
+            raise ValueError(f"expected seeds and subsets ≥ 1, strengths other than none, and shares; got {self}")
+        if not all(0 < share < 1 for share in self.shares):
+            raise ValueError(f"expected shares between 0 and 1; got {self.shares}")
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON types; :meth:`from_dict` reads them back."""
+        return {**asdict(self), "strengths": list(self.strengths), "shares": list(self.shares)}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, object]) -> UtilityPlan:
+        """The plan that :meth:`to_dict` wrote."""
+        plain = dict(values)
+        settings = ClassifierSettings.from_dict(plain.pop("settings"))  # type: ignore[arg-type]
+        plan = UtilityPlan(settings=settings, **plain)  # type: ignore[arg-type]
+        return replace(plan, strengths=tuple(plan.strengths), shares=tuple(plan.shares))
+
+    @property
+    def cell_count(self) -> int:
+        """How many cells the whole study runs."""
+        recipes = 1 + len(self.strengths) + (1 + 2 * len(self.shares) if self.synthetic else 0)
+        return recipes * self.seeds * self.subsets
+
+    def due(self, results: Iterable[CellResult], *, validation_labels: Sequence[int]) -> list[Cell]:
+        """The cells that can run now and have no result yet; empty when the study is complete."""
+        results = list(results)
+        first = self._first_recipes()
+        missing = self._missing(first, results)
+        if missing or not self.synthetic:
+            return missing
+        return self._missing(
+            self._second_recipes(best_recipe(results, ("real+classical",), validation_labels)), results
+        )
+
+    def _first_recipes(self) -> list[Recipe]:
+        recipes = [Recipe("real", "none", 0.0)]
+        recipes += [Recipe("real+classical", strength, 0.0) for strength in self.strengths]
+        return [*recipes, Recipe("synthetic", "none", 1.0)] if self.synthetic else recipes
+
+    def _second_recipes(self, baseline: Recipe) -> list[Recipe]:
+        plain = [Recipe("real+synthetic", "none", share) for share in self.shares]
+        return plain + [Recipe("real+classical+synthetic", baseline.strength, share) for share in self.shares]
+
+    def _missing(self, recipes: Sequence[Recipe], results: Sequence[CellResult]) -> list[Cell]:
+        done = {result.cell for result in results}
+        cells = [
+            Cell(recipe, subset, seed)
+            for seed in range(self.seeds)
+            for subset in range(self.subsets)
+            for recipe in recipes
+        ]
+        return [cell for cell in cells if cell not in done]
+
+
+def best_recipe(results: Iterable[CellResult], arms: Sequence[ArmName], validation_labels: Sequence[int]) -> Recipe:
+    """Of these arms the recipe with the best mean balanced accuracy on validation; ties go to the lower loss."""
+    from twinset.downstream.metrics import balanced_accuracy
+
+    labels = np.asarray(validation_labels)
+    scores: dict[Recipe, list[tuple[float, float]]] = {}
+    for result in results:
+        if result.cell.recipe.arm in arms:
+            accuracy = balanced_accuracy(np.asarray(result.validation_predictions), labels)
+            scores.setdefault(result.cell.recipe, []).append((accuracy, -result.validation_loss))
+    if not scores:
+        raise ValueError(f"expected results of {' or '.join(arms)}; got none; run the cells that are due first")
+
+    def mean(recipe: Recipe) -> tuple[float, float]:
+        accuracy, loss = np.mean(scores[recipe], axis=0)
+        return round(float(accuracy), 9), float(loss)
+
+    return max(sorted(scores), key=mean)

@@ -1,0 +1,70 @@
+"""A time budget to integers: how wide a classifier, for how many steps, fits into the time for a whole study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from twinset.images import ImageSpec
+from twinset.models.classical import augmentation
+from twinset.models.classifier import ClassifierSettings, fit_classifier
+from twinset.randomness import Stream
+
+WIDTHS = (32, 24, 16)
+FEWEST_STEPS = 250
+MOST_STEPS = 1000
+"""Below, the classical arm is under-trained and every comparison flatters the synthetic one; above, little is gained."""
+
+IMBALANCE = 1.5
+PROBE_STEPS = 4
+SAFETY = 0.75
+"""Cells that run side by side share memory bandwidth, so a step takes longer than the lone probe says."""
+
+
+def choose_settings(
+    spec: ImageSpec,
+    class_counts: Sequence[int],
+    *,
+    seconds: float,
+    workers: int,
+    cells: int,
+    n_evaluate: int = 0,
+) -> ClassifierSettings:
+    """Settings with which ``cells`` cells take about ``seconds`` on ``workers`` one-thread processes.
+
+    Times a few steps of the widest network that leaves at least ``FEWEST_STEPS`` (under three seconds of probing for
+    pictures up to 64 px); never goes below that floor, so a very small budget is overrun rather than the baseline
+    weakened. ``class_counts`` are the training images per class; where they differ by more than half, every class is
+    drawn equally often. ``n_evaluate`` is how many images each cell predicts. The answer depends on the machine: keep it.
+    """
+    present = [count for count in class_counts if count > 0]
+    if not present or seconds <= 0 or workers < 1 or cells < 1:
+        raise ValueError(
+            f"expected images, seconds > 0, workers and cells ≥ 1; got {class_counts}, {seconds}, {workers}"
+        )
+    balanced = max(present) > IMBALANCE * min(present)
+    per_cell = SAFETY * seconds * min(workers, cells) / cells
+    for width in WIDTHS:
+        settings = ClassifierSettings(width=width, class_balanced=balanced)
+        step = _seconds_per_step(spec, len(class_counts), settings)
+        evaluation = step / 3 * n_evaluate / settings.batch
+        steps = int((per_cell - evaluation) / step) // 50 * 50
+        if steps >= FEWEST_STEPS:
+            return replace(settings, steps=min(steps, MOST_STEPS))
+    return replace(settings, steps=FEWEST_STEPS)
+
+
+def _seconds_per_step(spec: ImageSpec, n_classes: int, settings: ClassifierSettings) -> float:
+    rng = Stream(0).child("probe")
+    images = rng.numpy().integers(256, size=(settings.batch, *spec.shape), dtype=np.uint8)
+    labels = np.arange(settings.batch) % max(1, n_classes)
+    times = []
+    for steps in (1, PROBE_STEPS + 1):
+        probe = replace(settings, steps=steps, augmentation=augmentation("strong"))
+        started = time.perf_counter()
+        fit_classifier(images, labels, n_classes=max(1, n_classes), settings=probe, rng=rng)
+        times.append(time.perf_counter() - started)
+    return max(1e-4, (times[1] - times[0]) / PROBE_STEPS)

@@ -1,0 +1,186 @@
+"""The verdict: a paired difference on test with an honest interval, and the sentence that says what to do.
+
+Uncertainty has two sources: which test families were drawn, and which training runs (seeds, or few-shot subsets).
+Both are resampled. Of R runs, R − 1 are drawn, which makes the bootstrap variance of their mean unbiased (Rao and Wu
+1988), and the interval is widened from normal to Student's t by the Welch–Satterthwaite degrees of freedom: with three
+seeds the plain percentile interval would promise more than it keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.downstream.metrics import resample_families
+from twinset.randomness import Stream
+
+if TYPE_CHECKING:
+    from twinset.downstream.summary import Utility
+
+Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
+
+DRAWS = 4000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure in units of balanced accuracy with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"expected low ≤ value ≤ high; got {self}")
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON types."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision, the sentence for people, and the paired difference it rests on (None: nothing was measured)."""
+
+    decision: Decision
+    sentence: str
+    difference: Difference | None
+
+    def to_json(self) -> dict[str, object]:
+        """``decision``, ``sentence``, ``difference``, as in a run's JSON."""
+        empty = {"value": None, "low": None, "high": None}
+        return {
+            "decision": self.decision,
+            "sentence": self.sentence,
+            "difference": self.difference.to_json() if self.difference else empty,
+        }
+
+
+def paired_difference(
+    with_synthetic: NDArray[np.bool_],
+    without: NDArray[np.bool_],
+    *,
+    labels: NDArray[np.integer],
+    families: NDArray[np.integer],
+    rng: Stream,
+) -> Difference:
+    """Balanced accuracy with minus without: correctness bool (subsets, seeds, N) each, on the same N test images.
+
+    Test families are shared between both sides in every draw. With several subsets, those are resampled in pairs
+    (the seeds inside them come along); with one, the seeds of each side are resampled on their own.
+    """
+    if with_synthetic.shape != without.shape or with_synthetic.ndim != 3 or with_synthetic.shape[2] != len(labels):
+        raise ValueError(f"expected (subsets, seeds, {len(labels)}) twice; got {with_synthetic.shape}, {without.shape}")
+    subsets, seeds, n = without.shape
+    correct = np.concatenate([with_synthetic.reshape(-1, n), without.reshape(-1, n)])
+    generator = rng.numpy()
+    scores = resample_families(correct, labels, families, draws=DRAWS, generator=generator)
+    runs, draws = scores.runs.reshape(2, subsets, seeds), scores.draws.reshape(DRAWS, 2, subsets, seeds)
+    if subsets > 1:
+        units = [(runs[0] - runs[1]).mean(1)]
+        unit_draws = [(draws[:, 0] - draws[:, 1]).mean(2)]
+    else:
+        units = [runs[0, 0], -runs[1, 0]]
+        unit_draws = [draws[:, 0, 0], -draws[:, 1, 0]]
+    return _interval(units, unit_draws, n_families=len(np.unique(families)), generator=generator, bounds=(-1.0, 1.0))
+
+
+def interval_of_mean(
+    correct: NDArray[np.bool_], *, labels: NDArray[np.integer], families: NDArray[np.integer], rng: Stream
+) -> Difference:
+    """Mean balanced accuracy of one arm: correctness bool (subsets, seeds, N)."""
+    subsets, seeds, n = correct.shape
+    generator = rng.numpy()
+    scores = resample_families(correct.reshape(-1, n), labels, families, draws=DRAWS, generator=generator)
+    runs, draws = scores.runs.reshape(subsets, seeds), scores.draws.reshape(DRAWS, subsets, seeds)
+    axis = 1 if subsets > 1 else 0
+    return _interval(
+        [runs.mean(axis)] if subsets > 1 else [runs[0]],
+        [draws.mean(2)] if subsets > 1 else [draws[:, 0]],
+        n_families=len(np.unique(families)),
+        generator=generator,
+        bounds=(0.0, 1.0),
+    )
+
+
+def _interval(
+    units: list[NDArray[np.float64]],
+    unit_draws: list[NDArray[np.float64]],
+    *,
+    n_families: int,
+    generator: np.random.Generator,
+    bounds: tuple[float, float],
+) -> Difference:
+    """Sum over groups of the mean over units: ``units`` (R,) and, per family draw, ``unit_draws`` (B, R), by group."""
+    value = float(sum(group.mean() for group in units))
+    total = np.zeros(len(unit_draws[0]))
+    for group in unit_draws:
+        total += _resampled_mean(group, generator)
+    widen = _student_factor(units, float(total.var(ddof=1)), n_families)
+    low, high = np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = value - widen * max(0.0, value - low), value + widen * max(0.0, high - value)
+    return Difference(value, max(bounds[0], min(value, low)), min(bounds[1], max(value, high)))
+
+
+def _resampled_mean(draws: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    """(B, R) to (B,): the mean over R − 1 of the R runs, drawn with replacement, anew in every row."""
+    count, runs = draws.shape
+    if runs == 1:
+        return draws[:, 0]
+    picked = generator.integers(runs, size=(count, runs - 1))
+    mean: NDArray[np.float64] = np.take_along_axis(draws, picked, axis=1).mean(1)
+    return mean
+
+
+def _student_factor(units: list[NDArray[np.float64]], variance: float, n_families: int) -> float:
+    """Ratio of the t to the normal quantile at the Welch–Satterthwaite degrees of freedom of the whole variance."""
+    from scipy.special import ndtri, stdtrit
+
+    of_runs = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
+    from_runs = sum(part for part, _ in of_runs)
+    variance = max(variance, from_runs)
+    if variance == 0:
+        return 1.0
+    squares = sum(part**2 / freedom for part, freedom in of_runs)
+    squares += (variance - from_runs) ** 2 / max(1, n_families - 1)
+    freedom = variance**2 / squares
+    tail = (1 + LEVEL) / 2
+    return float(stdtrit(freedom, tail) / ndtri(tail))
+
+
+def decide(utility: Utility, *, gate_failure: str = "") -> Verdict:
+    """What to do with the synthetic set. ``gate_failure`` says why the release gate refused; empty if it did not."""
+    difference = utility.difference
+    if gate_failure:
+        return Verdict("blocked_by_gate", f"Do not release it: {gate_failure.rstrip('.')}.", difference)
+    if difference is None:
+        sentence = "Do not use it: no synthetic image passed alignment, so there is nothing to train on."
+        return Verdict("do_not_use", sentence, None)
+    decision: Decision = "no_measurable_difference"
+    if difference.low > 0:
+        decision = "use"
+    if difference.high < 0:
+        decision = "do_not_use"
+    return Verdict(decision, _sentence(decision, utility, difference), difference)
+
+
+def _sentence(decision: Decision, utility: Utility, difference: Difference) -> str:
+    assert utility.with_synthetic is not None
+    points, low, high = (100 * value for value in (difference.value, difference.low, difference.high))
+    with_arm, without_arm = utility.arms[utility.with_synthetic.arm], utility.arms[utility.without_synthetic.arm]
+    runs = f"{with_arm.seeds} seeds" + (f" × {with_arm.subsets} subsets" if with_arm.subsets > 1 else "")
+    measured = (
+        f"from {100 * without_arm.mean:.1f} % ({utility.without_synthetic.text}) to {100 * with_arm.mean:.1f} % "
+        f"({utility.with_synthetic.text}); difference {points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
+        f"{utility.n_test} real test images, {runs}"
+    )
+    if decision == "use":
+        return f"Use it: adding the synthetic images raises balanced accuracy {measured}."
+    if decision == "do_not_use":
+        return f"Do not use it: adding the synthetic images lowers balanced accuracy {measured}."
+    return f"No measurable difference: adding the synthetic images takes balanced accuracy {measured}."

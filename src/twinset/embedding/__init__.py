@@ -1,0 +1,1 @@
+"""Images to feature vectors: fixed, self-trained and pretrained; one embedder a file."""

@@ -1,0 +1,277 @@
+"""Measures a finished dataset: copy gate, fidelity, utility, verdict. Every part is cached by what it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from twinset import methods
+from twinset.dataset import Dataset
+from twinset.downstream import CellResult, Utility, UtilityData, UtilityPlan, Verdict, decide, run_cell, summarise
+from twinset.downstream.arms import Cell
+from twinset.downstream.cells import study_digest
+from twinset.embedding.embedder import EmbedderMethod, embed_dataset
+from twinset.embedding.random_convolution import RandomConvolution
+from twinset.embedding.self_trained import SelfTrained, SelfTrainedEmbedder
+from twinset.evaluation import ByClass, fidelity
+from twinset.executors.local import LocalProcesses, torch_threads
+from twinset.images import ImageSpec
+from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline.making import candidates
+from twinset.pipeline.real import RealData
+from twinset.pipeline.reporting import Listener
+from twinset.privacy.gate import GateResult, copy_gate
+from twinset.randomness import Stream
+from twinset.recipe import Recipe, UtilityPart
+from twinset.scores import Score
+from twinset.stages import Embedder
+from twinset.store import ShardStore, read_json, write_bytes, write_json
+
+if TYPE_CHECKING:
+    from twinset.pipeline.running import Run
+
+FEWEST_FOR_FIDELITY = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """All that is known of a finished dataset. ``before`` are fidelity scores of all candidates."""
+
+    accepted: Dataset
+    digest: str
+    gate: GateResult
+    scores: tuple[Score, ...]
+    before: tuple[Score, ...]
+    utility: Utility | None
+    plan: UtilityPlan | None
+    verdict: Verdict
+    features: Features | None
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Feature vectors of one embedder: training (N, D), held out (H, D), accepted (M, D)."""
+
+    extractor: str
+    training: np.ndarray
+    holdout: np.ndarray
+    accepted: np.ndarray
+
+
+def measure(run: Run, *, again: bool = False) -> Measured:
+    """Everything that the report says about the accepted images of a run."""
+    store = ShardStore(run.folder)
+    classes = run.real.dataset.classes
+    accepted, everything = store.accepted(classes), candidates(run.folder, classes)
+    digest = accepted.digest()
+    with run.timings.stage("gate"), torch_threads(1):
+        run.listener.stage("copy gate")
+        gate = gate_of(accepted, everything, run.real, run.recipe)
+    with run.timings.stage("fidelity"), torch_threads(1):
+        run.listener.stage("fidelity")
+        scores, before, features = _fidelity(run, accepted, everything)
+    with run.timings.stage("utility"):
+        utility, plan = _utility(run, accepted, again=again)
+    failure = "; ".join(gate.reasons) if run.recipe.gate.copies == "block" and not gate.passed else ""
+    if utility is None:
+        verdict = _without_utility(failure, accepted)
+    else:
+        verdict = decide(utility, gate_failure=failure)
+    return Measured(accepted, digest, gate, scores, before, utility, plan, verdict, features)
+
+
+def _without_utility(failure: str, accepted: Dataset) -> Verdict:
+    if failure:
+        return Verdict("blocked_by_gate", f"Do not release it: {failure}.", None)
+    if not len(accepted):
+        return Verdict("do_not_use", "Do not use it: no synthetic image passed alignment.", None)
+    return Verdict("no_measurable_difference", "Utility was not measured: evaluate.utility is off.", None)
+
+
+def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Recipe) -> GateResult:
+    """The copy gate on what would be released and on everything that was made."""
+    if recipe.gate.copies == "off":
+        return GateResult.skipped()
+    training, holdout = real.training, real.holdout
+    return copy_gate(
+        candidates=everything.prepared(real.spec),
+        accepted=accepted.prepared(real.spec),
+        training=training.prepared(real.spec),
+        holdout=holdout.prepared(real.spec),
+        training_classes=training.class_ids,
+        holdout_classes=holdout.class_ids,
+        alpha=recipe.gate.alpha,
+    )
+
+
+def fitted_embedder(part_use: str, settings: dict[str, object], real: RealData, folder: Path, rng: Stream) -> Embedder:
+    """The embedder of a recipe; a self-trained one is kept in the run folder."""
+    method = methods.build("embedders", part_use, settings, where="evaluate.embedder")
+    if isinstance(method, SelfTrained):
+        if not (folder / "self-trained.safetensors").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            method.fit(real.training, spec=real.spec, rng=rng).save(folder)
+        return SelfTrainedEmbedder.load(folder)
+    return cast(EmbedderMethod, method).fit(real.training, spec=real.spec, rng=rng)
+
+
+def _fidelity(
+    run: Run, accepted: Dataset, everything: Dataset
+) -> tuple[tuple[Score, ...], tuple[Score, ...], Features | None]:
+    if not run.recipe.evaluate.fidelity or len(accepted) < FEWEST_FOR_FIDELITY:
+        return (), (), None
+    part = run.recipe.evaluate.embedder
+    rng = run.stream.child("fidelity")
+    embedder = fitted_embedder(part.use, part.settings, run.real, run.folder / "evaluation" / "embedder", rng)
+    spec, real = run.real.spec, run.real
+
+    def features(dataset: Dataset, by: Embedder = embedder) -> np.ndarray:
+        return embed_dataset(by, dataset, spec=spec)
+
+    test, training, made = features(real.holdout), features(real.training), features(accepted)
+    saw = bool(embedder.fitted_on)
+    scores = fidelity(
+        test,
+        made,
+        extractor=embedder.name,
+        rng=rng,
+        train=None if saw else training,
+        holdout=None if saw else test,
+        extractor_saw_real=saw,
+        by_class=ByClass(real.dataset.classes, real.holdout.class_ids, accepted.class_ids),
+    )
+    if saw:
+        scores = [score for score in scores if not score.name.startswith("nearest_record")]
+        scores += nearest_records(accepted, real.training, real.holdout, spec, rng)
+    before: list[Score] = []
+    if len(everything) > len(accepted):
+        before = fidelity(test, features(everything), extractor=embedder.name, rng=rng, extractor_saw_real=True)
+        before = [score for score in before if score.value is not None]
+    return tuple(scores), tuple(before), Features(embedder.name, training, test, made)
+
+
+def nearest_records(
+    synthetic: Dataset, training: Dataset, holdout: Dataset, spec: ImageSpec, rng: Stream
+) -> list[Score]:
+    """Nearest-record figures by fixed random features, which saw none of the images."""
+    from twinset.evaluation import NearestRecord
+
+    fixed = RandomConvolution()
+    train, held, made = (embed_dataset(fixed, part, spec=spec) for part in (training, holdout, synthetic))
+    return fidelity(held, made, extractor=fixed.name, rng=rng, train=train, holdout=held, metrics=(NearestRecord(),))
+
+
+def utility_data(real: RealData, accepted: Dataset) -> UtilityData:
+    """The arrays of a utility study; synthetic targets are soft where any label is."""
+    train, validation, test = real.part("train"), real.part("validation"), real.part("test")
+    n_classes = len(real.dataset.classes)
+    return UtilityData(
+        n_classes=n_classes,
+        train_images=train.prepared(real.spec),
+        train_labels=train.class_ids,
+        validation_images=validation.prepared(real.spec),
+        validation_labels=validation.class_ids,
+        test_images=test.prepared(real.spec),
+        test_labels=test.class_ids,
+        test_families=np.asarray(real.part_families("test"), dtype=np.int64),
+        synthetic_images=accepted.prepared(real.spec),
+        synthetic_targets=_targets(accepted, n_classes),
+    )
+
+
+def _targets(dataset: Dataset, n_classes: int) -> np.ndarray:
+    soft = dataset.table.column("class_probabilities").to_pylist()
+    if all(row is None for row in soft):
+        return dataset.class_ids
+    hard = np.eye(n_classes, dtype=np.float32)[dataset.class_ids]
+    return np.asarray([hard[i] if row is None else row for i, row in enumerate(soft)], dtype=np.float32)
+
+
+def utility_plan(part: UtilityPart, data: UtilityData, *, seed: int) -> UtilityPlan:
+    """The plan of the recipe's utility study; open settings are the classifier's defaults."""
+    counts = np.bincount(data.train_labels, minlength=data.n_classes)
+    present = counts[counts > 0]
+    settings = ClassifierSettings(
+        **({} if part.steps == "auto" else {"steps": part.steps}),
+        **({} if part.width == "auto" else {"width": part.width}),
+        batch=part.batch,
+        class_balanced=bool(present.max() > 1.5 * present.min()),
+    )
+    synthetic = len(data.synthetic_images) > 0
+    return UtilityPlan(settings, seed=seed, seeds=part.seeds, flip=part.flip is True, synthetic=synthetic)
+
+
+def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | None, UtilityPlan | None]:
+    part = run.recipe.evaluate.utility
+    if part == "off":
+        return None, None
+    data = utility_data(run.real, accepted)
+    plan = utility_plan(part, data, seed=run.stream.child("utility").seed)
+    folder = run.folder / "evaluation" / "utility"
+    utility = study(data, plan, folder=folder, executor=run.executor, listener=run.listener, again=again)
+    return utility, plan
+
+
+@dataclass(frozen=True)
+class RunCell:
+    """A task for a worker: one cell of a utility study, its data in a file."""
+
+    cell: Cell
+    study: str
+    plan: UtilityPlan
+    data: Path
+    result: Path
+
+
+def run_cell_task(task: RunCell) -> CellResult:
+    """Trains, predicts, and commits the cell's result."""
+    found = run_cell(task.cell, _data(task.data), plan=task.plan, study=task.study)
+    write_json(task.result, found.to_json())
+    return found
+
+
+@lru_cache(maxsize=1)
+def _data(path: Path) -> UtilityData:
+    return UtilityData.load(path)
+
+
+def study(
+    data: UtilityData,
+    plan: UtilityPlan,
+    *,
+    folder: Path,
+    executor: LocalProcesses,
+    listener: Listener,
+    again: bool = False,
+) -> Utility:
+    """All cells of a utility study, those in ``folder`` not again, and its table."""
+    name = study_digest(plan, data.digest())
+    cells = folder / name
+    path = cells / "data.safetensors"
+    if not path.exists():
+        from safetensors.numpy import save
+
+        write_bytes(path, save(data.arrays(), metadata={"n_classes": str(data.n_classes)}))
+    results = [] if again else list(_results(cells))
+    progress = listener.stage("utility")
+    labels = data.validation_labels.tolist()
+    while due := plan.due(results, validation_labels=labels):
+        tasks = [RunCell(cell, name, plan, path, cells / f"{cell.key}.json") for cell in due]
+        for _, result in executor.map(run_cell_task, tasks):
+            results.append(result)
+            progress(len(results), plan.cell_count, "trainings")
+    return summarise(results, data=data, plan=plan)
+
+
+def _results(folder: Path) -> Iterator[CellResult]:
+    for path in sorted(folder.glob("*.json")):
+        yield CellResult.from_json(cast("dict[str, object]", read_json(path)))
+
+

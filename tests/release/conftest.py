@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Origin, Sample
+from twinset.release import ArmResult, Export, Parent, Release
+from twinset.scores import Interval, Score
+
+CLASSES = ("cat", "<b>dog</b> | *x*")
+
+
+@pytest.fixture
+def twin() -> Dataset:
+    rng = np.random.default_rng(0)
+    return Dataset.of(
+        (
+            Sample(
+                f"{k:06d}-0",
+                Annotation(class_id=k % 2),
+                Origin("diffusion", 1000 + k, "ab" * 32, licence="CC BY 4.0"),
+                rng.integers(0, 256, (8, 8, 3), dtype=np.uint8),
+            )
+            for k in range(10)
+        ),
+        classes=CLASSES,
+    )
+
+
+@pytest.fixture
+def make_release() -> Callable[..., Release]:
+    def make(**changes: object) -> Release:
+        settings: dict[str, object] = {
+            "name": "digits twin",
+            "version": "0.1.0",
+            "counts": {"cat": 5, CLASSES[1]: 5},
+            "height": 8,
+            "width": 8,
+            "channels": 3,
+            "digest": "cd" * 32,
+            "recipe": "seed: 0\nname: ```tricky\n",
+            "recipe_digest": "ab" * 32,
+            "seed": 0,
+            "command": "twinset run resolved.yaml",
+            "methods": {"diffusion": 10},
+            "parents": (Parent("real pets", "ef" * 32, 120, "CC BY 4.0"),),
+            "created": "2025-01-31",
+            "licence": "CC-BY-4.0",
+            "decision": "use",
+            "sentence": "It helps.",
+            "difference": (0.018, 0.004, 0.031),
+            "scores": (
+                Score("frechet_distance", 9.7, False, {"real": 120, "synthetic": 10}, Interval(9.0, 10.0),
+                      extractor="random", floor=3.2, warnings=("N is small",)),
+            ),
+            "arms": (ArmResult("real", 0.95, 0.94, 0.96, 3), ArmResult("real+synthetic", 0.968, 0.96, 0.975, 3)),
+            "gate_passed": True,
+            "gate_sentence": "No copies found.",
+            "limits": ("Only 40 real test images.",),
+        }  # fmt: skip
+        return Release(**{**settings, **changes})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def exported(twin: Dataset, tmp_path: Path) -> Callable[[str], Export]:
+    from twinset import formats
+    from twinset.release import encode_with_provenance
+
+    def export(kind: str) -> Export:
+        folder = tmp_path / "export" / kind
+        formats.write(twin, folder, kind, encode=encode_with_provenance)  # type: ignore[arg-type]
+        return Export.scan(folder, kind, below=tmp_path)  # type: ignore[arg-type]
+
+    return export
