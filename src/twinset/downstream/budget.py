@@ -16,7 +16,7 @@ from twinset.randomness import Stream
 WIDTHS = (32, 24, 16)
 FEWEST_STEPS = 250
 MOST_STEPS = 1000
-"""Below, the classical arm is under-trained and every comparison flatters the synthetic one; above, little is gained."""
+"""Below, the classical arm is under-trained and comparisons flatter the synthetic one; above, little is gained."""
 
 IMBALANCE = 1.5
 PROBE_STEPS = 4
@@ -38,7 +38,7 @@ def choose_settings(
     Times a few steps of the widest network that leaves at least ``FEWEST_STEPS`` (under three seconds of probing for
     pictures up to 64 px); never goes below that floor, so a very small budget is overrun rather than the baseline
     weakened. ``class_counts`` are the training images per class; where they differ by more than half, every class is
-    drawn equally often. ``n_evaluate`` is how many images each cell predicts. The answer depends on the machine: keep it.
+    drawn equally often. ``n_evaluate`` is how many images each cell predicts. The answer depends on the machine.
     """
     present = [count for count in class_counts if count > 0]
     if not present or seconds <= 0 or workers < 1 or cells < 1:

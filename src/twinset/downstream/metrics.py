@@ -14,7 +14,8 @@ def recall_per_class(
     """float64 (n_classes,): share of each class that was found; NaN where the class has no image."""
     counts = np.bincount(labels, minlength=n_classes).astype(np.float64)
     right = np.bincount(labels[predictions == labels], minlength=n_classes)
-    return np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
+    recall: NDArray[np.float64] = np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
+    return recall
 
 
 def balanced_accuracy(predictions: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
@@ -44,7 +45,7 @@ def macro_f1(predictions: NDArray[np.integer], labels: NDArray[np.integer]) -> f
 
 @dataclass(frozen=True)
 class Resampled:
-    """Balanced accuracy of R runs on the test set: ``runs`` (R,) and, per bootstrap draw of families, ``draws`` (B, R)."""
+    """Balanced accuracy of R runs on the test set, ``runs`` (R,), and in each draw of families, ``draws`` (B, R)."""
 
     runs: NDArray[np.float64]
     draws: NDArray[np.float64]

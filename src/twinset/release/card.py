@@ -55,7 +55,7 @@ def plain(text: str) -> str:
     flat = " ".join(text.split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     flat = re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", flat)
-    flat = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", flat)
+    flat = re.sub(r"^(\d+(?=[.)](\s|$))|(?=[-+=]))(.)", r"\1\\\3", flat)
     return re.sub(r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1&#8203;\2", flat)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from twinset.release.facts import Export, ExportFormat, Parent, Release, ReleasedFile
@@ -87,7 +88,9 @@ def _is_loose_image(kind: ExportFormat, file: ReleasedFile) -> bool:
 
 
 def _id(kind: ExportFormat, file: ReleasedFile) -> str:
-    return f"{kind}:{file.path}"
+    """An identifier without spaces and the like, which readers refuse; distinct for distinct paths."""
+    name = re.sub(r"[^A-Za-z0-9._/-]", "_", file.path)
+    return f"{kind}:{name}" if name == file.path else f"{kind}:{name}~{sha256(file.path.encode()).hexdigest()[:12]}"
 
 
 def _file_object(kind: ExportFormat, file: ReleasedFile) -> dict[str, Json]:

@@ -1,0 +1,110 @@
+"""Nothing far from all real images: k-nearest-neighbour density in feature space, with a cut at the elbow.
+
+The score is the mean distance to the k nearest training images in units of what held-out real images have. The
+threshold is the elbow of the pilot round's sorted scores (Satopää et al. 2011), but never below the level that one in
+a hundred held-out real images exceeds: a set from the real distribution keeps about 99 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.dataset import Dataset
+from twinset.embedding.embedder import embed_dataset
+from twinset.embedding.random_convolution import RandomConvolution
+from twinset.images import ImageSpec
+from twinset.neighbours import nearest
+from twinset.randomness import Stream
+from twinset.stages import Embedder, Judgement
+
+
+@dataclass(frozen=True)
+class Density:
+    """``kind``: mean distance to ``neighbours`` training images (knn) or a Gaussian kernel estimate (kde).
+
+    ``floor_quantile``: share of held-out real images that stay below the threshold whatever the elbow says.
+    Features are those of fixed random convolutions, which saw none of the images.
+    """
+
+    kind: Literal["knn", "kde"] = "knn"
+    neighbours: int = 5
+    floor_quantile: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1 or not 0.5 <= self.floor_quantile <= 1:
+            raise ValueError(f"expected neighbours ≥ 1 and floor_quantile in [0.5, 1]; got {self}")
+
+    def fit(
+        self,
+        pilot: Dataset,
+        *,
+        training: Dataset,
+        holdout: Dataset,
+        spec: ImageSpec,
+        rng: Stream,  # noqa: ARG002
+    ) -> DensityFilter:
+        """Finds the threshold on the pilot round."""
+        embedder = RandomConvolution()
+        real = embed_dataset(embedder, training, spec=spec)
+        k = min(self.neighbours, len(real))
+        held = embed_dataset(embedder, holdout, spec=spec)
+        scale = float(np.median(nearest(held, real, k=k)[0]))
+        unit = DensityFilter(embedder, real, k, self.kind, max(scale, 1e-12), np.inf, spec)
+        floor = float(np.quantile(unit.scores(held), self.floor_quantile))
+        scores = np.sort(unit.scores(embed_dataset(embedder, pilot, spec=spec))) if len(pilot) else np.empty(0)
+        threshold = max(floor, elbow(scores)) if len(scores) >= 3 else floor
+        return DensityFilter(embedder, real, k, self.kind, unit.scale, threshold, spec)
+
+
+@dataclass(frozen=True, eq=False)
+class DensityFilter:
+    """Features (N, D) of the training images and a frozen threshold."""
+
+    embedder: Embedder
+    real: NDArray[np.float32]
+    neighbours: int
+    kind: Literal["knn", "kde"]
+    scale: float
+    threshold: float
+    spec: ImageSpec
+
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(M,) distance from the real images; 1 is what held-out real images usually have, more is farther."""
+        if self.kind == "knn":
+            distances, _ = nearest(features, self.real, k=self.neighbours)
+            return np.asarray(distances.mean(axis=1) / self.scale)
+        distances, _ = nearest(features, self.real, k=len(self.real))
+        exponents = -0.5 * (distances / self.scale) ** 2
+        top = exponents.max(axis=1)
+        log_density = top + np.log(np.exp(exponents - top[:, None]).mean(axis=1))
+        return np.asarray(np.sqrt(np.maximum(0.0, -2 * log_density)))
+
+    def judge(self, synthetic: Dataset) -> Judgement:
+        """Score ``distance_from_real``; above the threshold a sample goes."""
+        if not len(synthetic):
+            return Judgement({"distance_from_real": np.empty(0)}, ())
+        scores = self.scores(embed_dataset(self.embedder, synthetic, spec=self.spec))
+        reasons = tuple(
+            f"far from all real images ({score:.2f}, threshold {self.threshold:.2f})"
+            if score > self.threshold
+            else None
+            for score in scores
+        )
+        return Judgement({"distance_from_real": scores}, reasons)
+
+
+def elbow(rising: NDArray[np.float64]) -> float:
+    """The value at which a rising curve turns up most: farthest below the straight line between its ends.
+
+    >>> elbow(np.array([1.0, 1.1, 1.2, 1.3, 5.0, 9.0]))
+    1.3
+    """
+    span = rising[-1] - rising[0]
+    if span <= 0:
+        return float(rising[-1])
+    line = np.linspace(0.0, 1.0, len(rising))
+    return float(rising[int(np.argmax(line - (rising - rising[0]) / span))])

@@ -1,0 +1,1 @@
+"""Can the synthetic set be let out? One attack or gate a file."""

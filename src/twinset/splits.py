@@ -1,0 +1,171 @@
+"""Training, validation and test parts of a dataset: given ones respected, families kept together, classes in proportion.
+
+What is decided here decides what every later figure means, so nothing is silent: whatever had to give is a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.dataset import SPLITS, Dataset, SplitName
+from twinset.errors import DataError
+from twinset.randomness import Stream
+
+Fractions = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The three parts, the family (N,) of every sample of each, and what had to be decided."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    train_families: NDArray[np.int64]
+    validation_families: NDArray[np.int64]
+    test_families: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def holdout(self) -> Dataset:
+        """Validation and test together: what no generator may see."""
+        return self.validation.concat(self.test)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images per class of every part."""
+        return {name: getattr(self, name).class_counts() for name in SPLITS}
+
+
+def split(
+    dataset: Dataset,
+    *,
+    families: NDArray[np.integer],
+    rng: Stream,
+    fractions: Fractions = (0.6, 0.2, 0.2),
+    shots: int | None = None,
+) -> Split:
+    """The parts of a dataset; ``families`` (N,) never straddle them.
+
+    Where the dataset names splits, those stand: a missing validation part is carved out of training, a missing
+    test part too. Families that lie in several given parts (leakage) keep their test images, else their
+    validation images; their images in the other parts are left out and counted in the notes. Without given
+    splits, families are dealt out by ``fractions`` (train, validation, test), class by class. ``shots`` keeps that
+    many training images of every class, drawn by seed.
+    """
+    if len(families) != len(dataset):
+        raise ValueError(f"expected a family per sample; got {len(families)} for {len(dataset)}")
+    if abs(sum(fractions) - 1) > 1e-6 or min(fractions) <= 0:
+        raise ValueError(f"expected three fractions above 0 that sum to 1; got {fractions}")
+    if shots is not None and shots < 1:
+        raise ValueError(f"expected shots ≥ 1; got {shots}")
+    family = np.asarray(families, dtype=np.int64)
+    part, notes = _parts(dataset, family, fractions, rng)
+    if shots is not None:
+        part = _few_shot(part, dataset.class_ids, shots, rng.child("shots"))
+    rows = {name: np.flatnonzero(part == number) for number, name in enumerate(SPLITS)}
+    for name, found in rows.items():
+        if not len(found):
+            raise DataError(
+                f"expected images for the {name} part; got none out of {len(dataset)}",
+                hint="bring more images, or change split: in the recipe",
+            )
+    absent = [
+        dataset.classes[c]
+        for c in np.setdiff1d(np.unique(dataset.class_ids), np.unique(dataset.class_ids[rows["train"]]))
+        if c >= 0
+    ]
+    if absent:
+        notes.append(f"no training image of {', '.join(absent)}: nothing can be learnt of it")
+    parts: Mapping[SplitName, Dataset] = {
+        name: dataset.take(rows[name]).with_splits([name] * len(rows[name])) for name in SPLITS
+    }
+    return Split(
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
+        train_families=family[rows["train"]],
+        validation_families=family[rows["validation"]],
+        test_families=family[rows["test"]],
+        notes=tuple(notes),
+    )
+
+
+def few_shot_subsets(split_: Split, shots: int, *, count: int, rng: Stream) -> Iterator[Dataset]:
+    """``count`` training sets of ``shots`` images per class, each drawn anew from the training part."""
+    labels = split_.train.class_ids
+    for number in range(count):
+        kept = _few_shot(np.zeros(len(labels), dtype=np.int64), labels, shots, rng.child("subset", number))
+        yield split_.train.take(np.flatnonzero(kept == 0))
+
+
+def _parts(
+    dataset: Dataset, family: NDArray[np.int64], fractions: Fractions, rng: Stream
+) -> tuple[NDArray[np.int64], list[str]]:
+    """(N,) part number of every sample (−1: left out), and the notes."""
+    notes: list[str] = []
+    given = np.array([SPLITS.index(name) if name in SPLITS else -1 for name in dataset.splits], dtype=np.int64)
+    labels = dataset.class_ids
+    if (given < 0).all():
+        return _deal(family, labels, np.asarray(fractions), rng.child("deal")), notes
+    if (given < 0).any():
+        notes.append(f"{int((given < 0).sum())} images outside the given splits are left out")
+    part = _without_leaks(given, family, notes)
+    for number, name in ((2, "test"), (1, "validation")):
+        if not (part == number).any():
+            train = np.flatnonzero(part == 0)
+            share = fractions[number] / (fractions[0] + fractions[number])
+            dealt = _deal(family[train], labels[train], np.array([1 - share, share]), rng.child("carve", name))
+            part[train[dealt == 1]] = number
+            notes.append(f"no {name} part was given: {int((dealt == 1).sum())} training images became it")
+    return part, notes
+
+
+def _without_leaks(given: NDArray[np.int64], family: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:
+    part = given.copy()
+    last = np.full(int(family.max(initial=-1)) + 1, -1, dtype=np.int64)
+    np.maximum.at(last, family[given >= 0], given[given >= 0])
+    leaking = (given >= 0) & (given < last[family])
+    if leaking.any():
+        part[leaking] = -1
+        counts = [int((leaking & (given == number)).sum()) for number in range(2)]
+        notes.append(
+            f"{counts[0]} training and {counts[1]} validation images have a copy or relative in a later part "
+            "(leakage): they are left out"
+        )
+    return part
+
+
+def _deal(
+    family: NDArray[np.int64], labels: NDArray[np.int64], fractions: NDArray[np.float64], rng: Stream
+) -> NDArray[np.int64]:
+    """(N,) part of every sample: families, rarest class and largest first, go where their classes are most missed."""
+    names, member = np.unique(family, return_inverse=True)
+    classes, label = np.unique(labels, return_inverse=True)
+    table = np.zeros((len(names), len(classes)))
+    np.add.at(table, (member, label), 1.0)
+    totals = table.sum(axis=0)
+    wanted = fractions[:, None] * totals[None, :]
+    rarest = np.where(table > 0, totals, np.inf).min(axis=1)
+    shuffled = rng.numpy().permutation(len(names))
+    order = shuffled[np.lexsort((-table.sum(axis=1)[shuffled], rarest[shuffled]))]
+    have = np.zeros_like(wanted)
+    chosen = np.empty(len(names), dtype=np.int64)
+    for row in order:
+        mine = table[row] > 0
+        need = ((wanted - have)[:, mine] / np.maximum(wanted[:, mine], 1e-9)).mean(axis=1)
+        chosen[row] = int(np.argmax(np.round(need, 9)))
+        have[chosen[row]] += table[row]
+    return chosen[member]
+
+
+def _few_shot(part: NDArray[np.int64], labels: NDArray[np.int64], shots: int, rng: Stream) -> NDArray[np.int64]:
+    kept = part.copy()
+    generator = rng.numpy()
+    for class_id in np.unique(labels[part == 0]):
+        rows = generator.permutation(np.flatnonzero((part == 0) & (labels == class_id)))
+        kept[rows[shots:]] = -1
+    return kept
