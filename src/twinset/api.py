@@ -93,9 +93,7 @@ def align(
         for item in aligners
     ]
     spec = ImageSpec(*training[0].pixels().shape)
-    return align_with(
-        synthetic, training=training, holdout=holdout, spec=spec, aligners=built, rng=Stream.of(rng)
-    )
+    return align_with(synthetic, training=training, holdout=holdout, spec=spec, aligners=built, rng=Stream.of(rng))
 
 
 def evaluate(

@@ -42,7 +42,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "density": "twinset.alignment.density:Density",
     },
     "embedders": {
-        "self": "twinset.embedding.self_trained:SelfTrainedSettings",
+        "self": "twinset.embedding.self_trained:SelfTrained",
         "random": "twinset.embedding.random_convolution:RandomConvolution",
         "pretrained": "twinset.embedding.pretrained:Pretrained",
     },

@@ -1,4 +1,4 @@
-"""Training, validation and test parts of a dataset: given ones respected, families kept together, classes in proportion.
+"""Training, validation and test parts of a dataset: given ones stand, families stay together.
 
 What is decided here decides what every later figure means, so nothing is silent: whatever had to give is a note.
 """

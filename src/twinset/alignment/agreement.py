@@ -78,9 +78,10 @@ class AgreementFilter:
         labels = synthetic.class_ids
         own = _of_label(probabilities, labels)
         best = probabilities.argmax(axis=1)
+        names = self.classes
         reasons = tuple(
-            f"the real-trained ensemble says {self.classes[top]} ({row[top]:.0%}), not {self.classes[label]} ({mine:.0%})"
-            if top != label and mine < max(self.threshold, 0.5)
+            f"the real-trained ensemble says {names[top]} ({row[top]:.0%}), not {names[label]} ({mine:.0%})"
+            if top != label and mine < self.threshold
             else None
             for row, top, label, mine in zip(probabilities, best, labels, own, strict=True)
         )

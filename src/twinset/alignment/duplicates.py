@@ -38,7 +38,7 @@ class Duplicates:
 
 
 def first_alike(images: PixelBatch, *, before: PixelBatch | None, nearer_than: float) -> list[int]:
-    """For each of ``images`` (N, H, W, C) the row, in ``before`` followed by ``images``, of the first kept image like it.
+    """(N,) for each of ``images`` the row, in ``before`` followed by ``images``, of the first kept image like it.
 
     An image that repeats another does not count as kept, so chains do not pull distant images together.
     """

@@ -18,9 +18,7 @@ LARGEST_TURN = math.radians(12)
 LARGEST_LOG_ASPECT = 0.1
 
 
-def draw_augmentations(
-    count: int, *, probability: float, flip: bool, generator: torch.Generator
-) -> torch.Tensor:
+def draw_augmentations(count: int, *, probability: float, flip: bool, generator: torch.Generator) -> torch.Tensor:
     """float32 (count, 6) in [-1, 1]: each of :data:`PARAMETERS` is nonzero with ``probability``, a flip with half of it.
 
     Zero everywhere means "unchanged".
@@ -47,9 +45,7 @@ def augment(images: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
     cosine, sine = turn.cos() / zoom, turn.sin() / zoom
     rows_x = torch.stack([mirror * cosine * stretch, -mirror * sine * ratio, -2 * LARGEST_SHIFT * shift_x], dim=1)
     rows_y = torch.stack([sine / ratio, cosine / stretch, -2 * LARGEST_SHIFT * shift_y], dim=1)
-    grid = functional.affine_grid(
-        torch.stack([rows_x, rows_y], dim=1), list(images[moved].shape), align_corners=False
-    )
+    grid = functional.affine_grid(torch.stack([rows_x, rows_y], dim=1), list(images[moved].shape), align_corners=False)
     out = images.clone()
     out[moved] = functional.grid_sample(images[moved], grid, padding_mode="reflection", align_corners=False)
     return out

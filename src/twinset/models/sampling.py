@@ -230,4 +230,3 @@ def sample_batch(
         class_ids[request.row] = request.class_id
     out = integrate(guided(denoiser, class_ids.to(device), settings), x.to(device), settings)
     return from_model(out[rows])
-

@@ -273,5 +273,3 @@ def study(
 def _results(folder: Path) -> Iterator[CellResult]:
     for path in sorted(folder.glob("*.json")):
         yield CellResult.from_json(cast("dict[str, object]", read_json(path)))
-
-

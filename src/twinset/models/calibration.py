@@ -1,0 +1,112 @@
+"""An image size and a time budget to a network, its training and its sampling, by timing a few steps here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from twinset.images import ImageSpec
+from twinset.models.diffusion import fresh_denoiser
+from twinset.models.networks import NetworkSettings
+from twinset.models.training import Trainer, TrainingSet, TrainingSettings, draw_batch
+from twinset.randomness import Stream
+
+WIDTHS = (96, 64, 32)
+PROBE_STEPS = 3
+ENOUGH_STEPS = 400
+"""Steps below which a wider network is not worth its time."""
+
+SAMPLING_SHARE = 0.75
+"""Share of the budget for training; the rest is for the looks at copies."""
+
+MOST_EPOCHS = 70
+FEWEST_STEPS = 60
+LEAST_USEFUL_STEPS = 500
+
+
+@dataclass(frozen=True)
+class DiffusionPlan:
+    """What calibration decides; all plain numbers, so that it can stand in a recipe."""
+
+    network: NetworkSettings
+    batch: int
+    steps: int
+    augment: float
+
+
+def candidates(spec: ImageSpec) -> list[NetworkSettings]:
+    """Networks for this size, widest first; a position of the first feature map stands for a patch of pixels.
+
+    From 48 px the feature maps of a U-Net are slow on a CPU, and a patch transformer takes over.
+    """
+    side = max(spec.height, spec.width)
+    patch = 1 if side <= 16 else 2 if side <= 40 else 4
+    if side > 96:
+        patch = 8
+    networks = [NetworkSettings("unet", width, 2, 2, patch) for width in WIDTHS]
+    if side > 40:
+        networks += [NetworkSettings("transformer", width, 6, 1, patch) for width in (192, 128, 96)]
+    return networks
+
+
+def calibrate(
+    spec: ImageSpec,
+    *,
+    n_classes: int,
+    n_training: int,
+    seconds: float,
+    threads: int,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
+) -> DiffusionPlan:
+    """The widest network that gets enough steps within ``seconds``, and how many steps it gets.
+
+    Steps are bounded by passes over the training set: beyond about seventy a small set is learnt by heart.
+    """
+    if seconds <= 0 or n_training < 1:
+        raise ValueError(f"expected seconds > 0 and training images; got {seconds} and {n_training}")
+    batch = 128 if n_training >= 128 else 64
+    augment = 0.3 if n_training >= 500 else 0.5
+    most = max(LEAST_USEFUL_STEPS, MOST_EPOCHS * n_training // batch)
+    budget = SAMPLING_SHARE * seconds
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        plan = None
+        for network in candidates(spec):
+            step = seconds_per_step(network, spec, n_classes, batch, device=device, clock=clock)
+            steps = int(budget / step)
+            plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), augment)
+            if steps >= min(most, ENOUGH_STEPS):
+                break
+    finally:
+        torch.set_num_threads(before)
+    assert plan is not None
+    return plan
+
+
+def seconds_per_step(
+    network: NetworkSettings,
+    spec: ImageSpec,
+    n_classes: int,
+    batch: int,
+    *,
+    device: str,
+    clock: Callable[[], float],
+) -> float:
+    """The quickest of a few training steps on noise, after one that warms up."""
+    rng = Stream(0)
+    images = rng.child("noise").numpy().integers(256, size=(batch, *spec.shape), dtype=np.uint8)
+    data = TrainingSet(images, np.arange(batch, dtype=np.int64) % n_classes)
+    settings = TrainingSettings(steps=PROBE_STEPS + 1, batch=batch, augment=0.5)
+    trainer = Trainer(fresh_denoiser(network, spec, n_classes, sigma_data=0.5, rng=rng), settings, device=device)
+    times = []
+    for step in range(PROBE_STEPS + 1):
+        began = clock()
+        trainer.advance(draw_batch(step, data, settings, null_class=n_classes, sigma_data=0.5, rng=rng))
+        times.append(clock() - began)
+    return max(min(times[1:]), 1e-6)
