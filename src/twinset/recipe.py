@@ -96,7 +96,9 @@ class UtilityPart(_Part):
     """The five arms (docs/numbers.md)."""
 
     seeds: int = Field(3, ge=1, le=50, description="Trainings per arm.")
-    subsets: int = Field(1, ge=1, le=50, description="Paired few-shot subsets, with split.shots.")
+    flip: Literal["auto"] | bool = Field(
+        "auto", description="Mirror in the classical arms; auto: if the data allows it."
+    )
     steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Optimizer steps of every arm.")
     width: Literal["auto"] | Annotated[int, Field(ge=4, le=512)] = Field("auto", description="Classifier width.")
     batch: Annotated[int, Field(ge=4, le=1024)] = Field(64, description="Images per step.")
@@ -144,7 +146,7 @@ class Recipe(_Part):
     export: tuple[Literal["imagefolder", "webdataset", "parquet", "csv"], ...] = ("imagefolder",)
     seed: int = Field(0, ge=0, lt=2**63)
     minutes: float = Field(10.0, gt=0, le=10_000, description="Time that the run should take on this machine.")
-    max_attempts: int = Field(4, ge=1, le=100, description="Tries per image before its slot is given up.")
+    max_attempts: int = Field(8, ge=1, le=100, description="Tries per image before its slot is given up.")
     shard_size: int = Field(128, ge=1, le=100_000, description="Images per shard file.")
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
         "auto", description="Threads of training; part of what fixes the result to the bit."

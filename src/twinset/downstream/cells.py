@@ -79,14 +79,15 @@ class UtilityData:
         keep = slice(None) if self.synthetic_subset is None else self.synthetic_subset[subset]
         return self.synthetic_images[keep], self.synthetic_targets[keep]
 
-    def _arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """All arrays by field name, contiguous, for one safetensors file."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "n_classes"}
         return {name: np.ascontiguousarray(array) for name, array in values.items() if array is not None}
 
     def digest(self) -> str:
         """sha256 over all arrays."""
         total = hashlib.sha256(str(self.n_classes).encode())
-        for name, array in self._arrays().items():
+        for name, array in self.arrays().items():
             total.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
         return total.hexdigest()
 
@@ -94,7 +95,7 @@ class UtilityData:
         """Writes one safetensors file, for worker processes."""
         from safetensors.numpy import save_file
 
-        save_file(self._arrays(), path, metadata={"n_classes": str(self.n_classes)})
+        save_file(self.arrays(), path, metadata={"n_classes": str(self.n_classes)})
 
     @staticmethod
     def load(path: Path) -> UtilityData:

@@ -122,7 +122,7 @@ def _interval(
     for group in unit_draws:
         total += _resampled_mean(group, generator)
     widen = _student_factor(units, float(total.var(ddof=1)), n_families)
-    low, high = np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = (float(q) for q in np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     low, high = value - widen * max(0.0, value - low), value + widen * max(0.0, high - value)
     return Difference(value, max(bounds[0], min(value, low)), min(bounds[1], max(value, high)))
 

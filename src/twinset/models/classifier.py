@@ -233,7 +233,11 @@ def fit_classifier(
     network = _new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch()).train()
     averaged = _new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch())
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
+        network.parameters(),
+        lr=settings.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
     for step, rows in enumerate(schedule):
         batch = augment(to_model(images[rows]), settings.augmentation, rng=rng.child("augment", step))

@@ -6,24 +6,17 @@ any step and continued from its checkpoint goes through exactly the states of an
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinset.errors import RunFolderError
 from twinset.images import PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
-from twinset.models.checkpoint import load_tensors, save_tensors
 from twinset.models.preconditioning import Denoiser, denoising_loss, training_noise_levels
 from twinset.randomness import Stream
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +21,7 @@ from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.randomness import Stream
 from twinset.recipe import Recipe
-from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, Slot, SetFilter
+from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, SetFilter, Slot
 from twinset.store import ShardStore, read_json, write_json
 
 STOCK_EMPTY = "no image left in the source"

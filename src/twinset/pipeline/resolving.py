@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinset import methods
+from twinset.downstream import UtilityPlan, choose_settings
 from twinset.executors.local import available_cores
 from twinset.generators.folder import Folder
+from twinset.models.classical import flip_is_safe
+from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.planning import class_counts, sources
 from twinset.pipeline.real import RealData
 from twinset.recipe import Recipe, UsePart
@@ -39,13 +42,7 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
     training = real.training
     threads = min(available_cores(), 8) if recipe.threads == "auto" else recipe.threads
     budget = max(10.0, recipe.minutes * 60 - OVERHEAD_SECONDS)
-    parts = sources(recipe)
-    fitted = [
-        part
-        for part in parts
-        if methods.is_calibrated(part.use, "generators" if part in recipe.generate else "editors")
-    ]
-    seconds = budget * FIT_SHARE / max(1, len(fitted))
+    seconds = budget * FIT_SHARE / max(1, _calibrated(recipe))
 
     def decided(kind: methods.Kind, part: UsePart, where: str) -> UsePart:
         method = methods.build(kind, part.use, part.settings, where=where)
@@ -89,3 +86,34 @@ def _counts(recipe: Recipe, real: RealData) -> dict[str, int]:
         have = method.read().class_counts()
         return {name: have.get(name, 0) for name in real.dataset.classes}
     return class_counts(recipe, real.training.class_counts())
+
+
+def _calibrated(recipe: Recipe) -> int:
+    """How many sources share the time for fitting."""
+    kinds: list[tuple[methods.Kind, tuple[UsePart, ...]]] = [("generators", recipe.generate), ("editors", recipe.edit)]
+    built = [methods.build(kind, part.use, part.settings, where=kind) for kind, parts in kinds for part in parts]
+    return sum(isinstance(method, CalibratedMethod) for method in built)
+
+
+def _utility(recipe: Recipe, real: RealData, machine: Machine, budget: float) -> dict[str, object] | str:
+    """The utility part with its classifier decided for the time there is."""
+    part = recipe.evaluate.utility
+    if part == "off":
+        return "off"
+    flip = (
+        part.flip if part.flip != "auto" else flip_is_safe(real.training.prepared(real.spec), real.training.class_ids)
+    )
+    values = {**part.model_dump(mode="json"), "flip": flip}
+    if part.steps != "auto" and part.width != "auto":
+        return values
+    evaluated = len(real.part("validation")) + len(real.part("test"))
+    settings = choose_settings(
+        real.spec,
+        list(real.training.class_counts().values()),
+        seconds=budget * UTILITY_SHARE,
+        workers=machine.workers,
+        cells=UtilityPlan(ClassifierSettings(), seed=0, seeds=part.seeds).cell_count,
+        n_evaluate=evaluated,
+    )
+    decided = {"steps": settings.steps, "width": settings.width}
+    return {**values, **{key: value for key, value in decided.items() if values[key] == "auto"}}

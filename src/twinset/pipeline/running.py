@@ -10,7 +10,7 @@ from pathlib import Path
 from twinset import documents, methods
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import fit, load_resolved, sources_of
-from twinset.pipeline.folders import Timings, begin, environment, identity, recipe_of, run_folder
+from twinset.pipeline.folders import Timings, begin, environment, recipe_of, run_folder
 from twinset.pipeline.making import Maker
 from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.planning import Planner, sources

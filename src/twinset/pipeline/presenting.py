@@ -1,0 +1,360 @@
+"""Fills the report: what a run measured, with the pictures that show it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twinset import __version__, report
+from twinset.copying import nearest_copies
+from twinset.dataset import SPLITS, Dataset
+from twinset.pipeline.folders import peak_memory_bytes
+from twinset.pipeline.making import candidates, reasons_of
+from twinset.pipeline.measuring import Features, Measured
+from twinset.scores import Score
+from twinset.store import ShardStore, read_json
+
+if TYPE_CHECKING:
+    from twinset.downstream import Utility
+    from twinset.pipeline.running import Run
+
+PER_CLASS = 12
+SHOWN_REJECTIONS = 120
+MAP_POINTS = 400
+HISTOGRAM_POINTS = 4000
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Everything a run generated, and why what was rejected went."""
+
+    samples: Dataset
+    reasons: Mapping[str, str]
+
+    @staticmethod
+    def of(run: Run) -> Tried:
+        """All tries of a run."""
+        return Tried(candidates(run.folder, run.real.dataset.classes), reasons_of(run.folder))
+
+    @property
+    def rejected(self) -> int:
+        """Tries that a filter refused."""
+        return len(self.reasons)
+
+
+def report_data(
+    run: Run, measured: Measured, tried: Tried, *, command: str, limits: Sequence[str]
+) -> report.ReportData:
+    """The page of a run."""
+    classes = run.real.dataset.classes
+    return report.ReportData(
+        title=f"The synthetic twin of {run.real.facts.name}",
+        classes=classes,
+        command=command,
+        version=__version__,
+        created=time.strftime("%Y-%m-%d %H:%M"),
+        verdict=_verdict(measured),
+        recipe=(run.folder / "recipe.yaml").read_text(encoding="utf-8"),
+        asked=_asked(run),
+        datasets=(_real_facts(run), _synthetic_facts(run, measured)),
+        gallery=_gallery(run, measured),
+        alignment=_alignment(run, measured, tried),
+        feature_map=_feature_map(run, measured),
+        metrics=_metrics(measured.scores, classes),
+        utility=_utility(measured.utility, measured) if measured.utility is not None else None,
+        rejected=_rejected(tried),
+        gate=_gate(run, measured),
+        cost=_cost(run, tried),
+        limits=tuple(limits),
+        environment=_environment(run),
+        digests={
+            "dataset": measured.digest,
+            "real data": run.real.facts.digest,
+            "resolved recipe": run.recipe.digest(),
+            "run key": run.key,
+        },
+    )
+
+
+def _environment(run: Run) -> dict[str, str]:
+    values = read_json(run.folder / "environment.json")
+    assert isinstance(values, dict)
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def _verdict(measured: Measured) -> report.Verdict:
+    found = measured.verdict.difference
+    difference = report.Difference(found.value, found.low, found.high) if found is not None else None
+    return report.Verdict(measured.verdict.decision, measured.verdict.sentence, difference)
+
+
+def _asked(run: Run) -> tuple[tuple[str, str], ...]:
+    recipe = run.recipe
+    assert isinstance(recipe.count, dict)
+    made_by = ", ".join(part.use for part in (*recipe.generate, *recipe.edit))
+    filters = "none" if recipe.align == "off" else ", ".join(part.use for part in recipe.align)
+    return (
+        ("images to make", str(sum(recipe.count.values()))),
+        ("made by", made_by),
+        ("filters", filters),
+        ("features", recipe.evaluate.embedder.use),
+        ("copy gate", recipe.gate.copies),
+        ("time budget", f"{recipe.minutes:g} min"),
+        ("seed", str(recipe.seed)),
+    )
+
+
+def _real_facts(run: Run) -> report.DatasetFacts:
+    real = run.real
+    return report.DatasetFacts(
+        name=real.facts.name,
+        kind="real",
+        counts={split: tuple(real.part(split).class_counts().values()) for split in SPLITS},
+        size=real.facts.size,
+        licence=real.facts.licence,
+        notes=real.facts.notes,
+        problems=_problems(real.facts.problems),
+    )
+
+
+def _problems(problems: Sequence[tuple[str, str]]) -> tuple[report.Problem, ...]:
+    """Equal problems together, with a few of the files."""
+    places: dict[str, list[str]] = {}
+    for path, problem in problems:
+        places.setdefault(problem.removeprefix(f"{path}: "), []).append(path)
+    return tuple(report.Problem(what, len(paths), tuple(paths[:3])) for what, paths in places.items())
+
+
+def _synthetic_facts(run: Run, measured: Measured) -> report.DatasetFacts:
+    counts = tuple(measured.accepted.class_counts().values())
+    return report.DatasetFacts("synthetic twin", "synthetic", {"all": counts}, run.real.facts.size.split(",")[0])
+
+
+def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
+    training, accepted, spec = run.real.training, measured.accepted, run.real.spec
+    if not len(accepted):
+        return None
+    shown = {
+        class_id: np.flatnonzero(accepted.class_ids == class_id)[:PER_CLASS]
+        for class_id in range(len(training.classes))
+    }
+    rows = np.concatenate(list(shown.values())).astype(np.int64)
+    images = accepted.take(rows).prepared(spec)
+    distances, nearest = nearest_copies(images, training.prepared(spec), k=1)
+    twin_of = {int(row): (float(distances[at, 0]), int(nearest[at, 0])) for at, row in enumerate(rows)}
+    grids = []
+    for class_id, mine in shown.items():
+        real = np.flatnonzero(training.class_ids == class_id)[:PER_CLASS]
+        twins = tuple(
+            report.Twin(_picture(accepted, int(row)), _picture(training, twin_of[int(row)][1]), twin_of[int(row)][0])
+            for row in mine
+        )
+        grids.append(report.ClassGrid(class_id, tuple(_picture(training, int(row)) for row in real), twins))
+    return report.Gallery(tuple(grids), "normalised pixels under flips and small shifts, 0…2")
+
+
+def _picture(dataset: Dataset, row: int, note: str = "") -> report.Picture:
+    sample = dataset[row]
+    return report.Picture(sample.id, sample.pixels(), note)
+
+
+def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFacts | None:
+    if run.recipe.align == "off":
+        return None
+    store = ShardStore(run.folder)
+    plan = store.plan()
+    columns: dict[str, list[np.ndarray]] = {}
+    for shard in sorted(set(plan.column("shard").to_pylist())):
+        judgement = store.judgement(shard)
+        assert judgement is not None
+        for name, values in judgement.scores.items():
+            columns.setdefault(name, []).append(values)
+    kept = np.array([id_ not in tried.reasons for id_ in tried.samples.ids], dtype=bool)
+    scores = []
+    for name, parts in columns.items():
+        values = np.concatenate(parts)
+        accepted, rejected = values[kept][:HISTOGRAM_POINTS], values[~kept][:HISTOGRAM_POINTS]
+        side = "above" if name == "distance_from_real" else "below"
+        scores.append(report.ScoreValues(name, accepted, rejected, rejected_side=side))  # type: ignore[arg-type]
+    by_class: dict[int, tuple[int, int]] = {}
+    for class_id in range(len(tried.samples.classes)):
+        mine = tried.samples.class_ids == class_id
+        by_class[class_id] = (int((mine & kept).sum()), int((mine & ~kept).sum()))
+    names = {score.name for score in measured.before}
+    return report.AlignmentFacts(
+        judged=len(tried.samples),
+        kept=int(kept.sum()),
+        reasons=Counter(kind_of(reason) for reason in tried.reasons.values()),
+        scores=tuple(scores),
+        before=measured.before,
+        after=tuple(score for score in measured.scores if score.name in names and score.value is not None),
+        by_class=by_class,
+    )
+
+
+def kind_of(reason: str) -> str:
+    """A reason without its particulars, for counting.
+
+    >>> kind_of("near copy of train/3/0012.png (distance ratio 0.21)")
+    'near copy of a training image'
+    """
+    for start, kind in (
+        ("near copy of", "near copy of a training image"),
+        ("the real-trained ensemble", "label contradicted by the real-trained ensemble"),
+        ("far from all real", "far from all real images"),
+        ("duplicate of", "duplicate of another synthetic image"),
+    ):
+        if reason.startswith(start):
+            return kind
+    return reason.partition(" (")[0]
+
+
+def _feature_map(run: Run, measured: Measured) -> report.FeatureMap | None:
+    features: Features | None = measured.features
+    if features is None:
+        return None
+    parts: list[tuple[report.MapSet, np.ndarray, Dataset]] = [
+        ("real train", features.training, run.real.training),
+        ("real held out", features.holdout, run.real.holdout),
+        ("synthetic", features.accepted, measured.accepted),
+    ]
+    chosen = [
+        (name, np.linspace(0, len(rows) - 1, min(len(rows), MAP_POINTS)).astype(int), rows, dataset)
+        for name, rows, dataset in parts
+        if len(rows)
+    ]
+    vectors = np.concatenate([rows[at] for _, at, rows, _ in chosen]).astype(np.float64)
+    xy, explained = principal_plane(
+        vectors, np.concatenate([rows[at] for name, at, rows, _ in chosen if name != "synthetic"])
+    )
+    return report.FeatureMap(
+        xy=xy,
+        sets=tuple(name for name, at, _, _ in chosen for _ in at),
+        class_ids=np.concatenate([dataset.class_ids[at] for _, at, _, dataset in chosen]),
+        method=f"PCA of the real features, {explained:.0%} of their variance",
+        extractor=features.extractor,
+        ids=tuple(id_ for _, at, _, dataset in chosen for id_ in np.asarray(dataset.ids, dtype=object)[at]),
+    )
+
+
+def principal_plane(vectors: np.ndarray, fitted_on: np.ndarray) -> tuple[np.ndarray, float]:
+    """(N, 2) coordinates of (N, D) vectors on the first two principal axes of (M, D), and their share of the variance."""
+    mean = fitted_on.mean(axis=0, dtype=np.float64)
+    _, spread, axes = np.linalg.svd(fitted_on.astype(np.float64) - mean, full_matrices=False)
+    plane = np.zeros((2, vectors.shape[1]))
+    plane[: min(2, len(axes))] = axes[:2]
+    total = float((spread**2).sum())
+    return (vectors - mean) @ plane.T, float((spread[:2] ** 2).sum() / total) if total > 0 else 1.0
+
+
+def _metrics(scores: Sequence[Score], classes: Sequence[str]) -> tuple[report.MetricTable, ...]:
+    per_class = [score for score in scores if any(score.name.endswith(f"[{name}]") for name in classes)]
+    whole = [score for score in scores if score not in per_class]
+    tables = []
+    if whole:
+        note = "Synthetic images against the held-out real images (validation and test)."
+        tables.append(report.MetricTable("Fidelity and diversity", tuple(whole), note))
+    if per_class:
+        tables.append(report.MetricTable("By class", tuple(per_class), "Fewer images, so wider intervals."))
+    return tuple(tables)
+
+
+def _utility(utility: Utility, measured: Measured) -> report.Utility:
+    picked = {utility.without_synthetic, utility.with_synthetic}
+    arms = tuple(
+        report.Arm(
+            name=name,
+            mean=arm.mean,
+            low=arm.low,
+            high=arm.high,
+            seeds=arm.values,
+            n_real=0 if name == "synthetic" else utility.n_train,
+            n_synthetic=utility.n_synthetic if "synthetic" in name else 0,
+            setting=arm.recipe.text,
+            validation=arm.validation,
+            picked=arm.recipe in picked,
+            per_class=tuple(float("nan") if value is None else value for value in arm.recall),
+        )
+        for name, arm in utility.arms.items()
+    )
+    trials = tuple(
+        report.Trial(trial.recipe.arm, trial.recipe.text, trial.validation, trial.recipe in picked)
+        for trial in utility.trials
+    )
+    assert measured.plan is not None
+    settings = measured.plan.settings
+    return report.Utility(
+        arms=arms,
+        trials=trials,
+        network=f"residual CNN, width {settings.width}",
+        steps=settings.steps,
+        n_test=utility.n_test,
+        note=f"{utility.n_test_families} families of test images; {utility.n_validation} validation images picked the arms.",
+    )
+
+
+def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:
+    """A selection of the rejected pictures, every kind of reason among them."""
+    by_kind: dict[str, list[str]] = {}
+    for id_, reason in tried.reasons.items():
+        by_kind.setdefault(kind_of(reason), []).append(id_)
+    share = max(1, SHOWN_REJECTIONS // max(1, len(by_kind)))
+    found = []
+    for ids in by_kind.values():
+        for id_ in ids[:share]:
+            row = tried.samples.row_of(id_)
+            class_id = int(tried.samples.class_ids[row])
+            found.append(
+                report.Rejected(_picture(tried.samples, row), kind_of(tried.reasons[id_]), class_id, tried.reasons[id_])
+            )
+    return tuple(found)
+
+
+def _gate(run: Run, measured: Measured) -> report.Gate | None:
+    gate = measured.gate
+    if gate.released is None:
+        return None
+    pairs = tuple(
+        report.ClosePair(
+            _picture(measured.accepted, pair.synthetic),
+            _picture(run.real.training, pair.training),
+            pair.distance,
+            pair.ratio,
+            flagged=not gate.passed,
+            class_id=int(measured.accepted.class_ids[pair.synthetic]),
+        )
+        for pair in gate.pairs[:24]
+    )
+    return report.Gate(gate.passed, gate.finding, gate.space, gate_scores(measured), pairs)
+
+
+def gate_scores(measured: Measured) -> tuple[Score, ...]:
+    """The figures of the copy test as scores."""
+    test = measured.gate.released
+    if test is None:
+        return ()
+    counts = {"real": test.counts["training"], "synthetic": test.counts["synthetic"]}
+    settings = {"alpha": test.alpha, "held out": test.counts["holdout"]}
+    return (
+        Score("membership_auc", test.membership_auc, False, counts, settings=settings),
+        Score("copy_test_p_value", test.p_value, True, counts, settings=settings),
+        Score("training_images_hit", float(test.training_hits), False, counts, settings=settings),
+        Score("held_out_images_hit", float(test.holdout_hits), None, counts, settings=settings),
+    )
+
+
+def _cost(run: Run, tried: Tried) -> report.Cost:
+    spent = run.timings.read()
+    environment = _environment(run)
+    return report.Cost(
+        stages=tuple(spent.items()),
+        hardware=f"{environment['cpu']}, {environment['cores']} cores, {environment['device']}",
+        generated=len(tried.samples),
+        generation_seconds=spent.get("generate"),
+        peak_memory_bytes=peak_memory_bytes(),
+    )

@@ -1,0 +1,204 @@
+"""The end of a run: exports with provenance, card, Croissant file, report, and the document that sums them up."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinset import __version__, documents
+from twinset import release as out
+from twinset import report as page
+from twinset.formats import write
+from twinset.pipeline.measuring import Measured
+from twinset.pipeline.presenting import Tried, gate_scores, report_data
+from twinset.scores import Score
+from twinset.store import write_bytes, write_json
+
+if TYPE_CHECKING:
+    from twinset.downstream import Utility
+    from twinset.pipeline.running import Run
+    from twinset.privacy.gate import GateResult
+
+
+def release(run: Run, measured: Measured) -> documents.RunDocument:
+    """Writes what the gate lets out and the report in any case; the document that ``run`` answers with."""
+    tried = Tried.of(run)
+    with run.timings.stage("export"):
+        run.listener.stage("export")
+        exports = _export(run, measured)
+    command = f"twinset run {shlex.quote(str(run.folder / 'resolved.yaml'))}"
+    limits = _limits(run, measured)
+    _write_json(run, measured)
+    data = report_data(run, measured, tried, command=command, limits=limits)
+    path = run.folder / "report.html"
+    with run.timings.stage("report"):
+        run.listener.stage("report")
+        write_bytes(path, page.render(data).encode())
+        write_json(run.folder / "evaluation" / "report.json", data.to_json())
+    document = _document(run, measured, tried, exports, limits)
+    if exports:
+        _describe(run, measured, exports, command=command, limits=limits)
+    return document
+
+
+def _export(run: Run, measured: Measured) -> dict[str, Path]:
+    """The accepted images in every format of the recipe; none if the gate blocks or nothing is left."""
+    if measured.verdict.decision == "blocked_by_gate" or not len(measured.accepted):
+        return {}
+    found = {}
+    for format_ in run.recipe.export:
+        path = run.folder / "export" / format_
+        if not path.exists():
+            write(measured.accepted, path, format_, encode=out.encode_with_provenance)
+        found[format_] = path
+    return found
+
+
+def _limits(run: Run, measured: Measured) -> list[str]:
+    real, limits = run.real, []
+    if real.facts.problems:
+        limits.append(f"{len(real.facts.problems)} bad files of the real dataset were skipped.")
+    if measured.utility is None and run.recipe.evaluate.utility == "off":
+        limits.append("Utility was not measured.")
+    if any(part.use == "folder" for part in run.recipe.generate):
+        limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
+    if any(score.extractor and score.extractor.startswith("self-trained") for score in measured.scores):
+        limits.append(
+            "Fidelity figures use an embedder trained on this run's training images: compare them within this report only."
+        )
+    if run.recipe.edit:
+        limits.append("Edited images descend from single training images and show what those show.")
+    return limits
+
+
+def _write_json(run: Run, measured: Measured) -> None:
+    folder = run.folder / "evaluation"
+    write_json(
+        folder / "fidelity.json",
+        {
+            "schema": "twinset/fidelity/1",
+            "scores": {score.name: score.to_json() for score in measured.scores},
+            "before_alignment": {score.name: score.to_json() for score in measured.before},
+        },
+    )
+    write_json(
+        folder / "gate.json", {"schema": "twinset/gate/1", **gate_part(measured.gate, measured, run).model_dump()}
+    )
+    utility = measured.utility.to_json() if measured.utility is not None else {}
+    verdict = {
+        "decision": measured.verdict.decision,
+        "sentence": measured.verdict.sentence,
+        "difference": measured.verdict.difference.to_json() if measured.verdict.difference else None,
+    }
+    write_json(folder / "utility.json", {"schema": "twinset/utility/1", "arms": utility, "verdict": verdict})
+
+
+def gate_part(gate: GateResult, measured: Measured, run: Run) -> documents.GatePart:
+    """The gate's outcome with the names of the closest pairs."""
+    made, train = measured.accepted.ids, run.real.training.ids
+    pairs: list[dict[str, str | float | None]] = [
+        {
+            "synthetic": made[pair.synthetic],
+            "training": train[pair.training],
+            "distance": pair.distance,
+            "ratio": pair.ratio,
+        }
+        for pair in gate.pairs[:50]
+    ]
+    return documents.GatePart(passed=gate.passed, reasons=list(gate.reasons), pairs=pairs)
+
+
+def arms_part(utility: Utility | None) -> dict[str, documents.ArmPart]:
+    """The arms for a document."""
+    if utility is None:
+        return {}
+    picked = {utility.without_synthetic, utility.with_synthetic}
+    return {
+        name: documents.ArmPart(
+            mean=arm.mean,
+            low=arm.low,
+            high=arm.high,
+            seeds=list(arm.values),
+            setting=arm.recipe.text,
+            picked=arm.recipe in picked,
+        )
+        for name, arm in utility.arms.items()
+    }
+
+
+def scores_part(scores: Sequence[Score]) -> dict[str, documents.ScorePart]:
+    """Scores by name for a document."""
+    return {score.name: documents.ScorePart.model_validate(score.to_json()) for score in scores}
+
+
+def _document(
+    run: Run, measured: Measured, tried: Tried, exports: dict[str, Path], limits: Sequence[str]
+) -> documents.RunDocument:
+    assert isinstance(run.recipe.count, dict)
+    planned, accepted = sum(run.recipe.count.values()), len(measured.accepted)
+    found = measured.verdict.difference
+    return documents.RunDocument(
+        run=str(run.folder),
+        report=str(run.folder / "report.html"),
+        digest=measured.digest,
+        verdict=documents.VerdictPart(
+            decision=measured.verdict.decision,
+            sentence=measured.verdict.sentence,
+            difference=documents.Difference(value=found.value, low=found.low, high=found.high) if found else None,
+        ),
+        counts=documents.Counts(
+            planned=planned, accepted=accepted, rejected=tried.rejected, failed=max(0, planned - accepted)
+        ),
+        scores=scores_part([*measured.scores, *gate_scores(measured)]),
+        utility=arms_part(measured.utility),
+        utility_metric="balanced accuracy",
+        gate=gate_part(measured.gate, measured, run),
+        exports={format_: str(path) for format_, path in exports.items()},
+        warnings=[*run.real.facts.notes, *limits],
+        seconds=round(sum(run.timings.read().values()), 3),
+    )
+
+
+def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, command: str, limits: Sequence[str]) -> None:
+    """Card and Croissant file beside the exports."""
+    folder, real = run.folder / "export", run.real
+    found = measured.verdict.difference
+    methods = Counter(measured.accepted.table.column("method").to_pylist())
+    facts = out.Release(
+        name=f"{real.facts.name}-twin",
+        version=__version__,
+        counts=measured.accepted.class_counts(),
+        height=real.spec.height,
+        width=real.spec.width,
+        channels=real.spec.channels,
+        digest=measured.digest,
+        recipe=(run.folder / "recipe.yaml").read_text(encoding="utf-8"),
+        recipe_digest=run.recipe.digest(),
+        seed=run.recipe.seed,
+        command=command,
+        methods=dict(methods),
+        parents=(out.Parent(real.facts.name, real.facts.digest, len(real.training), real.facts.licence),),
+        created=time.strftime("%Y-%m-%d"),
+        licence=None,
+        decision=measured.verdict.decision,
+        sentence=measured.verdict.sentence,
+        difference=(found.value, found.low, found.high) if found else None,
+        scores=measured.scores,
+        arms=tuple(
+            out.ArmResult(name, arm.mean, arm.low, arm.high, arm.seeds)
+            for name, arm in (measured.utility.arms.items() if measured.utility else ())
+        ),
+        gate_passed=measured.gate.passed if measured.gate.released is not None else None,
+        gate_sentence=measured.gate.finding,
+        limits=tuple(limits),
+        exports=tuple(out.Export.scan(path, format_, below=folder) for format_, path in exports.items()),  # type: ignore[arg-type]
+    )
+    write_bytes(folder / "README.md", out.dataset_card(facts).encode())
+    croissant = out.croissant(facts)
+    json.loads(croissant)
+    write_bytes(folder / "croissant.json", croissant.encode())
