@@ -10,7 +10,7 @@ from twinset import documents, methods, pipeline
 from twinset.alignment import align as align_with
 from twinset.dataset import Dataset
 from twinset.images import ImageSpec
-from twinset.pipeline.measuring import compare_datasets
+from twinset.pipeline.comparing import compare_datasets
 from twinset.pipeline.reporting import Console, Quiet
 from twinset.randomness import RandomSource, Stream
 from twinset.recipe import load_recipe, recipe_from_values

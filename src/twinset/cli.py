@@ -360,7 +360,7 @@ def main() -> NoReturn:
     sys.exit(_guarded(as_json))
 
 
-_ClickUsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+_ClickUsageError: type[Exception] = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "UsageError")
 
 
 def _guarded(as_json: bool) -> int:
@@ -369,7 +369,7 @@ def _guarded(as_json: bool) -> int:
     except TwinsetError as error:
         return _fail(as_json, error.code, error.message, error.hint, error.exit_code)
     except _ClickUsageError as error:
-        message = str(getattr(error, "format_message", lambda: error)())
+        message = str(error.format_message()) if hasattr(error, "format_message") else str(error)
         if not message:
             return 2
         return _fail(as_json, "usage", message, "see `twinset --help`", 2)

@@ -32,7 +32,8 @@ from twinset.images import (
 from twinset.randomness import RandomSource, Stream
 
 if TYPE_CHECKING:
-    from twinset.formats import WritableFormat, WriteReport
+    from twinset.formats import WriteReport
+    from twinset.formats.writing import WritableFormat
     from twinset.splits import Split
 
 SCHEMA = pa.schema(

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from twinset.dataset import SPLITS, Dataset
 from twinset.families import DuplicateGroup, duplicates
 from twinset.formats import ReadReport, read
@@ -89,7 +87,7 @@ def inspect(source: str | Path, *, window: Window = FULL_RANGE) -> Inspection:
     """
     dataset, report = read(source, on_bad_input="report", window=window)
     names = dataset.splits
-    splits = {
+    splits: dict[str, Mapping[str, int]] = {
         name: dataset.where([split == name for split in names]).class_counts() for name in SPLITS if name in names
     }
     copies = tuple(_copies(group, dataset) for group in duplicates(dataset))
@@ -184,8 +182,8 @@ def _suggestions(dataset: Dataset, splits: Mapping[str, Mapping[str, int]], few_
     if not len(dataset):
         return
     if not splits:
-        sizes = np.floor(np.array([0.6, 0.2, 0.2]) * len(dataset)).astype(int)
-        yield f"split: {{train: 0.6, validation: 0.2, test: 0.2}} gives about {sizes[0]}, {sizes[1]} and {sizes[2]} images"
+        sizes = [int(share * len(dataset)) for share in (0.6, 0.2, 0.2)]
+        yield f"split of 0.6, 0.2, 0.2 gives about {sizes[0]} train, {sizes[1]} validation and {sizes[2]} test images"
     for name in SPLITS[1:]:
         if splits and name not in splits:
             yield f"no {name} split is given: part of train will become it"

@@ -33,30 +33,17 @@ def nearest(
 ) -> Neighbours:
     """The k nearest references of every query: distances float64 (M, k) and rows int64 (M, k).
 
-    ``queries`` (M, D), ``references`` (N, D). ``exclude`` (M,) names one reference row for each query that
-    does not count, or −1. Working memory is O(block · (block + D)) beside the inputs in float32.
+    ``queries`` (M, D), ``references`` (N, D). Queries (M, V, D) are V variants of each: the distance to a
+    reference is the least of the V (two variants that differ by less than float32 can tell count as tied).
+    ``exclude`` (M,) names one reference row for each query that does not count, or −1. Working memory beside
+    the inputs is O(block · (block + D)), whatever M and N.
 
     Raises ``ValueError`` for other shapes, values that are not finite, or fewer than k references.
 
     >>> nearest(np.array([[0.0]]), np.array([[5.0], [-1.0], [1.0]]), k=2)
     (array([[1., 1.]]), array([[1, 2]]))
     """
-    queries, references = _checked(queries, "queries"), _checked(references, "references")
-    if queries.shape[1] != references.shape[1]:
-        raise ValueError(f"expected vectors of one length; got {queries.shape[1]} and {references.shape[1]}")
-    available = len(references) - (exclude is not None)
-    if not 1 <= k <= available:
-        raise ValueError(f"expected 1 ≤ k ≤ {available} references; got k = {k}; use a smaller k or more images")
-    if exclude is not None and np.shape(exclude) != (len(queries),):
-        raise ValueError(f"expected one excluded row for each of {len(queries)} queries; got {np.shape(exclude)}")
-    banned = np.full(len(queries), -1) if exclude is None else np.asarray(exclude, dtype=np.int64)
-    distances = np.empty((len(queries), k), dtype=np.float64)
-    rows = np.empty((len(queries), k), dtype=np.int64)
-    search = _Search(references, block)
-    for start in range(0, len(queries), block):
-        part = slice(start, start + block)
-        distances[part], rows[part] = search.nearest(queries[part], banned[part], k)
-    return distances, rows
+    return NeighbourIndex(references, block=block).nearest(queries, k=k, exclude=exclude)
 
 
 def nearest_others(points: Features, *, k: int, block: int = BLOCK) -> Neighbours:
@@ -70,68 +57,100 @@ def mean_distance(queries: Features, references: Features, *, k: int, block: int
     return mean
 
 
-class _Search:
-    """References, centred once in float64 so that a common offset costs no digits of the float32 product."""
+class NeighbourIndex:
+    """References to be searched several times. Centred in float64, so a common offset costs the product no digits."""
 
-    def __init__(self, references: Features, block: int) -> None:
+    def __init__(self, references: Features, *, block: int = BLOCK) -> None:
+        _check(references, "references", dimensions=(2,))
         self._references = references
         self._block = block
         self._centre = _mean(references, block)
-        self._norms = np.concatenate([(part**2).sum(axis=1) for _, part in self._parts()])
-        self._largest = float(self._norms.max())
+        largest = max(float((part**2).sum(axis=1).max()) for _, part in self._centred_parts())
+        self._scale = np.sqrt(largest) if largest > 0 else 1.0
 
-    def _centred(self, rows: Features) -> NDArray[np.float64]:
-        return np.asarray(rows, dtype=np.float64) - self._centre
-
-    def _parts(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        for start in range(0, len(self._references), self._block):
-            yield start, self._centred(self._references[start : start + self._block])
-
-    def nearest(self, queries: Features, banned: NDArray[np.int64], k: int) -> Neighbours:
-        """Propose in float32, decide in float64, and search exhaustively where float32 could not tell."""
-        centred = self._centred(queries)
-        norms = (centred**2).sum(axis=1)
-        scale = max(self._largest, float(norms.max(initial=0.0)), np.finfo(np.float64).tiny)
-        proposed, rows = self._propose(centred / np.sqrt(scale), scale, k)
-        distances, rows = self._decide(queries, rows, banned, k)
-        if proposed.shape[1] < len(self._references):
-            error = 4 * np.finfo(np.float32).eps * (4 + np.sqrt(queries.shape[1]))
-            unsure = proposed[:, -1] <= distances[:, -1] ** 2 / scale + error
-            for row in np.flatnonzero(unsure):
-                distances[row], rows[row] = self._exhaustive(queries[row], int(banned[row]), k)
+    def nearest(self, queries: Features, *, k: int, exclude: NDArray[np.integer] | None = None) -> Neighbours:
+        """As :func:`nearest`."""
+        _check(queries, "queries", dimensions=(2, 3))
+        if queries.shape[-1] != self._references.shape[1]:
+            raise ValueError(f"expected vectors of one length; got {queries.shape[-1]} and {self._references.shape[1]}")
+        available = len(self._references) - (exclude is not None)
+        if not 1 <= k <= available:
+            raise ValueError(f"expected 1 ≤ k ≤ {available} references; got k = {k}; use a smaller k or more images")
+        if exclude is not None and np.shape(exclude) != (len(queries),):
+            raise ValueError(f"expected one excluded row for each of {len(queries)} queries; got {np.shape(exclude)}")
+        variants = queries if queries.ndim == 3 else queries[:, None, :]
+        banned = np.full(len(queries), -1) if exclude is None else np.asarray(exclude, dtype=np.int64)
+        distances = np.empty((len(queries), k), dtype=np.float64)
+        rows = np.empty((len(queries), k), dtype=np.int64)
+        step = max(1, self._block // variants.shape[1])
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            distances[part], rows[part] = self._block_nearest(variants[part], banned[part], k)
         return distances, rows
 
-    def _propose(self, centred: NDArray[np.float64], scale: float, k: int) -> Neighbours:
-        """Squared distances / scale, approximate, and rows of the k + a few smallest, (M, ≤ k + 1 + _SPARE)."""
-        query = torch.from_numpy(centred.astype(np.float32))
-        best = torch.empty((len(centred), 0))
-        best_rows = torch.empty((len(centred), 0), dtype=torch.int64)
-        norms = torch.from_numpy((centred**2).sum(axis=1).astype(np.float32))[:, None]
-        for start, part in self._parts():
-            reference = torch.from_numpy((part / np.sqrt(scale)).astype(np.float32))
-            square = (reference**2).sum(dim=1)[None, :] + norms - 2.0 * (query @ reference.T)
-            at = torch.arange(start, start + len(part)).expand(len(centred), -1)
-            joined, joined_rows = torch.cat([best, square], dim=1), torch.cat([best_rows, at], dim=1)
-            best, order = joined.topk(min(k + 1 + _SPARE, joined.shape[1]), dim=1, largest=False)
-            best_rows = joined_rows.gather(1, order)
-        return best.numpy().astype(np.float64), best_rows.numpy()
+    def _centred_parts(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        for start in range(0, len(self._references), self._block):
+            yield start, self._references[start : start + self._block].astype(np.float64) - self._centre
 
-    def _decide(self, queries: Features, rows: NDArray[np.int64], banned: NDArray[np.int64], k: int) -> Neighbours:
-        """Exact distances to the proposed rows, sorted by (distance, row)."""
+    def _block_nearest(self, queries: Features, banned: NDArray[np.int64], k: int) -> Neighbours:
+        """Propose in float32, decide in float64, and search exhaustively where float32 could not tell."""
+        centred = (queries.astype(np.float64) - self._centre) / self._scale
+        squares, rows, ways = self._propose(centred.astype(np.float32), k + 1 + _SPARE)
+        distances, decided = self._decide(queries, rows, ways, banned, k)
+        if rows.shape[1] < len(self._references):
+            largest = np.maximum((centred**2).sum(axis=-1).max(axis=1), 1.0)
+            error = 8 * np.finfo(np.float32).eps * (4 + np.sqrt(queries.shape[-1])) * largest
+            unsure = squares[:, -1] <= (distances[:, -1] / self._scale) ** 2 + error
+            for row in np.flatnonzero(unsure):
+                distances[row], decided[row] = self._exhaustive(queries[row], int(banned[row]), k)
+        return distances, decided
+
+    def _propose(
+        self, centred: NDArray[np.float32], count: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Of every query (M, V, D): squared distances, rows and best variants of about the ``count`` nearest."""
+        size, ways, length = centred.shape
+        query = torch.from_numpy(centred).reshape(size * ways, length)
+        norms = (query**2).sum(dim=1, keepdim=True)
+        best = torch.empty((size, 0))
+        best_rows = best_ways = torch.empty((size, 0), dtype=torch.int64)
+        for start, part in self._centred_parts():
+            reference = torch.from_numpy((part / self._scale).astype(np.float32))
+            square = torch.addmm((reference**2).sum(dim=1)[None, :] + norms, query, reference.T, alpha=-2.0)
+            square, way = square.view(size, ways, len(part)).min(dim=1)
+            square, row = square.topk(min(count, len(part)), dim=1, largest=False)
+            best = torch.cat([best, square], dim=1)
+            best_rows = torch.cat([best_rows, row + start], dim=1)
+            best_ways = torch.cat([best_ways, way.gather(1, row)], dim=1)
+            best, order = best.topk(min(count, best.shape[1]), dim=1, largest=False)
+            best_rows, best_ways = best_rows.gather(1, order), best_ways.gather(1, order)
+        return best.numpy(), best_rows.numpy(), best_ways.numpy()
+
+    def _decide(
+        self,
+        queries: Features,
+        rows: NDArray[np.int64],
+        ways: NDArray[np.int64],
+        banned: NDArray[np.int64],
+        k: int,
+    ) -> Neighbours:
+        """Exact distances to the proposed rows at the proposed variants, sorted by (distance, row)."""
         distances = np.empty(rows.shape, dtype=np.float64)
         step = max(1, self._block // rows.shape[1])
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            distances[part] = _exact(np.asarray(queries[part])[:, None, :], self._references[rows[part]])
+            chosen = np.take_along_axis(queries[part], ways[part][:, :, None], axis=1)
+            distances[part] = _exact(chosen, self._references[rows[part]])
         distances[rows == banned[:, None]] = np.inf
         order = np.lexsort((rows, distances), axis=1)[:, :k]
         return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
 
-    def _exhaustive(self, query: Features, banned: int, k: int) -> Neighbours:
-        distances = np.empty(len(self._references), dtype=np.float64)
-        for start in range(0, len(distances), self._block):
-            part = slice(start, start + self._block)
-            distances[part] = _exact(query, self._references[part])
+    def _exhaustive(self, variants: Features, banned: int, k: int) -> Neighbours:
+        distances = np.full(len(self._references), np.inf)
+        for query in variants:
+            for start in range(0, len(distances), self._block):
+                part = slice(start, start + self._block)
+                distances[part] = np.minimum(distances[part], _exact(query, self._references[part]))
         if banned >= 0:
             distances[banned] = np.inf
         order = np.argsort(distances, kind="stable")[:k]
@@ -139,7 +158,7 @@ class _Search:
 
 
 def _exact(queries: Features, references: Features) -> NDArray[np.float64]:
-    difference = np.asarray(queries, dtype=np.float64) - np.asarray(references, dtype=np.float64)
+    difference = queries.astype(np.float64) - references.astype(np.float64)
     root: NDArray[np.float64] = np.sqrt((difference**2).sum(axis=-1))
     return root
 
@@ -147,16 +166,15 @@ def _exact(queries: Features, references: Features) -> NDArray[np.float64]:
 def _mean(rows: Features, block: int) -> NDArray[np.float64]:
     total = np.zeros(rows.shape[1], dtype=np.float64)
     for start in range(0, len(rows), block):
-        total += np.asarray(rows[start : start + block], dtype=np.float64).sum(axis=0)
+        total += rows[start : start + block].astype(np.float64).sum(axis=0)
     return total / len(rows)
 
 
-def _checked(rows: Features, what: str) -> Features:
-    if rows.ndim != 2 or not len(rows) or not rows.shape[1]:
+def _check(rows: Features, what: str, *, dimensions: tuple[int, ...]) -> None:
+    if rows.ndim not in dimensions or 0 in rows.shape:
         raise ValueError(f"expected {what} as non-empty (N, D); got {rows.shape}")
     if not np.issubdtype(rows.dtype, np.floating):
         raise ValueError(f"expected {what} as floats; got {rows.dtype}; convert them first")
     if not np.isfinite(rows).all():
-        bad = int((~np.isfinite(rows)).any(axis=1).sum())
+        bad = int((~np.isfinite(rows.reshape(len(rows), -1))).any(axis=1).sum())
         raise ValueError(f"expected finite {what}; got {bad} rows with NaN or inf")
-    return rows

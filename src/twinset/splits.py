@@ -54,7 +54,8 @@ def split(
     test part too. Families that lie in several given parts (leakage) keep their test images, else their
     validation images; their images in the other parts are left out and counted in the notes. Without given
     splits, families are dealt out by ``fractions`` (train, validation, test), class by class. ``shots`` keeps that
-    many training images of every class, drawn by seed.
+    many training images of every class, drawn by seed, of different families first. Raises :class:`DataError` where
+    a part stays empty or a class has no training image.
     """
     if len(families) != len(dataset):
         raise ValueError(f"expected a family per sample; got {len(families)} for {len(dataset)}")
@@ -65,7 +66,11 @@ def split(
     family = np.asarray(families, dtype=np.int64)
     part, notes = _parts(dataset, family, fractions, rng)
     if shots is not None:
-        part = _few_shot(part, dataset.class_ids, shots, rng.child("shots"))
+        part = _few_shot(part, dataset.class_ids, family, shots, rng.child("shots"))
+        counts = dataset.take(np.flatnonzero(part == 0)).class_counts()
+        notes += [
+            f"class {name!r} has only {n} training images of {shots} shots" for name, n in counts.items() if n < shots
+        ]
     rows = {name: np.flatnonzero(part == number) for number, name in enumerate(SPLITS)}
     for name, found in rows.items():
         if not len(found):
@@ -79,7 +84,10 @@ def split(
         if c >= 0
     ]
     if absent:
-        notes.append(f"no training image of {', '.join(absent)}: nothing can be learnt of it")
+        raise DataError(
+            f"expected training images of every class; got none of {', '.join(map(repr, absent[:8]))}",
+            hint="move some of its images into train, or leave the class out",
+        )
     parts: Mapping[SplitName, Dataset] = {
         name: dataset.take(rows[name]).with_splits([name] * len(rows[name])) for name in SPLITS
     }
@@ -96,9 +104,9 @@ def split(
 
 def few_shot_subsets(split_: Split, shots: int, *, count: int, rng: Stream) -> Iterator[Dataset]:
     """``count`` training sets of ``shots`` images per class, each drawn anew from the training part."""
-    labels = split_.train.class_ids
+    labels, family = split_.train.class_ids, split_.train_families
     for number in range(count):
-        kept = _few_shot(np.zeros(len(labels), dtype=np.int64), labels, shots, rng.child("subset", number))
+        kept = _few_shot(np.zeros(len(labels), dtype=np.int64), labels, family, shots, rng.child("subset", number))
         yield split_.train.take(np.flatnonzero(kept == 0))
 
 
@@ -162,10 +170,15 @@ def _deal(
     return chosen[member]
 
 
-def _few_shot(part: NDArray[np.int64], labels: NDArray[np.int64], shots: int, rng: Stream) -> NDArray[np.int64]:
+def _few_shot(
+    part: NDArray[np.int64], labels: NDArray[np.int64], family: NDArray[np.int64], shots: int, rng: Stream
+) -> NDArray[np.int64]:
+    """The parts with all but ``shots`` training images of every class left out; relatives go first."""
     kept = part.copy()
     generator = rng.numpy()
     for class_id in np.unique(labels[part == 0]):
         rows = generator.permutation(np.flatnonzero((part == 0) & (labels == class_id)))
-        kept[rows[shots:]] = -1
+        repeated = np.ones(len(rows), dtype=bool)
+        repeated[np.unique(family[rows], return_index=True)[1]] = False
+        kept[rows[np.argsort(repeated, kind="stable")][shots:]] = -1
     return kept

@@ -91,7 +91,7 @@ class Method(Protocol):
 
 @runtime_checkable
 class FiniteGenerator(Protocol):
-    """A :class:`Generator` with a fixed stock: slots of ``rank`` at or above the stock of their class cannot be filled."""
+    """A :class:`Generator` with a fixed stock: slots of ``rank`` at or above their class's stock stay empty."""
 
     def stock(self, class_id: int) -> int:
         """How many images of this class there are."""

@@ -81,25 +81,18 @@ def _folder_listing(path: Path) -> Listing:
 
 
 def _containers(folder: Folder) -> Iterator[str]:
-    shallow = {"", "data", *SPLIT_NAMES}
-    for suffix in ("parquet", "tar"):
-        found = [*folder.root.glob(f"*.{suffix}"), *folder.root.glob(f"*/*.{suffix}")]
-        for path in sorted(found):
-            relative = path.relative_to(folder.root)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            if not hidden and str(relative.parent if len(relative.parts) > 1 else "").casefold() in shallow:
-                yield relative.as_posix()
+    """Parquet and tar files at the top, in ``data/`` and in split folders; links to folders are not entered."""
+    tops = [name for name in folder.names() if name.casefold() in ("data", *SPLIT_NAMES)]
+    for below in ("", *tops):
+        for name in folder.names(below):
+            if name.endswith((".parquet", ".tar")):
+                yield f"{below}/{name}" if below else name
 
 
 def _tables(path: Path) -> list[Path]:
-    return [
-        file
-        for file in sorted(path.iterdir())
-        if file.suffix.lower() in table.SUFFIXES
-        and not file.name.startswith(".")
-        and file.name != PROVENANCE_FILE
-        and table.is_table(file)
-    ]
+    names = [name for name in Folder.at(path).names() if name != PROVENANCE_FILE]
+    files = [path / name for name in names if Path(name).suffix.lower() in table.SUFFIXES]
+    return [file for file in files if table.is_table(file)]
 
 
 def write(

@@ -129,6 +129,16 @@ class Folder:
         except (OSError, ValueError) as error:
             raise Unusable(f"expected a readable file; got {_reason(error)}") from error
 
+    def names(self, below: str = "") -> list[str]:
+        """What lies in one folder, by name and without hidden files; nothing where there is a link or no folder."""
+        place = self.root / below
+        if below and (place.is_symlink() or not place.is_dir()):
+            return []
+        try:
+            return sorted(p.name for p in place.iterdir() if not p.name.startswith(".") and _is_text(p.name))
+        except OSError:
+            return []
+
     def walk(self, *, below: str = "") -> Iterator[Entry]:
         """Every file in natural order. Hidden ones come with ``problem="hidden"``, folder links with ``"link"``.
 
@@ -175,7 +185,7 @@ def _is_text(name: str) -> bool:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
-        return "none there"
+        return "no such file"
     if isinstance(error, RuntimeError) or "symbolic link" in str(error):
         return "a link that leads in a circle"
     return str(getattr(error, "strerror", None) or type(error).__name__)

@@ -166,7 +166,7 @@ def _shares(training: Dataset) -> tuple[float, ...]:
 
 @dataclass(frozen=True, eq=False)
 class DiffusionGenerator:
-    """Samples a trained model. A slot's image depends on the model, the slot's seed, class and index, on nothing else."""
+    """Samples a trained model. An image depends on the model and on its slot's seed, class and index alone."""
 
     model: DiffusionModel
     classes: tuple[str, ...]

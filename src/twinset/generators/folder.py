@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError
 from twinset.formats import read
 from twinset.images import ImageSpec
 from twinset.randomness import Stream
-from twinset.stages import Sample, Slot
+from twinset.stages import Slot
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ LARGEST_LOG_ASPECT = 0.1
 
 
 def draw_augmentations(count: int, *, probability: float, flip: bool, generator: torch.Generator) -> torch.Tensor:
-    """float32 (count, 6) in [-1, 1]: each of :data:`PARAMETERS` is nonzero with ``probability``, a flip with half of it.
+    """float32 (count, 6) in [-1, 1]: each of :data:`PARAMETERS` is nonzero with ``probability``, a flip with half.
 
     Zero everywhere means "unchanged".
     """
@@ -31,7 +31,7 @@ def draw_augmentations(count: int, *, probability: float, flip: bool, generator:
 
 
 def augment(images: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
-    """Images (N, C, H, W) moved by these parameters (N, 6); reflected at the border, bilinear, zero rows unchanged bitwise.
+    """Images (N, C, H, W) moved by these parameters (N, 6); reflected at the border, bilinear; zero rows stay bitwise.
 
     Units of ±1: shift ⅛ of the side, zoom ±15 %, turn ±12°, aspect ±10 %.
     """

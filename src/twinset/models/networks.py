@@ -61,8 +61,8 @@ class NetworkSettings:
 class Network(nn.Module):
     """What a U-Net and a patch transformer share: padding, patches, and the condition.
 
-    ``forward(x, noise, class_ids, augmentation)``: x float32 (N, C, H, W), noise (N,) = c_noise(σ), class_ids int64 (N,)
-    in 0…classes (``classes`` itself is the null class), augmentation float32 (N, A). Returns F (N, C, H, W).
+    ``forward(x, noise, class_ids, augmentation)``: x float32 (N, C, H, W), noise (N,) = c_noise(σ), class_ids int64
+    (N,) in 0…classes (``classes`` itself is the null class), augmentation float32 (N, A). Returns F (N, C, H, W).
     """
 
     def __init__(self, settings: NetworkSettings, channels: int, classes: int, augmentations: int) -> None:
@@ -185,7 +185,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention from (N, L, width) to (N, T, context), queries and keys normalised; last layer starts at 0."""
+    """Multi-head attention from (N, L, width) to (N, T, context), queries and keys normalised; ends in a zero start."""
 
     def __init__(self, width: int, context: int) -> None:
         super().__init__()

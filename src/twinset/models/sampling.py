@@ -187,7 +187,7 @@ def _run(
 
 
 def pack(indices: Sequence[int], batch: int) -> list[list[int | None]]:
-    """Batches of positions in ``indices``; index i always sits in row i modulo ``batch``, in the first batch free there.
+    """Batches of positions in ``indices``; index i always sits in row i modulo ``batch``, in the first free batch.
 
     >>> pack([0, 1, 2, 5, 4], 4)
     [[0, 1, 2, None], [4, 3, None, None]]

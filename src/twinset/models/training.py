@@ -27,8 +27,8 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 class TrainingSettings:
     """How to train.
 
-    ``ema``: relative width of the averaging window (Karras et al. 2024, σ_rel): the average reaches back over about this
-    share of all steps so far, whatever their number. ``augment``: probability of each augmentation. ``flip``: whether a
+    ``ema``: relative width of the averaging window (Karras et al. 2024, σ_rel): the average reaches back over about
+    this share of all steps so far, whatever their number. ``augment``: probability of each augmentation. ``flip``: whether a
     mirrored picture is still one of its class. ``class_dropout``: share of images trained without their class.
     """
 

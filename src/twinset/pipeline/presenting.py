@@ -16,6 +16,7 @@ from twinset.dataset import SPLITS, Dataset
 from twinset.pipeline.folders import peak_memory_bytes
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
+from twinset.report.model import MapSet
 from twinset.scores import Score
 from twinset.store import ShardStore, read_json
 
@@ -218,7 +219,7 @@ def _feature_map(run: Run, measured: Measured) -> report.FeatureMap | None:
     features: Features | None = measured.features
     if features is None:
         return None
-    parts: list[tuple[report.MapSet, np.ndarray, Dataset]] = [
+    parts: list[tuple[MapSet, np.ndarray, Dataset]] = [
         ("real train", features.training, run.real.training),
         ("real held out", features.holdout, run.real.holdout),
         ("synthetic", features.accepted, measured.accepted),
@@ -243,7 +244,7 @@ def _feature_map(run: Run, measured: Measured) -> report.FeatureMap | None:
 
 
 def principal_plane(vectors: np.ndarray, fitted_on: np.ndarray) -> tuple[np.ndarray, float]:
-    """(N, 2) coordinates of (N, D) vectors on the first two principal axes of (M, D), and their share of the variance."""
+    """(N, 2) coordinates of (N, D) vectors on the two principal axes of (M, D), and their share of variance."""
     mean = fitted_on.mean(axis=0, dtype=np.float64)
     _, spread, axes = np.linalg.svd(fitted_on.astype(np.float64) - mean, full_matrices=False)
     plane = np.zeros((2, vectors.shape[1]))
@@ -294,7 +295,7 @@ def _utility(utility: Utility, measured: Measured) -> report.Utility:
         network=f"residual CNN, width {settings.width}",
         steps=settings.steps,
         n_test=utility.n_test,
-        note=f"{utility.n_test_families} families of test images; {utility.n_validation} validation images picked the arms.",
+        note=f"{utility.n_test_families} families of test images; {utility.n_validation} validation images picked.",
     )
 
 

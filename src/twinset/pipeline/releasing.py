@@ -50,7 +50,7 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     """The accepted images in every format of the recipe; none if the gate blocks or nothing is left."""
     if measured.verdict.decision == "blocked_by_gate" or not len(measured.accepted):
         return {}
-    found = {}
+    found: dict[str, Path] = {}
     for format_ in run.recipe.export:
         path = run.folder / "export" / format_
         if not path.exists():
@@ -68,9 +68,7 @@ def _limits(run: Run, measured: Measured) -> list[str]:
     if any(part.use == "folder" for part in run.recipe.generate):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
     if any(score.extractor and score.extractor.startswith("self-trained") for score in measured.scores):
-        limits.append(
-            "Fidelity figures use an embedder trained on this run's training images: compare them within this report only."
-        )
+        limits.append("Fidelity figures use an embedder trained on this run's training images: compare them here only.")
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")
     return limits

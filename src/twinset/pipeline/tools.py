@@ -11,7 +11,8 @@ from twinset import documents, methods
 from twinset.dataset import Dataset, Sample
 from twinset.errors import RunFolderError, UsageError
 from twinset.executors.local import available_cores
-from twinset.formats import WritableFormat, read, write
+from twinset.formats import read, write
+from twinset.formats.writing import WritableFormat
 from twinset.inspection import Inspection
 from twinset.inspection import inspect as inspect_dataset
 from twinset.pipeline.folders import environment
@@ -121,7 +122,7 @@ image:
   channels: auto              # 1, 3 or auto
   fit: stretch                # stretch, crop or pad when the aspect ratio differs
 
-split:                        # {"given splits are respected: " + ", ".join(given) if given else "none given, so by these fractions"}
+split:                        # {"given splits stand: " + ", ".join(given) if given else "none given, so by these fractions"}
   train: 0.6
   validation: 0.2
   test: 0.2

@@ -1,4 +1,4 @@
-"""The documents of :mod:`twinset.documents` as text for a terminal. Names from data print as they are, without control characters."""
+"""The documents of :mod:`twinset.documents` as text for a terminal. Control characters are made visible."""
 
 from __future__ import annotations
 

@@ -1,0 +1,197 @@
+"""Writing a dataset and reading it back; and what other people's readers make of what we write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Sample
+from twinset.errors import UnknownNameError, UsageError
+from twinset.formats import FORMATS, read, write
+from twinset.images import Window, encode_png
+
+PARTS = ("train", "validation", "test")
+
+
+def with_parts(dataset: Dataset) -> Dataset:
+    return dataset.with_splits([PARTS[row // 3 % 3] for row in range(len(dataset))])
+
+
+@pytest.fixture
+def plain() -> Dataset:
+    samples = [
+        Sample(f"{row:02d}", Annotation(class_id=row % 3), image=np.full((6, 5, 1), row * 7, dtype=np.uint8))
+        for row in range(24)
+    ]
+    return with_parts(Dataset.of(samples, classes=["zebra", "10", "9"]))
+
+
+@pytest.mark.parametrize("splits", [False, True])
+@pytest.mark.parametrize("name", ["imagefolder", "webdataset", "parquet"])
+def test_a_round_trip_loses_nothing(name: str, splits: bool, awkward: Dataset, tmp_path: Path) -> None:
+    dataset = with_parts(awkward) if splits else awkward
+    report = write(dataset, tmp_path / "out", name)  # type: ignore[arg-type]
+    back, _ = read(tmp_path / "out")
+    back = back.take([back.row_of(sample_id) for sample_id in dataset.ids])
+    assert report.images == len(dataset)
+    assert back.classes == dataset.classes
+    assert back.splits == dataset.splits
+    assert back.digest() == dataset.digest()
+
+
+def test_a_csv_round_trip_keeps_all_but_the_types_of_attributes(awkward: Dataset, tmp_path: Path) -> None:
+    write(with_parts(awkward), tmp_path / "out", "csv")
+    back, _ = read(tmp_path / "out")
+    assert back.classes == awkward.classes
+    for sample in awkward:
+        twin = back[back.row_of(sample.id)]
+        assert (twin.pixels() == sample.pixels()).all()
+        assert twin.origin == sample.origin
+        if sample.annotation is None:
+            assert twin.annotation is None
+        else:
+            assert twin.annotation is not None
+            assert twin.annotation.class_id == sample.annotation.class_id
+            assert twin.annotation.class_probabilities == sample.annotation.class_probabilities
+            assert twin.annotation.caption == sample.annotation.caption
+            assert dict(twin.annotation.attributes) == {k: str(v) for k, v in sample.annotation.attributes.items()}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_equal_datasets_give_equal_files(name: str, awkward: Dataset, tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        write(awkward, tmp_path / place, name)  # type: ignore[arg-type]
+    contents = [
+        {p.relative_to(tmp_path / place): p.read_bytes() for p in (tmp_path / place).rglob("*") if p.is_file()}
+        for place in ("a", "b")
+    ]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_is_overwritten_and_nothing_half_is_left(name: str, plain: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="expected a new or empty folder"):
+        write(plain, tmp_path / "full", name)  # type: ignore[arg-type]
+
+    def fails(sample: Sample) -> bytes:
+        if sample.id == "20":
+            raise KeyboardInterrupt
+        return sample.encoded()
+
+    with pytest.raises(KeyboardInterrupt):
+        write(plain, tmp_path / "new", name, encode=fails)  # type: ignore[arg-type]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+    assert (tmp_path / "full/mine.txt").read_text() == "mine"
+
+
+def test_an_empty_folder_is_filled_with_ordinary_permissions(plain: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "usual").mkdir()
+    write(plain, tmp_path / "out", "csv")
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert len(read(tmp_path / "out")[0]) == len(plain)
+
+
+def test_unknown_formats_and_half_split_datasets_are_refused(plain: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'parquet'"):
+        write(plain, tmp_path / "out", "parket")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected a split on every sample, or on none"):
+        write(plain.with_splits([None, *plain.splits[1:]]), tmp_path / "out", "csv")
+
+
+def test_encode_gives_the_content_of_every_file(plain: Dataset, tmp_path: Path) -> None:
+    def inverted(sample: Sample) -> bytes:
+        return encode_png(255 - sample.pixels())
+
+    for name in FORMATS:
+        write(plain, tmp_path / name, name, encode=inverted)
+        back, _ = read(tmp_path / name)
+        assert (back[back.row_of("03")].pixels() == 255 - 21).all()
+
+
+def test_pictures_keep_the_bytes_they_came_as_unless_a_window_was_applied(tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "in/a").mkdir(parents=True)
+    values = np.arange(60, dtype=np.uint16).reshape(6, 10) + 100
+    Image.fromarray(values).save(tmp_path / "in/a/x.png")
+    whole, _ = read(tmp_path / "in")
+    write(whole, tmp_path / "whole", "imagefolder")
+    assert (tmp_path / "whole/a/x.png").read_bytes() == (tmp_path / "in/a/x.png").read_bytes()
+    windowed, _ = read(tmp_path / "in", window=Window(100, 159))
+    write(windowed, tmp_path / "windowed", "imagefolder")
+    back, _ = read(tmp_path / "windowed")
+    assert back[0].pixels().max() == 255
+    assert (back[0].pixels() == windowed[0].pixels()).all()
+
+
+def test_large_sets_are_written_in_several_row_groups_and_shards(
+    awkward: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr("twinset.formats.parquet.GROUP_ROWS", 10)
+    monkeypatch.setattr("twinset.formats.webdataset.SHARD_BYTES", 20_000)
+    write(awkward, tmp_path / "p", "parquet")
+    write(awkward, tmp_path / "w", "webdataset")
+    assert pq.ParquetFile(next((tmp_path / "p").rglob("*.parquet"))).num_row_groups == 4
+    assert len(list((tmp_path / "w").glob("*.tar"))) > 1
+    assert read(tmp_path / "p")[0].digest() == read(tmp_path / "w")[0].digest() == awkward.digest()
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(key, "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("name", ["imagefolder", "parquet"])
+def test_the_datasets_library_reads_labels_and_splits(name: str, plain: Dataset, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    write(plain, tmp_path / "out", name)  # type: ignore[arg-type]
+    theirs = datasets.load_dataset(name, data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert set(theirs) == set(PARTS)
+    seen = {}
+    for part in theirs.values():
+        names = part.features["label"].names
+        for row in part:
+            value = int(np.asarray(row["image"])[0, 0])
+            seen[value] = names[row["label"]]
+    assert seen == {row * 7: plain.classes[row % 3] for row in range(24)}
+    if name == "parquet":
+        assert theirs["train"].features["label"].names == list(plain.classes)
+        assert theirs["train"][0]["id"] == "00"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+def test_the_datasets_library_reads_hostile_class_names_from_parquet(awkward: Dataset, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    write(awkward, tmp_path / "out", "parquet")
+    theirs = datasets.load_dataset("parquet", data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert theirs["train"].features["label"].names == list(awkward.classes)
+    labels = [-1 if label is None else label for label in theirs["train"]["label"]]
+    assert labels == awkward.class_ids.tolist()
+
+
+@pytest.mark.slow
+def test_the_webdataset_library_reads_pictures_and_labels(plain: Dataset, tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    write(plain, tmp_path / "out", "webdataset")
+    shards = [str(path) for path in sorted((tmp_path / "out").glob("*.tar"))]
+    assert [os.path.basename(shard).split("-")[0] for shard in shards] == sorted(PARTS)  # noqa: PTH119
+    theirs = list(webdataset.WebDataset(shards, shardshuffle=False).decode("l8").to_tuple("png", "cls", "json"))
+    assert len(theirs) == 24
+    for pixels, label, row in theirs:
+        number = int(np.asarray(pixels).ravel()[0]) // 7
+        assert label == number % 3
+        assert row["label"] == plain.classes[label]
