@@ -26,7 +26,7 @@ from twinset.membership import (
     robust_test,
     smallest_significant_hits,
 )
-from twinset.neighbours import Features, Neighbours, nearest
+from twinset.neighbours import Features, NeighbourIndex, Neighbours, nearest, nearest_others
 
 SIDE = 32
 """Longest side, in pixels, at which pictures are compared."""
@@ -65,7 +65,8 @@ def _shrunk(images: PixelBatch) -> NDArray[np.float32]:
 
 
 def _pools(images: NDArray[np.float32]) -> bool:
-    return min(images.shape[1:3]) >= 24
+    height, width = images.shape[1:3]
+    return bool(min(height, width) >= 24)
 
 
 def _described(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -109,59 +110,42 @@ def nearest_copies(
 
     Both uint8 (·, H, W, C) of one size. Arguments and results otherwise as :func:`twinset.neighbours.nearest`.
     """
-    described = copy_features(references)
-    banned = np.full(len(queries), -1) if exclude is None else np.asarray(exclude)
-    distances = np.empty((len(queries), k), dtype=np.float64)
-    rows = np.empty((len(queries), k), dtype=np.int64)
+    index = NeighbourIndex(copy_features(references))
+    found = []
     for start in range(0, len(queries), _CHUNK):
         part = slice(start, start + _CHUNK)
-        variants = copy_variants(queries[part])
-        count, ways, length = variants.shape
-        found = nearest(
-            variants.reshape(-1, length),
-            described,
-            k=k,
-            exclude=None if exclude is None else np.repeat(banned[part], ways),
-        )
-        distances[part], rows[part] = _best_way(found[0].reshape(count, -1), found[1].reshape(count, -1), k)
-    return distances, rows
-
-
-def _best_way(distances: NDArray[np.float64], rows: NDArray[np.int64], k: int) -> Neighbours:
-    """Of the neighbours (M, V·k) of all variants, each row once at its least distance, the k nearest."""
-    by_row = np.lexsort((distances, rows), axis=1)
-    rows, distances = np.take_along_axis(rows, by_row, axis=1), np.take_along_axis(distances, by_row, axis=1)
-    repeated = np.zeros(rows.shape, dtype=bool)
-    repeated[:, 1:] = rows[:, 1:] == rows[:, :-1]
-    distances = np.where(repeated, np.inf, distances)
-    order = np.lexsort((rows, distances), axis=1)[:, :k]
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
+        without = None if exclude is None else exclude[part]
+        found.append(index.nearest(copy_variants(queries[part]), k=k, exclude=without))
+    return np.concatenate([distances for distances, _ in found]), np.concatenate([rows for _, rows in found])
 
 
 def nearest_pictures(
     queries: Pictures, references: Pictures, *, k: int, exclude: NDArray[np.integer] | None = None
 ) -> Neighbours:
     """:func:`nearest_copies` for images, :func:`twinset.neighbours.nearest` for feature rows."""
+    if queries.dtype != references.dtype and np.uint8 in (queries.dtype, references.dtype):
+        raise ValueError(f"expected two sets of images or two of features; got {queries.dtype} and {references.dtype}")
     if queries.dtype == np.uint8:
-        return nearest_copies(queries, references, k=k, exclude=exclude)
-    return nearest(queries, references, k=k, exclude=exclude)
+        return nearest_copies(queries, references, k=k, exclude=exclude)  # type: ignore[arg-type]
+    return nearest(queries, references, k=k, exclude=exclude)  # type: ignore[arg-type]
 
 
-def families(pictures: Pictures, *, nearer_than: float) -> NDArray[np.int64]:
-    """(N,) the lowest row of every picture's family: those joined by distances of at most ``nearer_than``."""
+def families(distances: Scores, rows: NDArray[np.int64], *, nearer_than: float) -> NDArray[np.int64]:
+    """(N,) the lowest row of every picture's family: those joined by distances of at most ``nearer_than``.
+
+    ``distances`` and ``rows`` (N, k) are the nearest others of N pictures.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = len(pictures)
-    if count == 1:
-        return np.zeros(1, dtype=np.int64)
-    distances, rows = nearest_pictures(pictures, pictures, k=min(16, count - 1), exclude=np.arange(count))
+    count = len(rows)
     start, at = np.nonzero(distances <= nearer_than)
     graph = coo_matrix((np.ones(len(start)), (start, rows[start, at])), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    lowest = np.full(labels.max() + 1, count, dtype=np.int64)
+    labels = np.asarray(connected_components(graph, directed=False)[1])
+    lowest = np.full(count, count, dtype=np.int64)
     np.minimum.at(lowest, labels, np.arange(count))
-    return lowest[labels]
+    first: NDArray[np.int64] = lowest[labels]
+    return first
 
 
 @dataclass(frozen=True)
@@ -320,9 +304,8 @@ def _distinct(
     across = nearest_pictures(holdout, training, k=1)[0][:, 0]
     typical = float(np.median(across[across > 0])) if (across > 0).any() else 0.0
     limit = DUPLICATE_SHARE * typical
-    first = np.flatnonzero(families(training, nearer_than=limit) == np.arange(len(training)))
-    alone = families(holdout, nearer_than=limit) == np.arange(len(holdout))
-    second = np.flatnonzero(alone & (across > limit))
+    first = _one_each(training, limit)
+    second = np.intersect1d(_one_each(holdout, limit), np.flatnonzero(across > limit))
     if len(first) < 2 or not len(second):
         raise ValueError(
             f"expected ≥ 2 distinct training images and ≥ 1 held-out image that is none of them; "
@@ -331,6 +314,15 @@ def _distinct(
     a = np.zeros(len(training), dtype=np.int64) if training_classes is None else np.asarray(training_classes)
     b = np.zeros(len(holdout), dtype=np.int64) if holdout_classes is None else np.asarray(holdout_classes)
     return _Real(np.concatenate([training[first], holdout[second]]), first, Strata.of(a[first], b[second]), typical)
+
+
+def _one_each(pictures: Pictures, limit: float) -> NDArray[np.int64]:
+    """The rows that stay when every family keeps its first picture; families are found without flips and shifts."""
+    features = copy_features(pictures) if pictures.dtype == np.uint8 else pictures  # type: ignore[arg-type]
+    if len(features) == 1:
+        return np.zeros(1, dtype=np.int64)
+    distances, rows = nearest_others(features, k=min(16, len(features) - 1))  # type: ignore[arg-type]
+    return np.flatnonzero(families(distances, rows, nearer_than=limit) == np.arange(len(features)))
 
 
 def _membership(real: _Real, synthetic: Pictures, reference: Pictures | None) -> tuple[dict[str, float], float]:

@@ -261,14 +261,14 @@ def _shared_grid(first: Pixels, second: Pixels) -> int:
 
 
 def _planes(pixels: Pixels, grid: int) -> list[NDArray[np.float64]]:
-    """Centred luma (grid, grid), and blue and red differences (grid / 2, grid / 2)."""
+    """Centred luma (grid, grid), and blue and red differences on a coarser grid, as JPEG keeps them."""
     y = luma(pixels)
     planes = [local_means(y, grid)]
     planes[0] -= planes[0].mean()
-    half = max(1, grid // 2)
+    coarse = max(1, grid // 4)
     for channel in (2, 0):
         chroma = pixels[..., channel] - y if pixels.shape[2] == 3 else np.zeros_like(y)
-        planes.append(local_means(chroma, half))
+        planes.append(local_means(chroma, coarse))
     return planes
 
 

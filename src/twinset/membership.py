@@ -70,30 +70,35 @@ def placement_test(members: Scores, others: Scores, strata: Strata) -> Placement
     >>> placement_test(np.array([1.0, 2.0]), np.array([1.0, 2.0]), Strata.single(2, 2)).p_value
     0.5
     """
+    statistic, auc, _, _ = _placements(members, others, strata)
+    return _placement(statistic, _null_variance(members, others, strata), auc)
+
+
+def _placement(statistic: float, variance: float, auc: float) -> Placement:
     from scipy.stats import norm
 
+    return Placement(float(norm.sf(statistic / np.sqrt(variance))) if variance > 0 else 0.5, auc)
+
+
+def _null_variance(members: Scores, others: Scores, strata: Strata) -> float:
     variance = 0.0
-    statistic, auc, _, _ = _placements(members, others, strata)
     for rows, other_rows in strata.pairs():
         ties = np.unique(np.concatenate([members[rows], others[other_rows]]), return_counts=True)[1].astype(float)
         n, m = len(rows), len(other_rows)
         total = n + m
         variance += n * m / 12 * (total + 1 - (ties**3 - ties).sum() / (total * (total - 1))) / (total + 1) ** 2
-    return Placement(float(norm.sf(statistic / np.sqrt(variance))) if variance > 0 else 0.5, auc)
+    return variance
 
 
 def robust_test(members: Scores, others: Scores, strata: Strata, *, links: Links) -> Placement:
     """As :func:`placement_test` for scores that share ingredients: images with a common neighbour count as linked.
 
     The variance is that of the statistic's influence values, summed over all linked pairs (a cluster-robust
-    "sandwich"), and never less than for independent scores.
+    "sandwich"), and never less than for independent scores under the null.
     """
-    from scipy.stats import norm
-
     statistic, auc, first, second = _placements(members, others, strata)
     influence = np.concatenate([first, second])
-    variance = max(float((influence**2).sum()), links.quadratic(influence))
-    return Placement(float(norm.sf(statistic / np.sqrt(variance))) if variance > 0 else 0.5, auc)
+    return _placement(statistic, max(_null_variance(members, others, strata), links.quadratic(influence)), auc)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,12 +27,6 @@ def _to_pixels(image: torch.Tensor) -> Pixels:
     return np.ascontiguousarray(image.numpy().transpose(1, 2, 0))
 
 
-def _edge_colour(image: torch.Tensor) -> list[float]:
-    """Median of the border pixels per channel: what is shown where a moved picture leaves a gap."""
-    border = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], dim=1)
-    return [float(value) for value in border.median(dim=1).values]
-
-
 @dataclass(frozen=True)
 class Classical:
     """Random crop and zoom, small affine map, brightness, contrast, saturation; optionally mirrored.
@@ -81,22 +75,16 @@ class Classical:
         return resized
 
     def _move(self, image: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
-        from torchvision.transforms.v2 import InterpolationMode, functional
-
-        angle, shear_x, shear_y, right, down = draws.uniform(-1, 1, size=5)
         height, width = image.shape[1:]
-        if max(self.rotate_degrees, self.translate, self.shear_degrees) == 0:
-            return image
-        moved: torch.Tensor = functional.affine(
+        angle, shear_x, shear_y, right, down = (float(draw) for draw in draws.uniform(-1, 1, size=5))
+        return _affine(
             image,
-            angle=float(angle * self.rotate_degrees),
-            translate=[float(right * self.translate * width), float(down * self.translate * height)],
-            scale=1.0,
-            shear=[float(shear_x * self.shear_degrees), float(shear_y * self.shear_degrees)],
-            interpolation=InterpolationMode.BILINEAR,
-            fill=_edge_colour(image),
+            angle=angle * self.rotate_degrees,
+            right=right * self.translate * width,
+            down=down * self.translate * height,
+            shear_x=shear_x * self.shear_degrees,
+            shear_y=shear_y * self.shear_degrees,
         )
-        return moved
 
     def _relight(self, image: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
         from torchvision.transforms.v2 import functional
@@ -170,16 +158,21 @@ def _affine(
     shear_x: float = 0.0,
     shear_y: float = 0.0,
 ) -> torch.Tensor:
-    """One affine map about the centre; angles in degrees, shifts in pixels."""
+    """One affine map about the centre; angles in degrees, shifts in pixels.
+
+    The picture is first continued by its border pixels, because torchvision darkens the seam to a fill colour.
+    """
     from torchvision.transforms.v2 import InterpolationMode, functional
 
+    if angle == right == down == shear_x == shear_y == 0:
+        return image
+    height, width = image.shape[1:]
     moved: torch.Tensor = functional.affine(
-        image,
+        functional.pad(image, [width, height], padding_mode="edge"),
         angle=angle,
         translate=[right, down],
         scale=1.0,
         shear=[shear_x, shear_y],
         interpolation=InterpolationMode.BILINEAR,
-        fill=_edge_colour(image),
     )
-    return moved
+    return moved[:, height : 2 * height, width : 2 * width]
