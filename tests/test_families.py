@@ -112,7 +112,7 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     originals = [scene(seed) for seed in range(30)]
     dataset = dataset_of([*originals, *(as_jpeg(picture, 80) for picture in originals[:10])])
     whole = families(dataset)
-    monkeypatch.setattr("twinset.families.BLOCK", 7)
+    monkeypatch.setattr("twinset.families.BLOCK_ELEMENTS", 7 * 40)
     assert (families(dataset) == whole).all()
     order = np.random.default_rng(1).permutation(len(dataset))
     shuffled = families(dataset.take(order))

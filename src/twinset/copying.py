@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.errors import DataError
 from twinset.images import PixelBatch, resize
 from twinset.membership import (
     Labels,
@@ -130,15 +131,19 @@ def nearest_pictures(
     return nearest(queries, references, k=k, exclude=exclude)  # type: ignore[arg-type]
 
 
-def families(distances: Scores, rows: NDArray[np.int64], *, nearer_than: float) -> NDArray[np.int64]:
+def duplicate_families(pictures: Pictures, *, nearer_than: float) -> NDArray[np.int64]:
     """(N,) the lowest row of every picture's family: those joined by distances of at most ``nearer_than``.
 
-    ``distances`` and ``rows`` (N, k) are the nearest others of N pictures.
+    Flips and shifts do not join: a burst of different photographs should stay one.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = len(rows)
+    count = len(pictures)
+    features: Features = copy_features(pictures) if pictures.dtype == np.uint8 else pictures  # type: ignore[arg-type, assignment]
+    if count == 1:
+        return np.zeros(1, dtype=np.int64)
+    distances, rows = nearest_others(features, k=min(16, count - 1))
     start, at = np.nonzero(distances <= nearer_than)
     graph = coo_matrix((np.ones(len(start)), (start, rows[start, at])), shape=(count, count))
     labels = np.asarray(connected_components(graph, directed=False)[1])
@@ -146,6 +151,11 @@ def families(distances: Scores, rows: NDArray[np.int64], *, nearer_than: float) 
     np.minimum.at(lowest, labels, np.arange(count))
     first: NDArray[np.int64] = lowest[labels]
     return first
+
+
+def usual_distance(distances: Scores) -> float:
+    """The median distance of held-out images (N,) to their nearest training image, those at no distance left out."""
+    return float(np.median(distances[distances > 0])) if (distances > 0).any() else 0.0
 
 
 @dataclass(frozen=True)
@@ -166,7 +176,8 @@ class CopyTest:
     the single tests. ``membership_auc`` is the chance that a training image is nearer to the synthetic set
     than a held-out one (.5 is chance; the lesser of the plain and the density-corrected form).
     ``training_hits`` and ``holdout_hits`` count *distinct* real images hit; ``training_share`` and
-    ``holdout_share`` are the shares of synthetic images that hit one. ``counts`` are the distinct images compared.
+    ``holdout_share`` are the shares of synthetic images that hit one. ``counts`` are the distinct images compared,
+    and as ``repeats`` the held-out images that were left out because they are training images.
     ``smallest_detectable`` is the number of distinct training images hit that would have been flagged.
     """
 
@@ -219,7 +230,8 @@ def copy_test(
     one each, so a training image that is copied *because* it was duplicated is still found. Scaling all
     distances changes nothing.
 
-    Raises ``ValueError`` for fewer than 2 distinct training or 1 distinct held-out images, or classes of one side only.
+    Raises ``ValueError`` for fewer than 2 training or 1 held-out images or classes of one side only, and
+    :class:`DataError` if so few are left without duplicates.
     """
     if not 0 < alpha < 1:
         raise ValueError(f"expected 0 < alpha < 1; got {alpha}")
@@ -243,7 +255,7 @@ def copy_test(
         training_share=float((hits.found & (hits.rows < count)).mean()),
         holdout_share=float((hits.found & (hits.rows >= count)).mean()),
         pairs=_pairs(hits, real),
-        counts={"training": count, "holdout": other_count, "synthetic": len(synthetic)},
+        counts={"training": count, "holdout": other_count, "synthetic": len(synthetic), "repeats": real.repeats},
         smallest_detectable=smallest_significant_hits(
             count / (count + other_count), others, alpha=alpha / len(p_values)
         ),
@@ -252,12 +264,17 @@ def copy_test(
 
 @dataclass(frozen=True, eq=False)
 class _Real:
-    """Distinct real images, training first; the rows those had; who compares with whom; how near images usually are."""
+    """Distinct real images, training first.
+
+    Beside them the rows that the training images had, who is compared with whom, how near held-out images usually
+    are to training images, and how many held-out images were left out because they are training images.
+    """
 
     pictures: Pictures
     training_rows: NDArray[np.int64]
     strata: Strata
     typical: float
+    repeats: int
 
     @property
     def count(self) -> int:
@@ -302,27 +319,21 @@ def _distinct(
     if len(training) < 2 or not len(holdout):
         raise ValueError(f"expected ≥ 2 training and ≥ 1 held-out images; got {len(training)} and {len(holdout)}")
     across = nearest_pictures(holdout, training, k=1)[0][:, 0]
-    typical = float(np.median(across[across > 0])) if (across > 0).any() else 0.0
+    typical = usual_distance(across)
     limit = DUPLICATE_SHARE * typical
-    first = _one_each(training, limit)
-    second = np.intersect1d(_one_each(holdout, limit), np.flatnonzero(across > limit))
+    first = np.unique(duplicate_families(training, nearer_than=limit))
+    repeats = np.flatnonzero(across <= limit)
+    second = np.setdiff1d(duplicate_families(holdout, nearer_than=limit), repeats)
     if len(first) < 2 or not len(second):
-        raise ValueError(
-            f"expected ≥ 2 distinct training images and ≥ 1 held-out image that is none of them; "
-            f"got {len(first)} and {len(second)}; split the real images without duplicates"
+        raise DataError(
+            "expected ≥ 2 distinct training images and ≥ 1 held-out image that is none of them; "
+            f"got {len(first)} and {len(second)}",
+            hint="keep real images out that are training images",
         )
     a = np.zeros(len(training), dtype=np.int64) if training_classes is None else np.asarray(training_classes)
     b = np.zeros(len(holdout), dtype=np.int64) if holdout_classes is None else np.asarray(holdout_classes)
-    return _Real(np.concatenate([training[first], holdout[second]]), first, Strata.of(a[first], b[second]), typical)
-
-
-def _one_each(pictures: Pictures, limit: float) -> NDArray[np.int64]:
-    """The rows that stay when every family keeps its first picture; families are found without flips and shifts."""
-    features = copy_features(pictures) if pictures.dtype == np.uint8 else pictures  # type: ignore[arg-type]
-    if len(features) == 1:
-        return np.zeros(1, dtype=np.int64)
-    distances, rows = nearest_others(features, k=min(16, len(features) - 1))  # type: ignore[arg-type]
-    return np.flatnonzero(families(distances, rows, nearer_than=limit) == np.arange(len(features)))
+    pictures = np.concatenate([training[first], holdout[second]])
+    return _Real(pictures, first, Strata.of(a[first], b[second]), typical, len(repeats))
 
 
 def _membership(real: _Real, synthetic: Pictures, reference: Pictures | None) -> tuple[dict[str, float], float]:

@@ -82,7 +82,8 @@ class UnknownNameError(UsageError):
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "use one of those"
-        super().__init__(f"expected a {kind} out of {', '.join(known)}; got {name!r}", hint=hint)
+        article = "an" if kind[:1] in "aeiou" else "a"
+        super().__init__(f"expected {article} {kind} out of {', '.join(known)}; got {name!r}", hint=hint)
 
 
 class MissingExtraError(TwinsetError):

@@ -46,7 +46,8 @@ LOWEST_CONTRAST = 2.0
 """Standard deviation, in grey levels, below which only exact copies count: blank pictures are all alike."""
 
 NEIGHBOURS = 10
-BLOCK = 1024
+BLOCK_ELEMENTS = 4_000_000
+"""Distances held at once: 16 MB, and as much again for their order."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,9 @@ def _describe(rule: GroupRule) -> str:
 def duplicates(dataset: Dataset, *, near: bool = True) -> tuple[DuplicateGroup, ...]:
     """Groups of two or more copies, by first row. ``near=False`` looks for equal decoded pixels only.
 
-    Grey pictures equal their RGB copies. Not found: flips, crops, rotations, and copies shrunk below half of a
-    thumbnail of 12 x 12. A thousand images take about a second for 32 x 32 pixels.
+    Grey pictures equal their RGB copies. Not found: flips, crops and rotations; and, for pictures of under about
+    30 pixels a side, many resized copies: at that size a resampled digit differs as much as another one does
+    (MNIST: doubled 94 % found, three quarters of the size 34 %, halved 1 %; no distinct pair joined).
     """
     digests: list[bytes] = []
     thumbnails = np.empty((len(dataset), GRID * GRID if near else 0), dtype=np.float32)
@@ -220,8 +222,9 @@ def _candidates(centred: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
     squares = np.einsum("nd,nd->n", centred, centred)
     contrast = np.sqrt(squares / width)
     k = min(NEIGHBOURS, count - 1)
-    for start in range(0, count, BLOCK):
-        block = slice(start, min(start + BLOCK, count))
+    rows = max(1, BLOCK_ELEMENTS // count)
+    for start in range(0, count, rows):
+        block = slice(start, min(start + rows, count))
         distances = squares[block, None] + squares[None] - 2.0 * (centred[block] @ centred.T)
         distances[np.arange(block.stop - start), np.arange(start, block.stop)] = np.inf
         nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]

@@ -14,7 +14,7 @@ from twinset.models.classifier import ClassifierSettings, fit_classifier
 from twinset.randomness import Stream
 
 WIDTHS = (32, 24, 16)
-FEWEST_STEPS = 250
+FEWEST_STEPS = 300
 MOST_STEPS = 1000
 """Below, the classical arm is under-trained and comparisons flatter the synthetic one; above, little is gained."""
 

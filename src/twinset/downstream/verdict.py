@@ -1,9 +1,12 @@
 """The verdict: a paired difference on test with an honest interval, and the sentence that says what to do.
 
 Uncertainty has two sources: which test families were drawn, and which training runs (seeds, or few-shot subsets).
-Both are resampled. Of R runs, R − 1 are drawn, which makes the bootstrap variance of their mean unbiased (Rao and Wu
-1988), and the interval is widened from normal to Student's t by the Welch–Satterthwaite degrees of freedom: with three
-seeds the plain percentile interval would promise more than it keeps.
+Both are resampled in every draw. That alone would be wrong twice over, so the interval is rescaled:
+
+- noise that belongs to one run on one image is seen by both resamplings and by their product; its share is estimated
+  and counted once (Owen 2007, "The pigeonhole bootstrap": the plain product is up to three times too cautious);
+- with three seeds the normal quantile promises more than it keeps, so Student's t at the Welch–Satterthwaite degrees
+  of freedom takes its place.
 """
 
 from __future__ import annotations
@@ -121,14 +124,17 @@ def _interval(
     total = np.zeros(len(unit_draws[0]))
     for group in unit_draws:
         total += _resampled_mean(group, generator)
-    widen = _student_factor(units, float(total.var(ddof=1)), n_families)
+    scale = _scale(units, unit_draws, float(total.var(ddof=1)), n_families)
     low, high = (float(q) for q in np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    low, high = value - widen * max(0.0, value - low), value + widen * max(0.0, high - value)
+    low, high = value - scale * max(0.0, value - low), value + scale * max(0.0, high - value)
     return Difference(value, max(bounds[0], min(value, low)), min(bounds[1], max(value, high)))
 
 
 def _resampled_mean(draws: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """(B, R) to (B,): the mean over R − 1 of the R runs, drawn with replacement, anew in every row."""
+    """(B, R) to (B,): the mean over R − 1 of the R runs, drawn with replacement, anew in every row.
+
+    R − 1 of them make the variance of the mean unbiased (Rao and Wu 1988).
+    """
     count, runs = draws.shape
     if runs == 1:
         return draws[:, 0]
@@ -137,20 +143,33 @@ def _resampled_mean(draws: NDArray[np.float64], generator: np.random.Generator) 
     return mean
 
 
-def _student_factor(units: list[NDArray[np.float64]], variance: float, n_families: int) -> float:
-    """Ratio of the t to the normal quantile at the Welch–Satterthwaite degrees of freedom of the whole variance."""
+def _scale(
+    units: list[NDArray[np.float64]], unit_draws: list[NDArray[np.float64]], drawn: float, n_families: int
+) -> float:
+    """What to stretch the draws by, whose variance is ``drawn``: to the variance without double counting, and to t.
+
+    With I images and R runs the variance of a mean is σ²_image/I + σ²_run/R + σ²_both/IR. Resampling families alone
+    gives the first and third term, the spread between runs the second and third; the third is their overlap.
+    """
     from scipy.special import ndtri, stdtrit
 
-    of_runs = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
-    from_runs = sum(part for part, _ in of_runs)
-    variance = max(variance, from_runs)
-    if variance == 0:
+    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1))
+    parts = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
+    of_runs = float(sum(part for part, _ in parts))
+    overlap = float(sum(_overlap(group) for group in unit_draws if group.shape[1] > 1))
+    variance = of_families + max(0.0, of_runs - overlap)
+    if variance == 0 or drawn == 0:
         return 1.0
-    squares = sum(part**2 / freedom for part, freedom in of_runs)
-    squares += (variance - from_runs) ** 2 / max(1, n_families - 1)
-    freedom = variance**2 / squares
+    squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, n_families - 1)
     tail = (1 + LEVEL) / 2
-    return float(stdtrit(freedom, tail) / ndtri(tail))
+    student: float = stdtrit(variance**2 / squares, tail) / ndtri(tail)
+    return float(student * np.sqrt(variance / drawn))
+
+
+def _overlap(draws: NDArray[np.float64]) -> float:
+    """σ²_both/IR from family draws (B, R): runs vary more on their own than in their mean by what is theirs alone."""
+    alone, together = float(draws.var(0, ddof=1).mean()), float(draws.mean(1).var(ddof=1))
+    return max(0.0, alone - together) / (draws.shape[1] - 1)
 
 
 def decide(utility: Utility, *, gate_failure: str = "") -> Verdict:

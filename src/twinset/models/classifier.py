@@ -41,9 +41,9 @@ class ClassifierSettings:
 
     width: int = 32
     steps: int = 400
-    batch: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
+    batch: int = 32
+    learning_rate: float = 6e-3
+    weight_decay: float = 0.1
     label_smoothing: float = 0.1
     class_balanced: bool = False
     synthetic_share: float = 0.5

@@ -1,9 +1,10 @@
-"""The release gate: a set that holds copies of its training images is not let out, nor one whose maker copies.
+"""The copy gate: a set goes out only if nothing speaks for copies.
 
-Two questions, because either alone can be fooled:
+Three questions, because each can be fooled alone:
 
 * Is what would be released nearer to the training images than to real images that nobody trained on? That is the
   joint copy test (:func:`twinset.copying.copy_test`).
+* Is one of the released images a training image? One is enough, although no test of a set can see it.
 * Did the generator copy before its copies were filtered? Removing the copies that we can see does not make the rest
   safe, so the near-copy share of all candidates must not be materially above that of held-out images.
 """
@@ -21,10 +22,15 @@ from twinset.images import PixelBatch
 from twinset.stages import Embedder
 
 MATERIAL_SHARE = 0.05
-"""Near copies among all candidates, above the share at which they also hit held-out images, that make a copier."""
+"""Near copies among all candidates, above the share that held-out images explain, that make a copier."""
 
-FEWEST = 10
-"""Below this number of images a test says nothing."""
+SAME_RATIO = 0.05
+"""A pair at less than this share of the distance to any other real image is one picture, up to rounding."""
+
+FEWEST_REAL = 2
+"""Below this number of training or held-out images nothing can be compared."""
+
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,16 @@ def copy_gate(
 ) -> GateResult:
     """The gate on pictures, uint8 (·, H, W, C) of one size, compared under flips and small shifts.
 
-    ``candidates`` are all images that were made, ``accepted`` those that would be released.
+    ``candidates`` are all images that were made, ``accepted`` those that would be released. Too few real images to
+    compare with block a release: what cannot be tested is not passed.
     """
     space = "normalised pixels under flips and small shifts"
+    if min(len(training), len(holdout)) < FEWEST_REAL:
+        reason = f"copies cannot be tested with {len(training)} training and {len(holdout)} held-out images"
+        return GateResult(not len(accepted), (reason,) if len(accepted) else (), None, None, space)
 
     def test(synthetic: PixelBatch) -> CopyTest | None:
-        if len(synthetic) < FEWEST or min(len(training), len(holdout)) < FEWEST:
+        if not len(synthetic):
             return None
         return copy_test(
             synthetic,
@@ -88,7 +98,7 @@ def copy_gate(
         )
 
     released = test(accepted)
-    made = released if len(candidates) == len(accepted) else test(candidates)
+    made = released if np.array_equal(candidates, accepted) else test(candidates)
     return _decide(released, made, alpha=alpha, space=space)
 
 
@@ -118,6 +128,9 @@ def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, s
     reasons = []
     if released is not None and released.flagged:
         reasons.append(released.finding)
+    if released is not None and (same := _training_images(released, alpha)):
+        shown = ", ".join(f"number {pair.synthetic} is training image {pair.training}" for pair in same[:SHOWN])
+        reasons.append(f"{len(same)} of the images to be released are training images ({shown})")
     if made is not None and _copier(made, alpha):
         reasons.append(
             f"the generator copies: {made.training_share:.1%} of all images it made are near copies of training "
@@ -126,6 +139,24 @@ def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, s
     return GateResult(not reasons, tuple(reasons), released, made, space)
 
 
+def _training_images(test: CopyTest, alpha: float) -> tuple[CopyPair, ...]:
+    """Released images that are a training image, unless held-out images are training images as often."""
+    from scipy.stats import binom
+
+    same = tuple(pair for pair in test.pairs if pair.ratio < SAME_RATIO)
+    repeats = test.counts["repeats"]
+    if not same or not repeats:
+        return same
+    natural = (repeats + 1) / (repeats + test.counts["holdout"] + 1)
+    return same if binom.sf(len(same) - 1, test.counts["synthetic"], natural) < alpha else ()
+
+
 def _copier(made: CopyTest, alpha: float) -> bool:
-    material = made.training_share - made.holdout_share > MATERIAL_SHARE
-    return bool(material and made.p_values["distinct_hits"] < alpha)
+    """Near copies of training images are materially and significantly more than held-out images explain."""
+    from scipy.stats import binom
+
+    training, holdout, total = (made.counts[name] for name in ("training", "holdout", "synthetic"))
+    near, near_holdout = round(made.training_share * total), round(made.holdout_share * total)
+    material = made.training_share - made.holdout_share * training / holdout > MATERIAL_SHARE
+    chance = binom.sf(near - 1, near + near_holdout, training / (training + holdout))
+    return bool(material and chance < alpha)

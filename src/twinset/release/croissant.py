@@ -34,7 +34,7 @@ def croissant(release: Release) -> str:
         "prov:wasGeneratedBy": _activity(release),
         "prov:wasDerivedFrom": [_entity(parent) for parent in release.parents],
         "distribution": [node for export in release.exports for node in _distribution(export)],
-        "recordSet": [_classes(release), *(_records(export) for export in release.exports)],
+        "recordSet": [_classes(release), *(node for export in release.exports for node in _records(export))],
     }
     if release.licence is not None:
         document["license"] = release.licence
@@ -149,37 +149,54 @@ def _classes(release: Release) -> dict[str, Json]:
     }
 
 
-def _records(export: Export) -> dict[str, Json]:
-    kind = export.format
-    return {"@type": "cr:RecordSet", "@id": kind, "name": kind, "field": _fields(kind)}
-
-
-def _fields(kind: ExportFormat) -> list[Json]:
-    if kind == "parquet":
-        columns = {"label": "sc:Integer", "id": "sc:Text", "method": "sc:Text", "seed": "sc:Integer"}
-        image = _source("parquet-tables", {"column": "image"}, transform={"jsonPath": "bytes"})
+def _records(export: Export) -> list[Json]:
+    """The record sets of one format. A tar's images and labels stand apart, joined by ``key``."""
+    if export.format == "parquet":
+        return [_record_set("parquet", _parquet_fields())]
+    if export.format == "webdataset":
         return [
-            _field(kind, "image", "sc:ImageObject", image),
-            *(_field(kind, name, t, _source("parquet-tables", {"column": name})) for name, t in columns.items()),
+            _record_set("webdataset", _tar_fields("webdataset", "images", "image", "sc:ImageObject")),
+            _record_set("webdataset-label", _tar_fields("webdataset-label", "labels", "label", "sc:Integer")),
         ]
-    content = _source(f"{kind}-images", {"fileProperty": "content"})
-    image_field = _field(kind, "image", "sc:ImageObject", content)
-    if kind == "webdataset":
-        key: dict[str, Json] = {"regex": r"^(.+)\.\w+$"}
-        labels = {"fileProperty": "filename"}
-        joined = _field(
-            kind, "key", "sc:Text", _source("webdataset-images", {"fileProperty": "filename"}, transform=key)
-        )
-        joined["references"] = _source("webdataset-labels", labels, transform=key)
-        label = _source("webdataset-labels", {"fileProperty": "content"})
-        return [joined, image_field, _field(kind, "label", "sc:Integer", label)]
-    if kind == "csv":
-        path: dict[str, Json] = {"regex": r"^(?:.*/)?(images/.+)$"}
-        named = _field(kind, "path", "sc:Text", _source("csv-tables", {"column": "path"}))
-        named["references"] = _source("csv-images", {"fileProperty": "fullpath"}, transform=path)
-        return [named, image_field, _field(kind, "label", "sc:Text", _source("csv-tables", {"column": "label"}))]
-    folder = _source(f"{kind}-images", {"fileProperty": "fullpath"}, transform={"regex": r"^(?:.*/)?([^/]+)/[^/]+$"})
-    return [image_field, _field(kind, "label", "sc:Text", folder)]
+    return [_record_set(export.format, _csv_fields() if export.format == "csv" else _folder_fields())]
+
+
+def _record_set(name: str, fields: list[Json]) -> dict[str, Json]:
+    return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
+
+
+def _parquet_fields() -> list[Json]:
+    columns = {"label": "sc:Integer", "id": "sc:Text", "method": "sc:Text", "seed": "sc:Integer"}
+    image = _source("parquet-tables", {"column": "image"}, transform={"jsonPath": "bytes"})
+    others = [
+        _field("parquet", name, kind, _source("parquet-tables", {"column": name})) for name, kind in columns.items()
+    ]
+    return [_field("parquet", "image", "sc:ImageObject", image), *others]
+
+
+def _tar_fields(record_set: str, files: str, name: str, data_type: str) -> list[Json]:
+    key = _source(f"webdataset-{files}", {"fileProperty": "filename"}, transform={"regex": r"^(.+)\.\w+$"})
+    content = _source(f"webdataset-{files}", {"fileProperty": "content"})
+    return [_field(record_set, "key", "sc:Text", key), _field(record_set, name, data_type, content)]
+
+
+def _csv_fields() -> list[Json]:
+    path = _source("csv-images", {"fileProperty": "fullpath"}, transform={"regex": r"^(?:.*/)?(images/.+)$"})
+    joined = _field("csv", "path", "sc:Text", path)
+    joined["references"] = _source("csv-tables", {"column": "path"})
+    image = _source("csv-images", {"fileProperty": "content"})
+    label = _source("csv-tables", {"column": "label"})
+    return [joined, _field("csv", "image", "sc:ImageObject", image), _field("csv", "label", "sc:Text", label)]
+
+
+def _folder_fields() -> list[Json]:
+    image = _source("imagefolder-images", {"fileProperty": "content"})
+    parent: dict[str, Json] = {"regex": r"^(?:.*/)?([^/]+)/[^/]+$"}
+    folder = _source("imagefolder-images", {"fileProperty": "fullpath"}, transform=parent)
+    return [
+        _field("imagefolder", "image", "sc:ImageObject", image),
+        _field("imagefolder", "label", "sc:Text", folder),
+    ]
 
 
 def _source(file_set: str, extract: dict[str, str], *, transform: dict[str, Json] | None = None) -> dict[str, Json]:
