@@ -1,47 +1,70 @@
-"""A dataset as a few rows of pictures for a notebook. Every name in it is escaped."""
+"""How a dataset looks in a notebook: a line of facts and a few pictures of each class."""
 
 from __future__ import annotations
 
 import base64
-import html
+from html import escape
 from typing import TYPE_CHECKING
 
-from twinset.images import encode_png, resize
+import numpy as np
+
+from twinset.errors import TwinsetError
+from twinset.images import Pixels, encode_png, resize
 
 if TYPE_CHECKING:
     from twinset.dataset import Dataset
 
-PER_CLASS = 10
-CLASSES = 12
-LONGEST = 96
+MOST_CLASSES = 12
+PICTURES_PER_CLASS = 10
+SIDE = 64
 
 
 def dataset_html(dataset: Dataset) -> str:
-    """Up to twelve classes with up to ten pictures each, as one HTML fragment that loads nothing."""
-    names = [*dataset.classes[:CLASSES], *(["(unlabelled)"] if (dataset.class_ids < 0).any() else [])]
-    rows = []
-    for number, name in enumerate(names):
-        class_id = number if name != "(unlabelled)" else -1
-        found = [row for row, label in enumerate(dataset.class_ids) if label == class_id]
-        pictures = "".join(_picture(dataset, row) for row in found[:PER_CLASS])
-        rows.append(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{len(found)}</td><td>{pictures}</td></tr>"
-        )
-    more = f"<p>{len(dataset.classes) - CLASSES} more classes</p>" if len(dataset.classes) > CLASSES else ""
-    title = f"{html.escape(dataset.name)}: {len(dataset)} images, {len(dataset.classes)} classes"
-    return f"<div><p><b>{title}</b></p><table>{''.join(rows)}</table>{more}</div>"
+    """A small table of pictures by class as HTML; class and dataset names are escaped.
+
+    At most 12 classes with 10 pictures each, evenly spread over the dataset. A picture that cannot be read
+    shows as a dash: a display never raises for the state of one file.
+    """
+    shown = [(number, name) for number, name in enumerate(dataset.classes) if dataset.class_counts()[name]]
+    rows = "".join(_class_row(dataset, number, name) for number, name in shown[:MOST_CLASSES])
+    if not dataset.classes or (dataset.class_ids < 0).any():
+        rows += _class_row(dataset, -1, "unlabelled")
+    hidden = len(shown) - MOST_CLASSES
+    more = f"<p>… and {hidden} more classes</p>" if hidden > 0 else ""
+    synthetic = sum(method is not None for method in dataset.table.column("method").to_pylist())
+    made = f", {synthetic:,} of them synthetic" if synthetic else ""
+    return (
+        f"<div><p><b>{escape(dataset.name)}</b>: {len(dataset):,} images in {len(dataset.classes)} classes{made}</p>"
+        f'<table style="border-collapse:collapse">{rows}</table>{more}</div>'
+    )
+
+
+def _class_row(dataset: Dataset, number: int, name: str) -> str:
+    members = np.flatnonzero(dataset.class_ids == number)
+    if not members.size:
+        return ""
+    spread = np.unique(np.linspace(0, members.size - 1, min(PICTURES_PER_CLASS, members.size)).round().astype(int))
+    pictures = "".join(_picture(dataset, int(row)) for row in members[spread])
+    return (
+        f'<tr><th style="text-align:left;padding:2px 12px 2px 0">{escape(name)}<br>'
+        f'<small style="font-weight:normal">{members.size:,}</small></th>'
+        f'<td style="text-align:left">{pictures}</td></tr>'
+    )
 
 
 def _picture(dataset: Dataset, row: int) -> str:
-    sample = dataset[row]
-    pixels = sample.pixels()
+    try:
+        sample = dataset[row]
+        pixels = _small(sample.pixels())
+    except TwinsetError as error:
+        return f'<span title="{escape(str(error))}">–</span>'
+    source = "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode("ascii")
+    side = max(pixels.shape[:2])
+    style = "height:48px;margin:1px" + (";image-rendering:pixelated" if side < SIDE else "")
+    return f'<img src="{source}" alt="{escape(sample.id)}" title="{escape(sample.id)}" style="{style};display:inline">'
+
+
+def _small(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
-    if max(height, width) > LONGEST:
-        scale = LONGEST / max(height, width)
-        pixels = resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-    data = base64.b64encode(encode_png(pixels)).decode()
-    label = html.escape(sample.id, quote=True)
-    return (
-        f"<img src='data:image/png;base64,{data}' alt='{label}' title='{label}' height='48' "
-        "style='image-rendering:pixelated;margin:1px'>"
-    )
+    side = max(height, width)
+    return pixels if side <= SIDE else resize(pixels, max(1, height * SIDE // side), max(1, width * SIDE // side))

@@ -71,6 +71,18 @@ def split(
         notes += [
             f"class {name!r} has only {n} training images of {shots} shots" for name, n in counts.items() if n < shots
         ]
+    return _assemble(dataset, part, family, notes)
+
+
+def few_shot_subsets(split_: Split, shots: int, *, count: int, rng: Stream) -> Iterator[Dataset]:
+    """``count`` training sets of ``shots`` images per class, each drawn anew from the training part."""
+    labels, family = split_.train.class_ids, split_.train_families
+    for number in range(count):
+        kept = _few_shot(np.zeros(len(labels), dtype=np.int64), labels, family, shots, rng.child("subset", number))
+        yield split_.train.take(np.flatnonzero(kept == 0))
+
+
+def _assemble(dataset: Dataset, part: NDArray[np.int64], family: NDArray[np.int64], notes: list[str]) -> Split:
     rows = {name: np.flatnonzero(part == number) for number, name in enumerate(SPLITS)}
     for name, found in rows.items():
         if not len(found):
@@ -100,14 +112,6 @@ def split(
         test_families=family[rows["test"]],
         notes=tuple(notes),
     )
-
-
-def few_shot_subsets(split_: Split, shots: int, *, count: int, rng: Stream) -> Iterator[Dataset]:
-    """``count`` training sets of ``shots`` images per class, each drawn anew from the training part."""
-    labels, family = split_.train.class_ids, split_.train_families
-    for number in range(count):
-        kept = _few_shot(np.zeros(len(labels), dtype=np.int64), labels, family, shots, rng.child("subset", number))
-        yield split_.train.take(np.flatnonzero(kept == 0))
 
 
 def _parts(

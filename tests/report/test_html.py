@@ -9,10 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinset.report import Picture, ReportData, render
-from twinset.report.html import script_json
+from twinset.report import MetricTable, Picture, ReportData, render
+from twinset.report.html import matrix_of, script_json
 from twinset.report.limits import limits_of
 from twinset.report.pictures import encode_all
+from twinset.scores import Score
 
 MakeData = Callable[..., ReportData]
 
@@ -163,6 +164,19 @@ def test_json_has_the_figures_and_names_pictures_by_digest(report_data: MakeData
     assert back["verdict"]["difference"]["value"] == 0.018
     assert len(back["gallery"]["grids"][0]["real"][0]["sha256"]) == 64
     assert back["metrics"][0]["scores"][0]["name"] == "frechet_distance"
+
+
+def test_figures_by_class_make_one_matrix_whatever_the_names(report_data: MakeData) -> None:
+    matrix = matrix_of(report_data().metrics[1])
+    assert matrix is not None
+    assert matrix.columns == ("precision", "recall")
+    assert [name for name, _, _ in matrix.rows] == list(report_data().classes)
+    assert [score.value for score in matrix.rows[3][2] if score] == pytest.approx([0.86, 0.86])
+    assert matrix_of(report_data().metrics[0]) is None
+    odd = Score("recall[a[b]]", 0.5, True, {})
+    found = matrix_of(MetricTable("t", (odd,)))
+    assert found is not None
+    assert found.rows[0][0] == "a[b]"
 
 
 def test_limits_follow_from_the_data(report_data: MakeData) -> None:

@@ -47,6 +47,8 @@ class Agreement:
         rng: Stream,
     ) -> AgreementFilter:
         """Trains the ensemble on the training images; its threshold comes from the held-out ones."""
+        if not (holdout.class_ids >= 0).any() or (training.class_ids < 0).any():
+            raise ValueError("expected labelled training and held-out images; got unlabelled ones; label them first")
         settings = ClassifierSettings(
             width=self.width, steps=self.steps, class_balanced=True, augmentation=augmentation("medium")
         )
@@ -57,7 +59,8 @@ class Agreement:
             )
             for number in range(self.members)
         )
-        own = _of_label(ensemble_probabilities(members, holdout.prepared(spec)), holdout.class_ids)
+        known = holdout.where(holdout.class_ids >= 0)
+        own = _of_label(ensemble_probabilities(members, known.prepared(spec)), known.class_ids)
         return AgreementFilter(members, float(np.quantile(own, self.quantile)), tuple(training.classes), spec)
 
 
@@ -81,7 +84,7 @@ class AgreementFilter:
         names = self.classes
         reasons = tuple(
             f"the real-trained ensemble says {names[top]} ({row[top]:.0%}), not {names[label]} ({mine:.0%})"
-            if top != label and mine < self.threshold
+            if label >= 0 and top != label and mine < self.threshold
             else None
             for row, top, label, mine in zip(probabilities, best, labels, own, strict=True)
         )
@@ -106,4 +109,6 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _of_label(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.asarray(probabilities[np.arange(len(labels)), labels])
+    """(N,) probability of the own label; of the likeliest class where there is none."""
+    own = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(np.where(labels >= 0, own, probabilities.max(axis=1)))

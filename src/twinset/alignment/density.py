@@ -1,13 +1,13 @@
 """Nothing far from all real images: k-nearest-neighbour density in feature space, with a cut at the elbow.
 
-The score is the mean distance to the k nearest training images in units of what held-out real images have. The
+The score grows with the distance from the training images; 1 is what held-out real images usually have. The
 threshold is the elbow of the pilot round's sorted scores (Satopää et al. 2011), but never below the level that one in
 a hundred held-out real images exceeds: a set from the real distribution keeps about 99 %.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,9 +17,14 @@ from twinset.dataset import Dataset
 from twinset.embedding.embedder import embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.images import ImageSpec
-from twinset.neighbours import nearest
+from twinset.neighbours import mean_distance, nearest
 from twinset.randomness import Stream
 from twinset.stages import Embedder, Judgement
+
+BANDWIDTH = 1 / 3
+"""Kernel width in units of the usual held-out distance: at 1 the densities of scans and of noise overlap (digits)."""
+
+FEWEST_FOR_AN_ELBOW = 3
 
 
 @dataclass(frozen=True)
@@ -52,22 +57,26 @@ class Density:
         real = embed_dataset(embedder, training, spec=spec)
         k = min(self.neighbours, len(real))
         held = embed_dataset(embedder, holdout, spec=spec)
-        scale = float(np.median(nearest(held, real, k=k)[0]))
-        unit = DensityFilter(embedder, real, k, self.kind, max(scale, 1e-12), np.inf, spec)
+        usual = max(float(np.median(mean_distance(held, real, k=k))), 1e-12)
+        raw = DensityFilter(embedder, real, k, self.kind, BANDWIDTH * usual, 1.0, np.inf, spec)
+        unit = replace(raw, scale=max(float(np.median(raw.scores(held))), 1e-12))
         floor = float(np.quantile(unit.scores(held), self.floor_quantile))
         scores = np.sort(unit.scores(embed_dataset(embedder, pilot, spec=spec))) if len(pilot) else np.empty(0)
-        threshold = max(floor, elbow(scores)) if len(scores) >= 3 else floor
-        return DensityFilter(embedder, real, k, self.kind, unit.scale, threshold, spec)
+        return replace(unit, threshold=max(floor, elbow(scores)) if len(scores) >= FEWEST_FOR_AN_ELBOW else floor)
 
 
 @dataclass(frozen=True, eq=False)
 class DensityFilter:
-    """Features (N, D) of the training images and a frozen threshold."""
+    """Features (N, D) of the training images and a frozen threshold.
+
+    kde scores are √(−2 log density), so that they too grow like a distance. ``scale`` is the usual held-out score.
+    """
 
     embedder: Embedder
     real: NDArray[np.float32]
     neighbours: int
     kind: Literal["knn", "kde"]
+    bandwidth: float
     scale: float
     threshold: float
     spec: ImageSpec
@@ -75,13 +84,13 @@ class DensityFilter:
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(M,) distance from the real images; 1 is what held-out real images usually have, more is farther."""
         if self.kind == "knn":
-            distances, _ = nearest(features, self.real, k=self.neighbours)
-            return np.asarray(distances.mean(axis=1) / self.scale)
+            return mean_distance(features, self.real, k=self.neighbours) / self.scale
         distances, _ = nearest(features, self.real, k=len(self.real))
-        exponents = -0.5 * (distances / self.scale) ** 2
+        exponents = -0.5 * (distances / self.bandwidth) ** 2
         top = exponents.max(axis=1)
         log_density = top + np.log(np.exp(exponents - top[:, None]).mean(axis=1))
-        return np.asarray(np.sqrt(np.maximum(0.0, -2 * log_density)))
+        far: NDArray[np.float64] = np.sqrt(np.maximum(0.0, -2 * log_density)) / self.scale
+        return far
 
     def judge(self, synthetic: Dataset) -> Judgement:
         """Score ``distance_from_real``; above the threshold a sample goes."""

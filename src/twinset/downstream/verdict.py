@@ -169,7 +169,7 @@ def _scale(
 def _overlap(draws: NDArray[np.float64]) -> float:
     """σ²_both/IR from family draws (B, R): runs vary more on their own than in their mean by what is theirs alone."""
     alone, together = float(draws.var(0, ddof=1).mean()), float(draws.mean(1).var(ddof=1))
-    return max(0.0, alone - together) / (draws.shape[1] - 1)
+    return max(0.0, alone - together) / float(draws.shape[1] - 1)
 
 
 def decide(utility: Utility, *, gate_failure: str = "") -> Verdict:

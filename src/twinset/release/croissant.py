@@ -42,7 +42,7 @@ def croissant(release: Release) -> str:
 
 
 def _description(release: Release) -> str:
-    parents = ", ".join(parent.name for parent in release.parents)
+    parents = ", ".join(parent.name for parent in release.parents) or "real images"
     return (
         f"{release.images} synthetic images of {release.height} × {release.width} pixels in {len(release.counts)} "
         f"classes, a synthetic twin of {parents}. {release.sentence}".strip()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.report.glossary import entry_for
 from twinset.report.model import AlignmentFacts, Arm, Cost, FeatureMap, ScoreValues, Utility
 from twinset.report.plain import Json
 from twinset.report.words import NONE, count, duration, number, percent
@@ -197,11 +198,12 @@ def _score_chart(index: int, values: ScoreValues) -> Chart:
         scale = max(1, values.accepted.size + values.rejected.size) / values.real.size
         line = [float(n * scale) for n in _histogram(values.real, edges)]
         traces.append(_step_line(centres, line))
-    title = values.name if not values.unit else f"{values.name} ({values.unit})"
+    entry = entry_for(values.name)
+    title = entry.label if not values.unit else f"{entry.label} ({values.unit})"
     layout: dict[str, Json] = {
         "barmode": "stack",
         "bargap": 0,
-        "xaxis": axis(values.unit or values.name),
+        "xaxis": axis(values.unit or entry.label),
         "yaxis": axis("images", rangemode="tozero"),
         "legend": {**LEGEND},
         **_threshold_mark(values),
@@ -211,7 +213,7 @@ def _score_chart(index: int, values: ScoreValues) -> Chart:
     sets += [("real", values.real)] if values.real is not None else []
     return Chart(
         id=f"score-{index}",
-        title=values.name,
+        title=entry.label,
         alt=f"Histogram of {title}. " + " ".join(_distribution_sentence(n, v) for n, v in sets) + f" {said}",
         layout=layout,
         views={"": traces},
@@ -220,7 +222,7 @@ def _score_chart(index: int, values: ScoreValues) -> Chart:
             ("Images", "N", "5 %", "median", "95 %"),
             tuple(_distribution_row(name, v) for name, v in sets),
         ),
-        note=said,
+        note=" ".join(part for part in (entry.meaning, said) if part),
         height=280,
     )
 

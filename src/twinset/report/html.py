@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
+from math import isfinite
 
 from markupsafe import Markup
 
@@ -63,6 +64,29 @@ class IntervalBar:
     alt: str
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """Scores by class: a column a figure, a row a class with its numbers of images."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, Score, tuple[Score | None, ...]], ...]
+
+
+def matrix_of(table: MetricTable) -> Matrix | None:
+    """Scores that are all named ``figure[class]`` as a matrix; None for any other table."""
+    cells: dict[str, dict[str, Score]] = {}
+    for score in table.scores:
+        figure, bracket, rest = score.name.partition("[")
+        if not bracket or not rest.endswith("]"):
+            return None
+        cells.setdefault(rest[:-1], {})[figure] = score
+    figures = list(dict.fromkeys(figure for row in cells.values() for figure in row))
+    rows = tuple(
+        (name, next(iter(row.values())), tuple(row.get(figure) for figure in figures)) for name, row in cells.items()
+    )
+    return Matrix(tuple(figures), rows) if rows else None
+
+
 def _view(data: ReportData) -> dict[str, object]:
     charts = _charts(data)
     thumbnails = encode_all(data)
@@ -89,7 +113,8 @@ def _view(data: ReportData) -> dict[str, object]:
         "glance": _glance(data),
         "open_classes": OPEN_CLASSES,
         "per_class": per_class,
-        "lowest": min((share for arm in per_class for share in arm.per_class), default=0.0),
+        "lowest": min((share for arm in per_class for share in arm.per_class if isfinite(share)), default=0.0),
+        "matrix_of": matrix_of,
         "gate_table": MetricTable("Figures of the copy test", data.gate.scores) if data.gate else None,
         "funnel": _funnel(data),
         "before_after": _before_after(data),
@@ -281,5 +306,7 @@ def _better(score: Score) -> str:
 
 
 def _heat(share: float, lowest: float) -> int:
-    """Depth of colour in per cent for a share between the lowest of the table and 1."""
+    """Depth of colour in per cent for a share between the lowest of the table and 1; none for what is undefined."""
+    if not isfinite(share):
+        return 0
     return round(4 + 41 * max(0.0, share - lowest) / max(1e-9, 1 - lowest))

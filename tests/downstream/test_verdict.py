@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from twinset.downstream.verdict import Difference, interval_of_mean, paired_difference
+from twinset.randomness import Stream
+
+
+def runs(accuracies: list[float], n: int, rng: np.random.Generator, difficulty: np.ndarray | None = None) -> np.ndarray:
+    """bool (1, seeds, n): runs of these accuracies; a shared ``difficulty`` in [0, 1] makes them err together."""
+    noise = rng.random((len(accuracies), n)) if difficulty is None else np.tile(difficulty, (len(accuracies), 1))
+    return (noise < np.array(accuracies)[:, None])[None]
+
+
+def difference(a: np.ndarray, b: np.ndarray, families: np.ndarray | None = None, seed: int = 0) -> Difference:
+    n = a.shape[2]
+    return paired_difference(
+        a, b, labels=np.arange(n) % 5, families=np.arange(n) if families is None else families, rng=Stream(seed)
+    )
+
+
+def test_equal_predictions_differ_by_exactly_nothing() -> None:
+    a = runs([0.8] * 3, 200, Stream(0).numpy(), Stream(1).numpy().random(200))
+    out = difference(a, a)
+    assert (out.value, out.low, out.high) == (0, 0, 0)
+
+
+def test_swapping_the_sides_flips_the_sign() -> None:
+    rng = Stream(0).numpy()
+    better, worse = runs([0.9, 0.91, 0.9], 500, rng), runs([0.7, 0.71, 0.7], 500, rng)
+    forth, back = difference(better, worse), difference(worse, better)
+    assert forth.low > 0
+    assert back.high < 0
+    assert forth.value == -back.value == pytest.approx(0.2, abs=0.04)
+    assert forth.low == pytest.approx(-back.high, abs=0.01)
+
+
+def test_pairing_by_image_narrows_the_interval() -> None:
+    rng = Stream(0).numpy()
+    hard = rng.random(400)
+    paired = difference(runs([0.84] * 3, 400, rng, hard), runs([0.8] * 3, 400, rng, hard))
+    apart = difference(runs([0.84] * 3, 400, rng, rng.random(400)), runs([0.8] * 3, 400, rng, rng.random(400)))
+    assert paired.high - paired.low < 0.5 * (apart.high - apart.low)
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    hard = Stream(0).numpy().random(2000)
+    rng = Stream(1).numpy()
+    steady = difference(runs([0.85] * 3, 2000, rng, hard), runs([0.8] * 3, 2000, rng, hard))
+    shaky = difference(runs([0.75, 0.85, 0.95], 2000, rng, hard), runs([0.7, 0.8, 0.9], 2000, rng, hard))
+    assert steady.low > 0
+    assert shaky.low < 0 < shaky.high
+
+
+def test_subsets_are_compared_in_pairs() -> None:
+    # Subsets differ a lot, but the gain is the same on each: paired, it is clear; as seeds of one subset, it is not.
+    hard = Stream(0).numpy().random(2000)
+    level = np.array([0.6, 0.7, 0.8, 0.9])
+    without = (hard < level[:, None])[:, None]
+    with_synthetic = (hard < level[:, None] + 0.05)[:, None]
+    assert difference(with_synthetic, without).low > 0
+    assert difference(with_synthetic.swapaxes(0, 1), without.swapaxes(0, 1)).low < 0
+
+
+def test_families_count_once_however_many_images_they_hold() -> None:
+    rng = Stream(0).numpy()
+    a, b = runs([0.85] * 3, 60, rng, rng.random(60)), runs([0.75] * 3, 60, rng, rng.random(60))
+    lone = paired_difference(a, b, labels=np.zeros(60, int), families=np.arange(60), rng=Stream(0))
+    tenfold = [np.repeat(x, 10, axis=2) for x in (a, b)]
+    many = paired_difference(*tenfold, labels=np.zeros(600, int), families=np.arange(600) // 10, rng=Stream(0))
+    assert many.high - many.low == pytest.approx(lone.high - lone.low, rel=0.05)
+
+
+def test_the_interval_of_one_seed_is_that_of_the_test_images() -> None:
+    correct = (np.arange(400) % 4 != 0)[None, None]
+    out = interval_of_mean(correct, labels=np.zeros(400, int), families=np.arange(400), rng=Stream(0))
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
+    assert out.value == 0.75
+    assert out.low == pytest.approx(0.75 - half, abs=0.005)
+    assert out.high == pytest.approx(0.75 + half, abs=0.005)
+
+
+def test_intervals_stay_in_range_and_contain_the_value() -> None:
+    out = interval_of_mean(np.ones((1, 3, 50), bool), labels=np.zeros(50, int), families=np.arange(50), rng=Stream(0))
+    assert (out.low, out.value, out.high) == (1, 1, 1)
+    with pytest.raises(ValueError, match="expected low"):
+        Difference(0.5, 0.6, 0.7)
+    with pytest.raises(ValueError, match="expected"):
+        difference(np.ones((1, 3, 10), bool), np.ones((1, 2, 10), bool))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.0, 0.03])
+def test_two_exchangeable_arms_are_rarely_told_apart_and_the_interval_is_not_wasteful(spread: float) -> None:
+    # 300 studies with no effect: each side is wrong at most about one in twenty; and no interval is needlessly wide.
+    rng = Stream(7).numpy()
+    n, studies = 200, 300
+    outcomes, values, halves = [], [], []
+    for study in range(studies):
+        shared = rng.normal(size=n)
+        sides = []
+        for _ in range(2):
+            level = 0.8 + spread * rng.normal(size=(3, 1))
+            sides.append((0.7 * shared + 0.7 * rng.normal(size=(3, n)) < 0.85 + 3 * (level - 0.8))[None])
+        out = difference(*sides, seed=study)
+        outcomes.append((out.low > 0) - (out.high < 0))
+        values.append(out.value)
+        halves.append((out.high - out.low) / 2)
+    assert outcomes.count(1) <= 0.05 * studies
+    assert outcomes.count(-1) <= 0.05 * studies
+    assert np.median(halves) < 2.2 * 1.96 * np.std(values)

@@ -1,0 +1,194 @@
+"""A small run from the recipe to the report, and what it takes to disturb it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import twinset
+from twinset import documents, pipeline
+from twinset.errors import RunFolderError
+from twinset.formats import read
+from twinset.pipeline.reporting import Quiet
+from twinset.release import read_provenance
+
+SMALL: dict[str, object] = {
+    "data": "builtin:digits",
+    "split": {"shots": 12},
+    "count": 40,
+    "shard_size": 16,
+    "threads": 1,
+    "minutes": 1,
+    "generate": [
+        {
+            "use": "diffusion",
+            "family": "unet",
+            "width": 32,
+            "depth": 1,
+            "levels": 2,
+            "patch": 2,
+            "steps": 120,
+            "batch": 32,
+            "augment": 0.3,
+            "sampler_steps": 6,
+            "looks": 2,
+        }
+    ],
+    "align": [
+        {"use": "copies"},
+        {"use": "agreement", "members": 1, "steps": 60},
+        {"use": "density"},
+        {"use": "duplicates"},
+    ],
+    "max_attempts": 2,
+    "evaluate": {"embedder": {"use": "random"}, "utility": {"seeds": 1, "steps": 20, "width": 8, "flip": False}},
+    "export": ["imagefolder", "parquet"],
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> documents.RunDocument:
+    return twinset.run(SMALL, out=tmp_path_factory.mktemp("run") / "a", workers=1, quiet=True)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_what_it_promises(finished: documents.RunDocument) -> None:
+    folder = Path(finished.run)
+    for name in (
+        "recipe.yaml",
+        "resolved.yaml",
+        "environment.json",
+        "log.jsonl",
+        "plan.parquet",
+        "index.parquet",
+        "report.html",
+        "export/README.md",
+        "export/croissant.json",
+        "export/imagefolder",
+        "export/parquet",
+    ):
+        assert (folder / name).exists(), name
+    jsonschema.validate(json.loads(finished.model_dump_json(by_alias=True)), documents.schema("run"))
+    assert set(finished.utility) == {
+        "real",
+        "real+classical",
+        "synthetic",
+        "real+synthetic",
+        "real+classical+synthetic",
+    }
+    assert finished.counts.accepted + finished.counts.failed == finished.counts.planned == 40
+
+
+@pytest.mark.slow
+def test_every_exported_picture_says_that_it_is_synthetic(finished: documents.RunDocument) -> None:
+    pictures = sorted(Path(finished.exports["imagefolder"]).rglob("*.png"))
+    assert len(pictures) == finished.counts.accepted
+    for path in pictures:
+        provenance = read_provenance(path.read_bytes())
+        assert provenance is not None
+        assert provenance.source_type.endswith("trainedAlgorithmicMedia")
+    exported, _ = read(finished.exports["parquet"])
+    assert len(exported) == finished.counts.accepted
+    assert all(sample.origin.synthetic for sample in exported)
+
+
+@pytest.mark.slow
+def test_the_resolved_recipe_gives_the_same_digest_with_more_workers(
+    finished: documents.RunDocument, tmp_path: Path
+) -> None:
+    resolved = yaml.safe_load((Path(finished.run) / "resolved.yaml").read_text())
+    resolved["evaluate"]["utility"] = "off"
+    again = twinset.run(resolved, out=tmp_path / "b", workers=4, quiet=True)
+    assert again.digest == finished.digest
+
+
+@pytest.mark.slow
+def test_running_again_answers_from_what_is_there(finished: documents.RunDocument) -> None:
+    began = time.monotonic()
+    again = twinset.run(SMALL, out=finished.run, workers=1, quiet=True)
+    assert again == finished
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.slow
+def test_verify_finds_a_flipped_bit_and_passes_without(finished: documents.RunDocument, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.run, folder)
+    assert pipeline.verify(folder, samples=3, device="cpu", listener=Quiet()).ok
+    shard = next((folder / "shards").glob("*.parquet"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(bytes(data))
+    found = pipeline.verify(folder, samples=0, device="cpu", listener=Quiet())
+    assert not found.ok
+    assert shard.name in found.mismatches[0].path
+
+
+@pytest.mark.slow
+def test_status_tells_a_finished_run(finished: documents.RunDocument) -> None:
+    found = pipeline.status(Path(finished.run))
+    assert found.finished
+    assert found.accepted == finished.counts.accepted
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="expected an empty folder"):
+        twinset.run(SMALL, out=tmp_path, quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_another_recipe_does_not_take_over_a_run(tmp_path: Path) -> None:
+    from twinset.pipeline.folders import begin
+    from twinset.recipe import recipe_from_values
+
+    begin(tmp_path / "run", recipe_from_values(SMALL))
+    with pytest.raises(RunFolderError, match="the run of another one"):
+        twinset.run({**SMALL, "seed": 5}, out=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(
+    finished: documents.RunDocument, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    values = yaml.safe_load((Path(finished.run) / "resolved.yaml").read_text())
+    values["evaluate"]["utility"] = "off"
+    recipe.write_text(yaml.safe_dump(values))
+    folder = tmp_path / "killed"
+    command = [
+        sys.executable,
+        "-m",
+        "twinset.cli",
+        "run",
+        str(recipe),
+        "--out",
+        str(folder),
+        "--workers",
+        "2",
+        "--quiet",
+    ]
+    draw = random.Random(3)  # noqa: S311
+    for _ in range(5):
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(draw.uniform(2.0, 14.0))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    time.sleep(1.5)
+    ended = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 5), ended.stderr
+    assert json.loads(ended.stdout)["digest"] == finished.digest
+    assert not list(folder.rglob(".tmp-*"))

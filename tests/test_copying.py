@@ -1,0 +1,249 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from twinset.copying import (
+    copy_features,
+    copy_test,
+    copy_variants,
+    duplicate_families,
+    nearest_copies,
+)
+from twinset.errors import DataError
+
+
+def textures(count, *, side=32, channels=3, seed=0):
+    noise = np.random.default_rng(seed).standard_normal((count, side, side, channels))
+    smooth = gaussian_filter(noise, (0, 2.5, 2.5, 0))
+    smooth -= smooth.min(axis=(1, 2, 3), keepdims=True)
+    return np.rint(40 + 170 * smooth / smooth.max(axis=(1, 2, 3), keepdims=True)).astype(np.uint8)
+
+
+def jpeg(images, quality):
+    def one(pixels):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+        return np.asarray(Image.open(buffer))
+
+    return np.stack([one(pixels) for pixels in images])
+
+
+def noisy(images, deviation):
+    noise = np.random.default_rng(9).normal(0, deviation, images.shape)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+
+
+def moved(images, down, right):
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    height, width = images.shape[1:3]
+    return padded[:, 2 + down : 2 + down + height, 2 + right : 2 + right + width]
+
+
+DISGUISES = {
+    "none": lambda images: images,
+    "recompressed": lambda images: jpeg(images, 50),
+    "noisy": lambda images: noisy(images, 8),
+    "brighter": lambda images: images + np.uint8(30),
+    "less contrast": lambda images: np.rint(128 + 0.7 * (images.astype(float) - 128)).astype(np.uint8),
+    "mirrored": lambda images: images[:, :, ::-1],
+    "moved by 1 px": lambda images: moved(images, 1, 0),
+    "moved by 2 px": lambda images: moved(images, -2, 2),
+    "mirrored, moved and recompressed": lambda images: jpeg(moved(images[:, :, ::-1], 1, -1), 60),
+}
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_a_disguised_copy_is_near_its_original_and_far_from_all_else(name):
+    originals = textures(30)
+    distances, rows = nearest_copies(DISGUISES[name](originals), originals, k=2)
+    assert rows[:, 0].tolist() == list(range(30))
+    assert (distances[:, 0] / distances[:, 1] < 0.5).all()
+
+
+def test_different_pictures_are_no_copies():
+    distances, _ = nearest_copies(textures(30, seed=1), textures(30, seed=2), k=2)
+    assert (distances[:, 0] / distances[:, 1] > 0.6).all()
+
+
+def test_features_have_unit_length_and_ignore_brightness_and_contrast():
+    images = textures(5)
+    features = copy_features(images)
+    assert features.shape == (5, 16 * 16 * 3)
+    assert np.linalg.norm(features, axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert copy_features(images + np.uint8(20)) == pytest.approx(features, abs=1e-5)
+
+
+def test_large_pictures_are_compared_at_32_pixels():
+    large = textures(3, side=128)
+    assert copy_features(large).shape == (3, 16 * 16 * 3)
+    assert copy_features(textures(3, side=8)).shape == (3, 8 * 8 * 3)
+    assert copy_features(np.zeros((2, 31, 25, 1), dtype=np.uint8)).shape == (2, 16 * 13)
+
+
+def test_noise_on_a_flat_picture_is_not_blown_up_to_a_picture():
+    flat = noisy(np.full((4, 32, 32, 1), 128, dtype=np.uint8), 1)
+    assert np.linalg.norm(copy_features(flat), axis=1).max() < 0.15
+
+
+def test_the_unchanged_picture_is_the_first_of_50_variants():
+    images = textures(2)
+    assert copy_variants(images).shape == (2, 50, 768)
+    assert np.array_equal(copy_variants(images)[:, 0], copy_features(images))
+    assert copy_variants(textures(2, side=8)).shape == (2, 18, 192)
+
+
+def test_features_of_a_picture_do_not_depend_on_its_company():
+    images = textures(9, side=40)
+    assert np.array_equal(copy_variants(images)[4], copy_variants(images[4:5])[0])
+
+
+def test_duplicates_are_one_family_and_chains_join():
+    points = np.array([[0.0], [10.0], [0.4], [0.8], [10.0]])
+    assert duplicate_families(points, nearer_than=0.5).tolist() == [0, 1, 0, 0, 1]
+
+
+def clouds(count, seed, *, scale=1.0, dimension=12):
+    return scale * np.random.default_rng(seed).standard_normal((count, dimension))
+
+
+def test_verbatim_copies_are_flagged_and_named():
+    training, holdout = clouds(100, 1), clouds(100, 2)
+    found = copy_test(training[::-1], training, holdout)
+    assert found.flagged
+    assert found.p_value < 1e-20
+    assert (found.training_hits, found.holdout_hits) == (100, 0)
+    assert all(pair.training == 99 - pair.synthetic for pair in found.pairs)
+    assert found.membership_auc > 0.99
+    assert "copying detected" in found.finding
+
+
+def test_the_test_is_one_sided():
+    training, holdout = clouds(100, 1), clouds(100, 2)
+    found = copy_test(holdout, training, holdout)
+    assert not found.flagged
+    assert found.pairs == ()
+    assert found.membership_auc < 0.01
+
+
+def test_ten_copies_in_five_hundred_are_found_by_distinct_hits():
+    training, holdout = clouds(200, 1), clouds(200, 2)
+    synthetic = np.concatenate([clouds(490, 3), training[:10]])
+    found = copy_test(synthetic, training, holdout)
+    assert found.flagged
+    assert found.p_values["distinct_hits"] == pytest.approx(0.5**10)
+    assert found.p_values["gan_leaks"] > 0.01
+
+
+def test_one_image_copied_a_hundred_times_is_one_hit():
+    training, holdout = clouds(200, 1), clouds(200, 2)
+    found = copy_test(np.concatenate([clouds(400, 3), np.repeat(training[:1], 100, axis=0)]), training, holdout)
+    assert found.training_hits == 1
+    assert found.training_share == pytest.approx(0.2)
+
+
+def test_a_density_generator_without_a_single_copy_is_flagged():
+    training, holdout = clouds(200, 1), clouds(200, 2)
+    found = copy_test(training + clouds(200, 3, scale=0.9), training, holdout)
+    assert found.flagged
+    assert found.p_values["distinct_hits"] > 0.01
+    assert found.membership_auc > 0.6
+
+
+def test_a_reference_adds_a_calibrated_test_that_finds_the_same_leak():
+    training, holdout, reference = clouds(200, 1), clouds(200, 2), clouds(200, 4)
+    leak = copy_test(training + clouds(200, 3, scale=0.6), training, holdout, reference=reference)
+    assert leak.p_values["gan_leaks_calibrated"] < 1e-6
+    fair = copy_test(clouds(200, 3), training, holdout, reference=reference)
+    assert fair.p_values["gan_leaks_calibrated"] > 0.01
+
+
+def test_copies_of_images_that_stand_in_training_twice_are_found():
+    once, holdout = clouds(100, 1), clouds(100, 2)
+    training = np.concatenate([once, once[:20]])
+    found = copy_test(np.concatenate([clouds(100, 3), once[:20]]), training, holdout)
+    assert found.flagged
+    assert found.training_hits == 20
+    assert found.counts["training"] == 100
+
+
+def test_held_out_images_that_are_training_images_count_as_training():
+    training = clouds(100, 1)
+    holdout = np.concatenate([clouds(100, 2), training[:30]])
+    found = copy_test(training[:30], training, holdout)
+    assert found.flagged
+    assert (found.counts["repeats"], found.counts["holdout"]) == (30, 100)
+    with pytest.raises(DataError, match="none of them"):
+        copy_test(training, training, training[:50])
+
+
+@pytest.mark.parametrize("make", [lambda training: training, lambda _: clouds(150, 3)], ids=["copier", "fair"])
+def test_scaling_all_distances_changes_nothing(make):
+    training, holdout = clouds(150, 1), clouds(150, 2)
+    found = copy_test(make(training), training, holdout)
+    scaled = copy_test(8 * make(training), 8 * training, 8 * holdout)
+    assert scaled.p_values == found.p_values
+    assert scaled.membership_auc == found.membership_auc
+
+
+def test_a_holdout_with_more_of_the_diffuse_class_is_not_a_leak():
+    def sets(narrow, wide, seed):
+        return np.concatenate([clouds(narrow, seed, scale=0.2), clouds(wide, seed + 50)])
+
+    classes = np.repeat([0, 1], [160, 40]), np.repeat([0, 1], [40, 160])
+    training, holdout, synthetic = sets(160, 40, 1), sets(40, 160, 2), sets(160, 40, 3)
+    found = copy_test(synthetic, training, holdout, training_classes=classes[0], holdout_classes=classes[1])
+    assert not found.flagged
+    leak = copy_test(training, training, holdout, training_classes=classes[0], holdout_classes=classes[1])
+    assert leak.flagged
+
+
+def test_a_harder_holdout_is_not_a_leak_and_hides_none():
+    training, synthetic, holdout = clouds(200, 1), clouds(200, 3), clouds(200, 2, scale=1.5)
+    assert not copy_test(synthetic, training, holdout).flagged
+    assert copy_test(training + clouds(200, 4, scale=0.3), training, holdout).flagged
+
+
+@pytest.mark.slow
+def test_exchangeable_generators_are_rarely_flagged():
+    p_values = []
+    for seed in range(200):
+        pool = clouds(360, 1000 + seed, dimension=8)
+        p_values.append(copy_test(pool[:120], pool[120:240], pool[240:]).p_value)
+    flagged = np.array(p_values)
+    assert (flagged < 0.05).mean() <= 0.05
+    assert (flagged < 0.01).mean() <= 0.02
+
+
+def test_the_smallest_leak_that_would_have_been_seen_is_stated():
+    training, holdout = clouds(100, 1), clouds(100, 2)
+    found = copy_test(clouds(100, 3), training, holdout)
+    assert found.smallest_detectable == 8
+    assert "8 or more copied training images would have been" in found.finding
+    again = copy_test(np.concatenate([clouds(100, 3), training[: found.smallest_detectable]]), training, holdout)
+    assert again.flagged
+
+
+def test_pictures_are_tested_under_flips_and_shifts():
+    training, holdout = textures(40, seed=1), textures(40, seed=2)
+    hidden = np.concatenate([textures(40, seed=3), moved(training[:12, :, ::-1], 1, 1)])
+    found = copy_test(hidden, training, holdout)
+    assert found.flagged
+    assert {pair.training for pair in found.pairs} == set(range(12))
+    assert not copy_test(hidden[:40], training, holdout).flagged
+
+
+def test_bad_arguments_are_refused():
+    cloud = clouds(20, 1)
+    with pytest.raises(ValueError, match="0 < alpha < 1"):
+        copy_test(cloud, cloud, clouds(20, 2), alpha=0)
+    with pytest.raises(ValueError, match="classes of both"):
+        copy_test(cloud, cloud, clouds(20, 2), training_classes=np.zeros(20, dtype=int))
+    with pytest.raises(ValueError, match="got 1 and 20"):
+        copy_test(cloud, cloud[:1], clouds(20, 2))
+    with pytest.raises(ValueError, match="two sets of images or two of features"):
+        copy_test(textures(5), cloud, clouds(20, 2))
+    with pytest.raises(ValueError, match="got float64"):
+        copy_features(np.zeros((2, 8, 8, 1)))
