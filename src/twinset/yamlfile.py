@@ -55,7 +55,7 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
                 raise RecipeError(
                     "expected plain values; got an alias",
                     path=name,
-                    line=event.start_mark.line + 1,
+                    line=event.start_mark.line + 1 if event.start_mark else None,
                     hint="write the value out",
                 )
         node = yaml.compose(text, Loader=yaml.SafeLoader)

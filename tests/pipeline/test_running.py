@@ -181,7 +181,7 @@ def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(
         "2",
         "--quiet",
     ]
-    draw = random.Random(3)  # noqa: S311
+    draw = random.Random(3)
     for _ in range(5):
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(draw.uniform(2.0, 14.0))

@@ -93,4 +93,5 @@ class RandomConvolution:
 
 def _pooled(maps: torch.Tensor, grid: int, share: float) -> torch.Tensor:
     pooled = functional.adaptive_avg_pool2d(maps, grid).flatten(1)
-    return pooled * (share / pooled.shape[1] ** 0.5)
+    weight: float = share / pooled.shape[1] ** 0.5
+    return pooled * weight

@@ -116,8 +116,9 @@ class SelfTrainedEmbedder:
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         side = self.network.side
-        features = self.network(resized(as_rgb(images), (side, side)))
-        return functional.normalize(features, dim=1) * features.shape[1] ** 0.5
+        features: torch.Tensor = self.network(resized(as_rgb(images), (side, side)))
+        length: float = features.shape[1] ** 0.5
+        return functional.normalize(features, dim=1) * length
 
     def save(self, folder: Path) -> None:
         """Writes ``self-trained.safetensors``: weights, and ids and shape in its header."""

@@ -11,10 +11,13 @@ import torch
 
 from twinset.errors import RunFolderError
 
-Record = dict[str, str | int | float | bool | None]
+Value = str | int | float | bool | None
+Record = dict[str, Value]
 
 
-def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], record: Record) -> None:
+def save_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, str | int | float | bool | None]
+) -> None:
     """Writes a file that is either the old one or the new one, whenever the process dies.
 
     The record travels in the header of the same file, so that tensors and record can never be of two different moments.

@@ -22,7 +22,7 @@ from twinset.copying import copy_test
 from twinset.errors import RunFolderError
 from twinset.images import ImageSpec, PixelBatch, to_model
 from twinset.models.augmentation import PARAMETERS
-from twinset.models.checkpoint import load_tensors, save_tensors
+from twinset.models.checkpoint import Record, load_tensors, save_tensors
 from twinset.models.networks import NetworkSettings, build_network
 from twinset.models.preconditioning import Denoiser, measure_sigma_data
 from twinset.models.sampling import Request, SamplingSettings, pack, sample_batch
@@ -102,7 +102,7 @@ class DiffusionModel:
 
     def save(self, folder: Path) -> None:
         """Writes ``model.safetensors``: the averaged weights, and everything else in its header."""
-        record = {
+        record: Record = {
             "settings": json.dumps(asdict(self.settings)),
             "spec": json.dumps(asdict(self.spec)),
             "n_classes": self.n_classes,
@@ -315,7 +315,7 @@ class _Fit:
         """Writes a checkpoint."""
         assert self.folder is not None
         good = {f"good/{name}": value for name, value in (self.good or {}).items()}
-        record = {"key": self.key, "step": self.trainer.step, "history": json.dumps(self.history)}
+        record: Record = {"key": self.key, "step": self.trainer.step, "history": json.dumps(self.history)}
         save_tensors(self.folder / TRAINING_FILE, {**self.trainer.tensors(), **good}, record)
         self.saved_at = time.monotonic()
 

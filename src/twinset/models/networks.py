@@ -165,7 +165,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inside: int, outside: int, embedding: int, *, half: bool = False, double: bool = False) -> None:
         super().__init__()
-        self.half, self.double = half, double
+        self.halves, self.doubles = half, double
         self.norm = nn.GroupNorm(inside // GROUP_WIDTH, inside)
         self.conv = nn.Conv2d(inside, outside, 3, padding=1)
         self.modulation = zero_start(nn.Linear(embedding, 2 * outside))
@@ -175,13 +175,13 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         """(N, inside, h, w) to (N, outside, h', w')."""
-        if self.half:
+        if self.halves:
             x = functional.avg_pool2d(x, 2)
         h = self.conv(functional.silu(self.norm(x)))
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
         h = torch.addcmul(shift, self.norm_again(h), 1 + scale)
         x = self.skip(x) + self.conv_again(functional.silu(h))
-        return functional.interpolate(x, scale_factor=2, mode="nearest") if self.double else x
+        return functional.interpolate(x, scale_factor=2, mode="nearest") if self.doubles else x
 
 
 class Attention(nn.Module):
@@ -204,7 +204,7 @@ class Attention(nn.Module):
 
 
 def _heads(x: torch.Tensor) -> torch.Tensor:
-    return x.unflatten(2, (-1, HEAD_WIDTH)).transpose(1, 2)
+    return x.reshape(*x.shape[:2], -1, HEAD_WIDTH).transpose(1, 2)
 
 
 class AttentionBlock(nn.Module):
@@ -222,7 +222,8 @@ class AttentionBlock(nn.Module):
         normed = self.norm(h)
         h = h + self.among(normed, normed)
         h = h + self.across(self.norm_again(h), tokens)
-        return h.transpose(1, 2).unflatten(2, x.shape[2:])
+        out: torch.Tensor = h.transpose(1, 2).reshape(x.shape)
+        return out
 
 
 class PatchTransformer(Network):
@@ -246,7 +247,7 @@ class PatchTransformer(Network):
             h = block(h, embedding, tokens)
         scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=2)
         h = torch.addcmul(shift, functional.layer_norm(h, h.shape[2:]), 1 + scale)
-        out: torch.Tensor = self.last(h.transpose(1, 2).unflatten(2, size))
+        out: torch.Tensor = self.last(h.transpose(1, 2).reshape(len(h), h.shape[2], *size))
         return out
 
 

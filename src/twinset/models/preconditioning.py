@@ -1,7 +1,7 @@
 """The denoiser D(x; σ, c): the one seam between network, training and sampling (Karras et al. 2022, EDM).
 
 D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)), equation 7 and Table 1, so that the network sees unit
-variance and has a unit-variance target at every noise level. σ_data is measured on the training images instead of being 0.5.
+variance and has a unit-variance target at every noise level. σ_data is measured on the training images, not 0.5.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Denoiser(nn.Module):
         """
         skip, out, scale_in = scalings(sigma, self.sigma_data)
         raw = self.network(scale_in * x, 0.25 * (sigma / self.sigma_data).log(), class_ids, augmentation)
-        return skip * x + out * raw.float()
+        denoised: torch.Tensor = skip * x + out * raw.float()
+        return denoised
 
 
 def scalings(sigma: torch.Tensor, sigma_data: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -28,8 +28,8 @@ class TrainingSettings:
     """How to train.
 
     ``ema``: relative width of the averaging window (Karras et al. 2024, σ_rel): the average reaches back over about
-    this share of all steps so far, whatever their number. ``augment``: probability of each augmentation. ``flip``: whether a
-    mirrored picture is still one of its class. ``class_dropout``: share of images trained without their class.
+    this share of all steps so far, whatever their number. ``augment``: probability of each augmentation. ``flip``: a mirrored
+    picture is still one of its class. ``class_dropout``: share of images trained without their class.
     """
 
     steps: int = 2000
@@ -132,7 +132,7 @@ class Trainer:
         self.step = 0
         self.denoiser = denoiser.to(self.device)
         if self.device.type == "cuda":
-            self.denoiser = self.denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.denoiser = self.denoiser.to(memory_format=torch.channels_last)
         self.parameters = dict(self.denoiser.named_parameters())
         self.average = {name: value.detach().clone() for name, value in self.parameters.items()}
         self.optimiser = torch.optim.AdamW(
@@ -169,7 +169,7 @@ class Trainer:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """All tensors of the state, named ``weights/…``, ``average/…``, ``first/…`` and ``second/…`` (moments)."""
-        state = {f"weights/{name}": value for name, value in self.parameters.items()}
+        state: dict[str, torch.Tensor] = {f"weights/{name}": value for name, value in self.parameters.items()}
         state |= {f"average/{name}": value for name, value in self.average.items()}
         for name, value in self.parameters.items():
             moments = self.optimiser.state.get(value)

@@ -196,9 +196,10 @@ def utility_plan(part: UtilityPart, data: UtilityData, *, seed: int) -> UtilityP
     """The plan of the recipe's utility study; open settings are the classifier's defaults."""
     counts = np.bincount(data.train_labels, minlength=data.n_classes)
     present = counts[counts > 0]
+    defaults = ClassifierSettings()
     settings = ClassifierSettings(
-        **({} if part.steps == "auto" else {"steps": part.steps}),
-        **({} if part.width == "auto" else {"width": part.width}),
+        steps=defaults.steps if part.steps == "auto" else part.steps,
+        width=defaults.width if part.width == "auto" else part.width,
         batch=part.batch,
         class_balanced=bool(present.max() > 1.5 * present.min()),
     )

@@ -105,6 +105,7 @@ def recipe_text(place: str, inspection: Inspection) -> str:
     bad = cast("list[object]", facts["bad_files"])
     quoted: Callable[[str], str] = lambda text: yaml.safe_dump(text, width=10_000).strip().removesuffix("\n...")  # noqa: E731
     given = cast("dict[str, object]", facts.get("splits") or {})
+    parts = f"given splits stand: {', '.join(given)}" if given else "none given, so by these fractions"
     listed = ", ".join(f"{name!r} {count}" for name, count in list(classes.items())[:8])
     skip = "skip" if bad else "refuse"
     return f"""\
@@ -122,7 +123,7 @@ image:
   channels: auto              # 1, 3 or auto
   fit: stretch                # stretch, crop or pad when the aspect ratio differs
 
-split:                        # {"given splits stand: " + ", ".join(given) if given else "none given, so by these fractions"}
+split:                        # {parts}
   train: 0.6
   validation: 0.2
   test: 0.2

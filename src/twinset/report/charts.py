@@ -6,30 +6,13 @@ serves light and dark. All names pass through :func:`label`, because plotly take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from twinset.report.glossary import entry_for
-from twinset.report.model import AlignmentFacts, Arm, Cost, FeatureMap, ScoreValues, Utility
+from twinset.report.model import Arm, Cost, Utility
 from twinset.report.plain import Json
-from twinset.report.words import NONE, count, duration, number, percent
+from twinset.report.words import NONE, count, duration, percent
 
-SET_COLOURS: Mapping[str, str] = {
-    "real train": "@real",
-    "real held out": "@held",
-    "synthetic": "@synthetic",
-    "rejected": "@rejected",
-}
-SET_SYMBOLS: Mapping[str, str] = {
-    "real train": "circle",
-    "real held out": "diamond",
-    "synthetic": "cross",
-    "rejected": "x-thin-open",
-}
-MAX_POINTS = 4000
 LEGEND: Mapping[str, Json] = {
     "orientation": "h",
     "y": 1.02,
@@ -38,7 +21,6 @@ LEGEND: Mapping[str, Json] = {
     "xanchor": "left",
     "traceorder": "normal",
 }
-BINS = 32
 
 
 @dataclass(frozen=True)
@@ -178,198 +160,6 @@ def _arm_row(arm: Arm) -> tuple[str, ...]:
     interval = f"{percent(arm.low)} … {percent(arm.high)}"
     return (name, count(arm.n_real), count(arm.n_synthetic), percent(arm.mean), interval, count(len(arm.seeds)),
             arm.setting or NONE)  # fmt: skip
-
-
-def score_charts(alignment: AlignmentFacts) -> tuple[Chart, ...]:
-    """One histogram a score: kept and rejected images stacked, real ones as a line, the threshold marked."""
-    return tuple(_score_chart(index, values) for index, values in enumerate(alignment.scores))
-
-
-def _score_chart(index: int, values: ScoreValues) -> Chart:
-    edges = _edges(values)
-    centres = [float(c) for c in (edges[:-1] + edges[1:]) / 2]
-    width = float(edges[1] - edges[0])
-    kept, dropped = _histogram(values.accepted, edges), _histogram(values.rejected, edges)
-    traces: list[Json] = [
-        _bars(centres, kept, width, "kept", "@synthetic"),
-        _bars(centres, dropped, width, "rejected", "@rejected"),
-    ]
-    if values.real is not None and values.real.size:
-        scale = max(1, values.accepted.size + values.rejected.size) / values.real.size
-        line = [float(n * scale) for n in _histogram(values.real, edges)]
-        traces.append(_step_line(centres, line))
-    entry = entry_for(values.name)
-    title = entry.label if not values.unit else f"{entry.label} ({values.unit})"
-    layout: dict[str, Json] = {
-        "barmode": "stack",
-        "bargap": 0,
-        "xaxis": axis(values.unit or entry.label),
-        "yaxis": axis("images", rangemode="tozero"),
-        "legend": {**LEGEND},
-        **_threshold_mark(values),
-    }
-    said = f"Rejected {values.rejected_side} {number(values.threshold)}." if values.threshold is not None else ""
-    sets = [("kept", values.accepted), ("rejected", values.rejected)]
-    sets += [("real", values.real)] if values.real is not None else []
-    return Chart(
-        id=f"score-{index}",
-        title=entry.label,
-        alt=f"Histogram of {title}. " + " ".join(_distribution_sentence(n, v) for n, v in sets) + f" {said}",
-        layout=layout,
-        views={"": traces},
-        table=Table(
-            f"Distribution of {title}",
-            ("Images", "N", "5 %", "median", "95 %"),
-            tuple(_distribution_row(name, v) for name, v in sets),
-        ),
-        note=" ".join(part for part in (entry.meaning, said) if part),
-        height=280,
-    )
-
-
-def _edges(values: ScoreValues) -> NDArray[np.float64]:
-    parts = [values.accepted, values.rejected] + ([values.real] if values.real is not None else [])
-    every = np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in parts])
-    every = every[np.isfinite(every)]
-    if not every.size:
-        return np.linspace(0.0, 1.0, BINS + 1)
-    low, high = float(np.percentile(every, 0.5)), float(np.percentile(every, 99.5))
-    if values.threshold is not None:
-        low, high = min(low, values.threshold), max(high, values.threshold)
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, BINS + 1)
-
-
-def _histogram(values: NDArray[np.floating], edges: NDArray[np.float64]) -> list[int]:
-    finite = np.asarray(values, dtype=np.float64)
-    finite = np.clip(finite[np.isfinite(finite)], edges[0], edges[-1])
-    return [int(n) for n in np.histogram(finite, bins=edges)[0]]
-
-
-def _bars(x: list[float], counts: list[int], width: float, name: str, colour: str) -> Json:
-    return {
-        "type": "bar",
-        "x": [*x],
-        "y": [*counts],
-        "width": width,
-        "name": name,
-        "marker": {"color": colour, "line": {"width": 0}},
-        "hoverinfo": "x+y+name",
-    }
-
-
-def _step_line(x: list[float], y: list[float]) -> Json:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [*x],
-        "y": [*y],
-        "name": "real, scaled",
-        "line": {"color": "@ink", "width": 1.5, "shape": "hvh"},
-        "hoverinfo": "skip",
-    }
-
-
-def _threshold_mark(values: ScoreValues) -> dict[str, Json]:
-    if values.threshold is None:
-        return {}
-    x = float(values.threshold)
-    line: Json = {"color": "@ink", "width": 1.5, "dash": "dot"}
-    return {"shapes": [{"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}]}
-
-
-def _distribution_row(name: str, values: NDArray[np.floating]) -> tuple[str, ...]:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return (name, "0", NONE, NONE, NONE)
-    return (name, count(int(finite.size)), *(number(float(q)) for q in np.percentile(finite, [5, 50, 95])))
-
-
-def _distribution_sentence(name: str, values: NDArray[np.floating]) -> str:
-    row = _distribution_row(name, values)
-    return f"{row[1]} {name}, median {row[3]}." if row[3] != NONE else f"No {name} images."
-
-
-def map_chart(feature_map: FeatureMap, classes: Sequence[str]) -> Chart:
-    """All images as points of a plane, coloured by origin or by class."""
-    rows = _spread(len(feature_map.sets), MAX_POINTS)
-    by_origin: list[Json] = []
-    for name, colour in SET_COLOURS.items():
-        chosen = [row for row in rows if feature_map.sets[row] == name]
-        if chosen:
-            by_origin.append(_points(feature_map, chosen, classes, name, colour, [SET_SYMBOLS[name]] * len(chosen)))
-    by_class: list[Json] = []
-    for class_id in sorted({int(c) for c in feature_map.class_ids[rows]}):
-        chosen = [row for row in rows if feature_map.class_ids[row] == class_id]
-        symbols = [SET_SYMBOLS[feature_map.sets[row]] for row in chosen]
-        name = classes[class_id] if 0 <= class_id < len(classes) else "unlabelled"
-        by_class.append(_points(feature_map, chosen, classes, name, f"@class{class_id % 10}", symbols))
-    sets = [name for name in SET_COLOURS if name in feature_map.sets]
-    total = len(feature_map.sets)
-    shown = "" if len(rows) == total else f" {count(len(rows))} of {count(total)} points are drawn."
-    plane: dict[str, Json] = {"showticklabels": False, "zeroline": False, "showgrid": False, "fixedrange": False}
-    return Chart(
-        id="map",
-        title="Every image as a point",
-        alt=f"Scatter plot, {feature_map.method}, of "
-        + ", ".join(f"{count(feature_map.sets.count(name))} {name}" for name in sets)
-        + " images. Near points look alike to the extractor. The table gives the centres of each class.",
-        layout={
-            "xaxis": axis("first direction (feature units)", **plane),
-            "yaxis": axis("second direction (feature units)", scaleanchor="x", **plane),
-            "legend": {**LEGEND},
-            "dragmode": False,
-        },
-        views={"by origin": by_origin, "by class": by_class},
-        table=_centres(feature_map, classes, sets),
-        note=f"{feature_map.method}; features: {feature_map.extractor}.{shown}",
-        height=520,
-    )
-
-
-def _spread(n: int, most: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)) if n else np.zeros(0, np.int64)
-
-
-def _points(
-    feature_map: FeatureMap,
-    rows: Iterable[int],
-    classes: Sequence[str],
-    name: str,
-    colour: str,
-    symbols: list[str],
-) -> Json:
-    rows = list(rows)
-    ids = feature_map.ids or ("",) * len(feature_map.sets)
-    texts = []
-    for row in rows:
-        class_id = int(feature_map.class_ids[row])
-        kind = classes[class_id] if 0 <= class_id < len(classes) else "unlabelled"
-        texts.append("<br>".join(label(part) for part in (feature_map.sets[row], kind, ids[row]) if part))
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [round(float(x), 4) for x in feature_map.xy[rows, 0]],
-        "y": [round(float(y), 4) for y in feature_map.xy[rows, 1]],
-        "name": label(name),
-        "marker": {"color": colour, "size": 6, "opacity": 0.7, "symbol": [*symbols], "line": {"width": 0}},
-        "text": [*texts],
-        "hoverinfo": "text",
-    }
-
-
-def _centres(feature_map: FeatureMap, classes: Sequence[str], sets: Sequence[str]) -> Table:
-    membership = np.asarray(feature_map.sets)
-    rows = []
-    for class_id, name in enumerate(classes):
-        cells = [name]
-        for kind in sets:
-            chosen = (membership == kind) & (feature_map.class_ids == class_id)
-            centre = feature_map.xy[chosen].mean(axis=0) if chosen.any() else None
-            cells.append(NONE if centre is None else f"{number(float(centre[0]))}, {number(float(centre[1]))}")
-        rows.append(tuple(cells))
-    return Table("Centre of each class on the map, by origin", ("Class", *sets), tuple(rows))
 
 
 def cost_chart(cost: Cost) -> Chart:

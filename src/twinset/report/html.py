@@ -15,9 +15,11 @@ from math import isfinite
 from markupsafe import Markup
 
 from twinset.report import words
-from twinset.report.charts import Chart, Table, cost_chart, map_chart, score_charts, utility_chart
+from twinset.report.charts import Chart, Table, cost_chart, utility_chart
 from twinset.report.glossary import entry_for
+from twinset.report.histograms import score_charts
 from twinset.report.limits import limits_of
+from twinset.report.maps import map_chart
 from twinset.report.model import Decision, MetricTable, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.plain import plain
