@@ -88,8 +88,10 @@ def test_a_generator_that_makes_one_training_image_over_and_over_is_a_copier(poo
 
 
 def test_a_few_copies_among_the_candidates_that_alignment_caught_are_no_copier(pools):
-    candidates = np.concatenate([pools[2][:496], pools[0][:4]])
-    assert gate(pools, candidates, filtered(pools, candidates)).passed
+    candidates = np.concatenate([pools[2][:480], pools[0][:20]])
+    found = gate(pools, candidates, filtered(pools, candidates))
+    assert found.made.flagged
+    assert found.passed
 
 
 def test_an_empty_release_of_a_copier_still_names_the_copier(pools):

@@ -28,8 +28,8 @@ class TrainingSettings:
     """How to train.
 
     ``ema``: relative width of the averaging window (Karras et al. 2024, σ_rel): the average reaches back over about
-    this share of all steps so far, whatever their number. ``augment``: probability of each augmentation. ``flip``: a mirrored
-    picture is still one of its class. ``class_dropout``: share of images trained without their class.
+    this share of all steps so far, whatever their number. ``augment``: probability of each augmentation. ``flip``: a
+    mirrored picture is still one of its class. ``class_dropout``: share of images trained without their class.
     """
 
     steps: int = 2000

@@ -172,7 +172,7 @@ class Maker:
                 cast(Aligner, aligner).fit(
                     pilot,
                     training=self.real.training,
-                    holdout=self.real.holdout,
+                    holdout=self.real.part("validation"),
                     spec=self.real.spec,
                     rng=self.run.child("align", number, part.use),
                 )

@@ -7,7 +7,7 @@ serves light and dark. All names pass through :func:`label`, because plotly take
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from twinset.report.model import Arm, Cost, Utility
 from twinset.report.plain import Json
@@ -44,7 +44,6 @@ class Chart:
     table: Table
     note: str = ""
     height: int = 320
-    options: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """What the page's script needs."""
