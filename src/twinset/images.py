@@ -113,7 +113,7 @@ def _to_pixels(picture: Image.Image, window: Window) -> Pixels:
         picture = picture.convert("L")
     else:
         picture = picture.convert("RGB")
-    pixels = np.asarray(picture, dtype=np.uint8)
+    pixels = np.array(picture, dtype=np.uint8)
     return np.ascontiguousarray(pixels[..., None] if pixels.ndim == 2 else pixels)
 
 

@@ -44,10 +44,8 @@ def candidates(spec: ImageSpec) -> list[NetworkSettings]:
     From 48 px the feature maps of a U-Net are slow on a CPU, and a patch transformer takes over.
     """
     side = max(spec.height, spec.width)
-    patch = 1 if side <= 16 else 2 if side <= 40 else 4
-    if side > 96:
-        patch = 8
-    networks = [NetworkSettings("unet", width, 2, 2, patch) for width in WIDTHS]
+    patch = 2 if side <= 40 else 4 if side <= 96 else 8
+    networks = [NetworkSettings("unet", width, 1, 2, patch) for width in WIDTHS]
     if side > 40:
         networks += [NetworkSettings("transformer", width, 6, 1, patch) for width in (192, 128, 96)]
     return networks

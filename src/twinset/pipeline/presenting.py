@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twinset import __version__, report
-from twinset.copying import nearest_copies
+from twinset.copying import HIT_RATIO, nearest_copies
 from twinset.dataset import SPLITS, Dataset
 from twinset.pipeline.folders import peak_memory_bytes
 from twinset.pipeline.making import candidates, reasons_of
@@ -295,7 +295,7 @@ def _utility(utility: Utility, measured: Measured) -> report.Utility:
         network=f"residual CNN, width {settings.width}",
         steps=settings.steps,
         n_test=utility.n_test,
-        note=f"{utility.n_test_families} families of test images; {utility.n_validation} validation images picked.",
+        note=f"{utility.n_test_families} families of test images; settings picked on {utility.n_validation} validation images.",
     )
 
 
@@ -326,7 +326,7 @@ def _gate(run: Run, measured: Measured) -> report.Gate | None:
             _picture(run.real.training, pair.training),
             pair.distance,
             pair.ratio,
-            flagged=not gate.passed,
+            flagged=pair.ratio < HIT_RATIO,
             class_id=int(measured.accepted.class_ids[pair.synthetic]),
         )
         for pair in gate.pairs[:24]

@@ -32,7 +32,7 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
         run.listener.stage("export")
         exports = _export(run, measured)
     command = f"twinset run {shlex.quote(str(run.folder / 'resolved.yaml'))}"
-    limits = _limits(run, measured)
+    limits = _limits(run)
     _write_json(run, measured)
     data = report_data(run, measured, tried, command=command, limits=limits)
     path = run.folder / "report.html"
@@ -59,12 +59,8 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     return found
 
 
-def _limits(run: Run, measured: Measured) -> list[str]:
-    real, limits = run.real, []
-    if real.facts.problems:
-        limits.append(f"{len(real.facts.problems)} bad files of the real dataset were skipped.")
-    if measured.utility is None and run.recipe.evaluate.utility == "off":
-        limits.append("Utility was not measured.")
+def _limits(run: Run) -> list[str]:
+    limits = []
     if any(part.use == "folder" for part in run.recipe.generate):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
     if any(score.extractor and score.extractor.startswith("self-trained") for score in measured.scores):

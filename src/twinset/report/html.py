@@ -129,7 +129,10 @@ def _view(data: ReportData) -> dict[str, object]:
         "entry_for": entry_for,
         "better": _better,
         "heat": _heat,
-        **{name: getattr(words, name) for name in ("number", "count", "percent", "duration", "size_of", "spaced")},
+        **{
+            name: getattr(words, name)
+            for name in ("number", "count", "percent", "duration", "size_of", "spaced", "sentence")
+        },
     }
 
 

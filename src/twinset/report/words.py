@@ -35,6 +35,20 @@ def spaced(name: str) -> str:
     return name.replace("+", " + ")
 
 
+def sentence(text: str, *, after: str = "") -> str:
+    """A text as a sentence: capital letter, full stop, and no repetition of the heading that it stands ``after``.
+
+    >>> sentence("no copies found"), sentence("No difference: adding more is equal.", after="No difference")
+    ('No copies found.', 'Adding more is equal.')
+    """
+    if after and text.lower().startswith(f"{after.lower()}: "):
+        text = text[len(after) + 2 :]
+    text = text.strip()
+    if not text:
+        return text
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
+
+
 def count(value: int | None) -> str:
     """A whole number with thousands separated by commas.
 
