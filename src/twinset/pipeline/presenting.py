@@ -295,7 +295,7 @@ def _utility(utility: Utility, measured: Measured) -> report.Utility:
         network=f"residual CNN, width {settings.width}",
         steps=settings.steps,
         n_test=utility.n_test,
-        note=f"{utility.n_test_families} families of test images; settings picked on {utility.n_validation} validation images.",
+        note=f"{utility.n_test_families} families of test images; picked on {utility.n_validation} validation images.",
     )
 
 

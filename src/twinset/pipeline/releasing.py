@@ -63,8 +63,6 @@ def _limits(run: Run) -> list[str]:
     limits = []
     if any(part.use == "folder" for part in run.recipe.generate):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
-    if any(score.extractor and score.extractor.startswith("self-trained") for score in measured.scores):
-        limits.append("Fidelity figures use an embedder trained on this run's training images: compare them here only.")
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")
     return limits
