@@ -229,7 +229,16 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
     except pydantic.ValidationError as error:
         raise _explain(error, file) from error
     build_methods(recipe, file)
+    recipe = recipe.model_copy(update={"generate": tuple(_placed(part, base) for part in recipe.generate)})
     return WrittenRecipe(recipe, base, recipe.to_yaml())
+
+
+def _placed(part: UsePart, base: Path) -> UsePart:
+    """A folder of images by its absolute path, so that a run can be resumed from anywhere."""
+    path = part.settings.get("path")
+    if part.use != "folder" or not isinstance(path, str):
+        return part
+    return UsePart.model_validate({**part.model_dump(), "path": str((base / Path(path).expanduser()).resolve())})
 
 
 def _override(values: dict[str, object], override: str) -> dict[str, object]:

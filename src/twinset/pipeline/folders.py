@@ -87,10 +87,11 @@ def environment(device: str, workers: int) -> dict[str, str]:
     """Versions and hardware that stand behind a run's figures."""
     found = {"twinset": __version__, "python": platform.python_version(), "platform": platform.platform()}
     found |= {name: metadata.version(name) for name in PACKAGES}
-    return {**found, "cpu": _cpu(), "cores": str(os.cpu_count()), "device": device, "workers": str(workers)}
+    return {**found, "cpu": hardware(), "cores": str(os.cpu_count()), "device": device, "workers": str(workers)}
 
 
-def _cpu() -> str:
+def hardware() -> str:
+    """The processor's name."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

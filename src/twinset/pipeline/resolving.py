@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 
-from twinset import methods
+from twinset import __version__, methods
 from twinset.downstream import UtilityPlan, choose_settings
+from twinset.errors import RunFolderError
 from twinset.executors.local import available_cores
 from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline.folders import hardware
 from twinset.pipeline.planning import class_counts, sources
 from twinset.pipeline.real import RealData
+from twinset.pipeline.reporting import Listener
 from twinset.recipe import Recipe, UsePart
 from twinset.stages import CalibratedMethod
+from twinset.store import write_bytes
+from twinset.yamlfile import load_yaml
 
 OVERHEAD_SECONDS = 20.0
 FIT_SHARE = 0.45
@@ -35,6 +45,31 @@ class Machine:
 
             device = "cuda" if torch.cuda.is_available() else "cpu"
         return Machine(workers or available_cores(), device)
+
+
+def cache_folder() -> Path:
+    """Where calibrations are kept: ``TWINSET_CACHE``, else the user's cache folder."""
+    named = os.environ.get("TWINSET_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinset"
+
+
+def resolve_once(recipe: Recipe, real: RealData, machine: Machine, listener: Listener) -> Recipe:
+    """:func:`resolve`, with timing done once: the same recipe on the same data and machine resolves the same again."""
+    values = {**recipe.to_values(), "name": None, "data": real.facts.digest}
+    place = [machine.workers, machine.device, available_cores(), metadata.version("torch"), __version__, hardware()]
+    key = hashlib.sha256(json.dumps([values, place], sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / "resolved" / f"{key}.yaml"
+    if path.exists():
+        found = Recipe.model_validate(load_yaml(path).values)
+        return found.model_copy(update={"data": recipe.data, "name": recipe.name})
+    resolved = resolve(recipe, real, machine)
+    try:
+        write_bytes(path, resolved.to_yaml().encode())
+    except (RunFolderError, OSError) as error:
+        listener.note(f"calibration could not be kept for later runs: {error}")
+    return resolved
 
 
 def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:

@@ -17,7 +17,7 @@ from twinset.pipeline.planning import Planner, sources
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset, source_digest
 from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
-from twinset.pipeline.resolving import Machine, resolve
+from twinset.pipeline.resolving import Machine, resolve_once
 from twinset.randomness import Stream, seed_for
 from twinset.recipe import Recipe, WrittenRecipe
 from twinset.store import ShardStore, locked, read_json, remove_temporaries, write_bytes, write_json
@@ -107,7 +107,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if not (folder / "resolved.yaml").exists():
         with timings.stage("calibrate"):
             listener.stage("calibrate")
-            resolved = resolve(written.recipe, real, machine)
+            resolved = resolve_once(written.recipe, real, machine, listener)
             write_bytes(folder / "resolved.yaml", resolved.to_yaml().encode())
     if not (folder / "environment.json").exists():
         write_json(folder / "environment.json", environment(machine.device, machine.workers))

@@ -1,0 +1,22 @@
+"""What holds for every test: no network libraries phone home, and calibrations stay in a folder of this session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(
+        TWINSET_CACHE=str(tmp_path_factory.mktemp("cache")),
+        HF_HUB_OFFLINE="1",
+        HF_DATASETS_OFFLINE="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+    )
+    yield
+    os.environ.clear()
+    os.environ.update(before)
