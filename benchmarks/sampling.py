@@ -73,7 +73,7 @@ def main() -> None:
     ratio = float(np.median(seconds["plain"]) / np.median(seconds["ours"]))
     rate = {side: options.images / float(np.median(values)) for side, values in seconds.items()}
     print(
-        f"ours {rate['ours']:.1f} images/s, plain loop {rate['plain']:.1f}: ×{ratio:.1f}; largest difference {apart} of 255"
+        f"ours {rate['ours']:.1f} images/s, plain loop {rate['plain']:.1f}: ×{ratio:.1f}; largest Δ {apart} of 255"
     )
     print(
         json.dumps(
