@@ -72,9 +72,7 @@ def main() -> None:
     apart = int(np.abs(ours.astype(int) - plain.astype(int)).max())
     ratio = float(np.median(seconds["plain"]) / np.median(seconds["ours"]))
     rate = {side: options.images / float(np.median(values)) for side, values in seconds.items()}
-    print(
-        f"ours {rate['ours']:.1f} images/s, plain loop {rate['plain']:.1f}: ×{ratio:.1f}; largest Δ {apart} of 255"
-    )
+    print(f"ours {rate['ours']:.1f} images/s, plain loop {rate['plain']:.1f}: ×{ratio:.1f}; largest Δ {apart} of 255")
     print(
         json.dumps(
             {

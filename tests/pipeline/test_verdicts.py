@@ -24,6 +24,9 @@ def verdict_on(planted: dict[str, Path], generator: str, align: str | None, fold
     }
     if align is not None:
         recipe["align"] = align
+    else:
+        quick = {"use": "agreement", "members": 1, "steps": 120}
+        recipe["align"] = [{"use": "copies"}, quick, {"use": "density"}, {"use": "duplicates"}]
     return twinset.run(recipe, out=folder, workers=2, quiet=True)
 
 

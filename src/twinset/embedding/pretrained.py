@@ -1,14 +1,19 @@
 """Pretrained embedders from files on this machine: DINOv2, CLIP, ResNet and Inception. Nothing is ever downloaded.
 
 DINOv2 (Oquab et al. 2023) and CLIP (Radford et al. 2021) load through transformers from a local folder in its own
-layout; ResNet-50 (He et al. 2016) and Inception v3 (Szegedy et al. 2016) through torchvision from one safetensors
-file of the state dict. Pickled weights are refused.
+layout; ResNet (He et al. 2016) and Inception v3 (Szegedy et al. 2016) through torchvision from one safetensors file
+of the state dict. Pickled weights are refused; weights with holes or NaN are an error, never filled at random.
+
+The Inception here is torchvision's, not the TensorFlow port of published FIDs: do not compare with those.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,60 +27,102 @@ from twinset.errors import MissingExtraError, MissingModelError
 from twinset.images import ImageSpec
 from twinset.randomness import Stream
 
-Name = Literal["dinov2", "clip", "resnet50", "inception"]
+Name = Literal["dinov2", "clip", "resnet18", "resnet50", "inception"]
 BATCH = 16
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-WHERE = {
-    "dinov2": "a folder with config.json and model.safetensors (facebook/dinov2-small, or another size)",
-    "clip": "a folder with config.json and model.safetensors (openai/clip-vit-base-patch32, or another size)",
-    "resnet50": "torchvision's ResNet-50 state dict as one .safetensors file",
-    "inception": "torchvision's Inception v3 state dict as one .safetensors file",
+HUB = {"dinov2": "facebook/dinov2-small", "clip": "openai/clip-vit-base-patch32"}
+# torchvision puts the first eight digits of a checkpoint's sha256 into its name.
+TORCHVISION = {
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet50": "resnet50-11ad3fa6.pth",
+    "inception": "inception_v3_google-0cc3c7bd.pth",
 }
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """``name`` of the network and ``path`` of its weights on this machine."""
+    """``name`` of the network and ``path`` of its weights on this machine.
+
+    Without a path they are looked for in ``$TWINSET_MODELS`` (default ``~/.cache/twinset/models``) under the
+    name, and those of transformers then in the local Hugging Face cache.
+    """
 
     name: Name
-    path: str
+    path: str | None = None
 
     def check(self) -> None:
         """Raises :class:`MissingModelError` or :class:`MissingExtraError`, in no time, if it cannot be loaded."""
-        weights = self._weights()
+        weights = self.weights()
         if weights.suffix in PICKLED:
             raise MissingModelError(
-                f"{weights}: expected safetensors; got pickled weights, which can run code",
-                hint="convert them with the safetensors package and point to that file",
+                f"{weights}: expected safetensors; got pickled weights, which can run code", hint=_conversion(self.name)
             )
         if not weights.is_file():
             raise MissingModelError(
-                f"{weights}: expected the weights of {self.name}; got no file",
-                hint=f"put there {WHERE[self.name]}; twinset downloads nothing",
+                f"{weights}: expected the weights of {self.name}; got no file", hint=_where(self.name)
             )
-        if self.name in ("dinov2", "clip") and importlib.util.find_spec("transformers") is None:
+        if self.name in HUB and importlib.util.find_spec("transformers") is None:
             raise MissingExtraError(
                 f"expected the transformers package for {self.name}; got none", hint="install twinset[pretrained]"
             )
 
-    def _weights(self) -> Path:
-        path = Path(self.path).expanduser()
-        if self.name in ("resnet50", "inception") or path.suffix in PICKLED:
+    def weights(self) -> Path:
+        """The file that is, or should be, there."""
+        path = Path(self.path).expanduser() if self.path else _default_path(self.name)
+        if self.name not in HUB or path.suffix in PICKLED:
             return path
-        pickled = path / "pytorch_model.bin"
-        weights = path / "model.safetensors"
+        folder = path.parent if path.suffix == ".safetensors" else path
+        weights, pickled = folder / "model.safetensors", folder / "pytorch_model.bin"
         return pickled if pickled.is_file() and not weights.is_file() else weights
 
     def fit(self, training: Dataset, *, spec: ImageSpec, rng: Stream) -> PretrainedEmbedder:  # noqa: ARG002
         """Loads the network; the training images are not looked at."""
+        return self.load()
+
+    def load(self) -> PretrainedEmbedder:
+        """The embedder; its name holds the first twelve digits of the weights' sha256."""
         self.check()
-        weights = self._weights()
+        weights = self.weights()
         network, side = _load(self.name, weights)
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
         mean, std = CLIP if self.name == "clip" else IMAGENET
         return PretrainedEmbedder(network.eval().requires_grad_(False), f"{self.name}-{digest}", side, mean, std)
+
+
+def _default_path(name: str) -> Path:
+    home = Path(os.environ.get("TWINSET_MODELS") or "~/.cache/twinset/models").expanduser()
+    if name not in HUB:
+        return home / f"{name}.safetensors"
+    if not (home / name).is_dir() and importlib.util.find_spec("huggingface_hub") is not None:
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(HUB[name], "config.json")
+        if isinstance(cached, str):
+            return Path(cached).parent
+    return home / name
+
+
+def _where(name: str) -> str:
+    if name in HUB:
+        return (
+            f"put config.json and model.safetensors of {HUB[name]}, or of another size, into that folder; "
+            "twinset downloads nothing"
+        )
+    return (
+        f"put torchvision's weights there, {TORCHVISION[name]} (sha256 begins with "
+        f"{TORCHVISION[name].removesuffix('.pth')[-8:]}) as safetensors: {_conversion(name)}; twinset downloads nothing"
+    )
+
+
+def _conversion(name: str) -> str:
+    source = TORCHVISION.get(name, "pytorch_model.bin")
+    return (
+        'convert them by `python -c "import torch, safetensors.torch as s; '
+        f"s.save_file(torch.load('{source}', weights_only=True), 'model.safetensors')\"`"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,36 +166,61 @@ class _Pooled(nn.Module):
 
 
 def _load(name: Name, weights: Path) -> tuple[nn.Module, int]:
+    from safetensors import SafetensorError
+
     try:
-        if name in ("dinov2", "clip"):
-            return _from_transformers(name, weights.parent)
-        return _from_torchvision(name, weights)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise MissingModelError(
-            f"{weights}: expected the weights of {name}; got {first}", hint=f"expected is {WHERE[name]}"
-        ) from error
+        network, side = _from_transformers(name, weights.parent) if name in HUB else _from_torchvision(name, weights)
+        for key, value in network.state_dict().items():
+            if not bool(torch.isfinite(value).all()):
+                raise ValueError(f"NaN or infinity in {key}")
+        return network, side
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        found = " ".join(line.strip() for line in lines[:2])
+        raise MissingModelError(f"{weights}: expected the weights of {name}; got {found}", hint=_where(name)) from error
 
 
 def _from_transformers(name: str, folder: Path) -> tuple[nn.Module, int]:
     from transformers import CLIPVisionModelWithProjection, Dinov2Model
 
     kind = Dinov2Model if name == "dinov2" else CLIPVisionModelWithProjection
-    model = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    side = 224 if name == "dinov2" else int(model.config.image_size)
-    patch = int(model.config.patch_size)
-    return _Pooled(model), min(side, patch * max(1, int(model.config.image_size) // patch))
+    with _quiet_transformers():
+        model, report = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    # transformers fills what is missing with random numbers and carries on.
+    holes = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if holes:
+        raise ValueError(f"a checkpoint without {len(holes)} of its tensors (first {holes[0]})")
+    size, patch = int(model.config.image_size), int(model.config.patch_size)
+    # CLIP has positions for its own size only; DINOv2 interpolates them and is used at 224, as published.
+    return _Pooled(model), size if name == "clip" else min(224, size) // patch * patch
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _from_torchvision(name: str, weights: Path) -> tuple[nn.Module, int]:
-    import torchvision
     from safetensors.torch import load_file
+    from torchvision import models
 
-    if name == "resnet50":
-        model, side = torchvision.models.resnet50(weights=None), 224
-    else:
-        model = torchvision.models.inception_v3(weights=None, aux_logits=True, init_weights=False)
-        side = 299
-    model.load_state_dict(load_file(weights))
+    with torch.device("meta"):  # no storage, and no draw from the global generator
+        if name == "inception":
+            model, side = models.inception_v3(weights=None, aux_logits=True, init_weights=False), 299
+        else:
+            model, side = (models.resnet18 if name == "resnet18" else models.resnet50)(weights=None), 224
+    model.load_state_dict(load_file(weights), assign=True)
     model.fc = nn.Identity()
     return model, side

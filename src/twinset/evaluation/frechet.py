@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features
+from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features, blocks
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score
 
@@ -38,22 +38,22 @@ class Moments:
     scatter: Array
 
     @staticmethod
-    def of(features: Features, *, block: int = 4096) -> Moments:
-        """Moments of (N, D) features, read ``block`` rows at a time."""
-        return Moments.stream(features[start : start + block] for start in range(0, len(features), block))
+    def of(features: Features, *, what: str = "given", block: int = 4096) -> Moments:
+        """Moments of (N, D) features, read ``block`` rows at a time; ``what`` names them in errors."""
+        return Moments.stream((features[part] for part in blocks(len(features), block)), what=what)
 
     @staticmethod
-    def stream(blocks: Iterable[Features]) -> Moments:
-        """Moments of all rows of all blocks; memory holds one block."""
+    def stream(parts: Iterable[Features], *, what: str = "given") -> Moments:
+        """Moments of all rows of all parts; memory holds one part."""
         total: Moments | None = None
-        for block in blocks:
-            rows = as_features(block, "every block of")
+        for each in parts:
+            rows = as_features(each, what)
             mean = rows.mean(axis=0)
             centred = rows - mean
             part = Moments(len(rows), mean, centred.T @ centred)
             total = part if total is None else total.merge(part)
         if total is None:
-            raise ValueError("expected at least one block of features; got none")
+            raise ValueError(f"expected {what} features; got none")
         return total
 
     def merge(self, other: Moments) -> Moments:
@@ -86,7 +86,7 @@ def frechet_value(real: Features, synthetic: Features, *, route: Route | None = 
     """The bare Fréchet distance of (N, D) and (M, D) features; ``route`` None picks the cheaper one."""
     chosen = route or cheaper_route(len(real), len(synthetic), real.shape[1])
     if chosen == "primal":
-        return frechet_from_moments(Moments.of(real), Moments.of(synthetic))
+        return frechet_from_moments(Moments.of(real, what="real"), Moments.of(synthetic, what="synthetic"))
     first, second, shift = _centred(real, synthetic)
     roots: Array = np.asarray(np.linalg.svd(_cross_kernel(first, second), compute_uv=False), dtype=np.float64)
     return _assemble(shift, _total_variance(first) + _total_variance(second), roots)
@@ -236,7 +236,7 @@ def _primal_with_error(real: Features, synthetic: Features) -> tuple[float, floa
     A = L⁻ᵀ(LᵀΣ₂L)^½L⁻¹ and its counterpart for Σ₂ is L(LᵀΣ₂L)^−½Lᵀ, so the two quadratic forms are squared
     norms of Λ^¼WᵀL⁻¹x and Λ^−¼WᵀLᵀy.
     """
-    moments = Moments.of(real), Moments.of(synthetic)
+    moments = Moments.of(real, what="real"), Moments.of(synthetic, what="synthetic")
     covariances = moments[0].covariance, moments[1].covariance
     factor = _factor(covariances[0])
     values, vectors = np.linalg.eigh(_sandwich(factor, covariances[1]))
@@ -263,8 +263,8 @@ def _inverse_lower(factor: Array) -> Array:
 
 def _influences(features: Features, mean: Array, slope: Array, transport: Array, *, block: int = 4096) -> Array:
     parts = []
-    for start in range(0, len(features), block):
-        rows = np.asarray(features[start : start + block], dtype=np.float64) - mean
+    for part in blocks(len(features), block):
+        rows = np.asarray(features[part], dtype=np.float64) - mean
         parts.append(rows @ slope + _squared_norms(rows) - _squared_norms(rows @ transport))
     return np.concatenate(parts)
 

@@ -167,55 +167,84 @@ class _Points:
         parts = [as_features(features[part], what) - centre for part in blocks(len(features), block)]
         return _Points(features, centre, np.concatenate([np.einsum("ij,ij->i", rows, rows) for rows in parts]))
 
-    def rows(self, part: slice) -> Array:
-        return np.asarray(self.features[part], dtype=np.float64) - self.centre
-
     def squared_distances(self, mine: slice, other: _Points, theirs: slice, *, shrink: float = 0.0) -> Array:
         """Block of ‖a − b‖²; ``shrink`` lowers each by that share of the squared norms (closed balls)."""
-        distances: Array = self.rows(mine) @ other.rows(theirs).T
-        distances *= -2.0
-        distances += ((1.0 - shrink) * self.norms[mine])[:, None]
-        distances += ((1.0 - shrink) * other.norms[theirs])[None, :]
-        return distances
+        left, right = self._extended(mine, 1.0 - shrink), other._extended(theirs, 1.0 - shrink)
+        left[:, :-2] *= -2.0
+        right[:, [-2, -1]] = right[:, [-1, -2]]
+        return np.asarray(left @ right.T)
+
+    def _extended(self, part: slice, scale: float) -> Array:
+        """Rows (a, ‖a‖², 1): with the norms inside it, one matrix product makes the whole distance."""
+        norms = self.norms[part]
+        extended = np.empty((len(norms), len(self.centre) + 2))
+        np.subtract(self.features[part], self.centre, out=extended[:, :-2], dtype=np.float64)
+        extended[:, -2] = scale * norms
+        extended[:, -1] = 1.0
+        return extended
 
 
 @dataclass(frozen=True, eq=False)
 class _Balls:
-    """Squared radii (N,) and how many other points of the set each ball holds (N,), k without ties."""
+    """Squared radii (N,), how many other points each ball holds (N,), k without ties, and how many have radius 0."""
 
     squared_radii: Array
     members: Array
     empty: int
+    tied: bool
 
 
 def _balls(points: _Points, k: int, block: int) -> _Balls:
     """The k-nearest-neighbour ball of every point."""
-    n = len(points.norms)
-    # One more than k, to see where a tie follows the k-th.
-    nearest = np.full((n, k + 1), np.inf)
-    for mine in blocks(n, block):
-        for theirs in blocks(n, block):
-            if theirs.start < mine.start:
-                continue
-            distances = points.squared_distances(mine, points, theirs)
-            if theirs.start == mine.start:
-                np.fill_diagonal(distances, np.inf)
-            else:
-                nearest[theirs] = _smallest(nearest[theirs], np.ascontiguousarray(distances.T), k + 1)
-            nearest[mine] = _smallest(nearest[mine], distances, k + 1)
+    # One neighbour more than k, to see where a tie follows the k-th.
+    nearest = _nearest_squares(points, k + 1, block)
     radii = np.maximum(nearest[:, k - 1], 0.0)
-    members = np.full(n, float(k))
+    members = np.full(len(radii), float(k))
     tied = np.flatnonzero(nearest[:, k] - radii <= 4 * TIE * points.norms)
     for rows in (tied[part] for part in blocks(tied.size, block)):
         members[rows] = _count_members(points, rows, radii[rows], block)
-    return _Balls(radii, members, int((radii <= TIE * 4 * points.norms).sum()))
+    return _Balls(radii, members, int((radii <= 4 * TIE * points.norms).sum()), tied.size > 0)
 
 
-def _smallest(known: Array, distances: Array, count: int) -> Array:
-    """The ``count`` smallest per row out of those known (B, count) and new ones (B, width), sorted."""
+def _nearest_squares(points: _Points, count: int, block: int) -> Array:
+    """Squared distances (N, count) to the nearest other points, ascending, infinite where there are fewer.
+
+    The blocks on the diagonal come first. They bound every point's distances so well that of any later
+    block only the few entries under the bound need sorting, along rows and along columns.
+    """
+    nearest = np.full((len(points.norms), count), np.inf)
+    parts = list(blocks(len(points.norms), block))
+    for mine in parts:
+        distances = points.squared_distances(mine, points, mine)
+        np.fill_diagonal(distances, np.inf)
+        nearest[mine] = _smallest(nearest[mine], distances)
+    for number, mine in enumerate(parts):
+        for theirs in parts[number + 1 :]:
+            distances = points.squared_distances(mine, points, theirs)
+            rows, columns = np.nonzero(distances < nearest[mine, -1:])
+            nearest[mine] = _merged(nearest[mine], rows, distances[rows, columns])
+            rows, columns = np.nonzero(distances < nearest[theirs, -1])
+            nearest[theirs] = _merged(nearest[theirs], columns, distances[rows, columns])
+    return nearest
+
+
+def _smallest(known: Array, distances: Array) -> Array:
+    """The smallest of those known (B, count) and new ones (B, width), as many per row as were known, sorted."""
+    count = known.shape[1]
     if distances.shape[1] > count:
         distances = np.partition(distances, count - 1, axis=1)[:, :count]
     return np.sort(np.concatenate([known, distances], axis=1), axis=1)[:, :count]
+
+
+def _merged(known: Array, owners: NDArray[np.intp], values: Array) -> Array:
+    """The smallest per row of those known (B, count) and ``values`` (c,) that belong to rows ``owners`` (c,)."""
+    order = np.lexsort((values, owners))
+    owners, values = owners[order], values[order]
+    rank = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    kept = rank < known.shape[1]
+    fresh = np.full(known.shape, np.inf)
+    fresh[owners[kept], rank[kept]] = values[kept]
+    return _smallest(known, fresh)
 
 
 def _count_members(points: _Points, rows: NDArray[np.intp], squared_radii: Array, block: int) -> Array:
@@ -240,7 +269,7 @@ def _members(
                 held = distances <= real_balls.squared_radii[mine, None]
                 around[theirs] |= held.any(axis=0)
                 covered[mine] |= held.any(axis=1)
-                density[theirs] += (1.0 / real_balls.members[mine]) @ held
+                density[theirs] += _weighed(held, real_balls, mine)
             if synthetic_balls is not None:
                 inside[mine] |= (distances <= synthetic_balls.squared_radii[None, theirs]).any(axis=1)
     return Memberships(
@@ -251,3 +280,10 @@ def _members(
         empty_real=0 if real_balls is None else real_balls.empty,
         empty_synthetic=0 if synthetic_balls is None else synthetic_balls.empty,
     )
+
+
+def _weighed(held: NDArray[np.bool_], balls: _Balls, mine: slice) -> Array:
+    """Σ over balls of held / members; without ties all members are k, and counting is cheaper than a product."""
+    if balls.tied:
+        return np.asarray((1.0 / balls.members[mine]) @ held)
+    return np.asarray(np.add.reduce(held, axis=0, dtype=np.int32) / balls.members[mine][0])

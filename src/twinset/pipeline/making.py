@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from twinset import methods
 from twinset.dataset import Dataset
-from twinset.executors.local import LocalProcesses
+from twinset.executors.local import LocalProcesses, torch_threads
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import RealData
@@ -100,7 +100,8 @@ class Maker:
             plan = self.store.plan()
             self._generate(plan)
             if filters is None:
-                filters, set_filters = self._filters(plan)
+                with torch_threads(1):
+                    filters, set_filters = self._filters(plan)
             self._judge(plan, filters)
             accepted, rejected = self._settle(plan, set_filters)
             attempts = Counter(plan.column("slot").to_pylist())

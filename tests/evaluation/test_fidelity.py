@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from twinset.evaluation import (
+    PRDC,
+    ByClass,
+    Evidence,
+    Features,
+    FrechetDistance,
+    KernelDistance,
+    Need,
+    fidelity,
+    real_floor,
+)
+from twinset.randomness import Stream
+from twinset.scores import Score
+
+
+def draw(seed: int, n: int, d: int) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(seed)).normal(size=(n, d))
+
+
+@dataclass(frozen=True)
+class MeanShift:
+    """A metric as a plug-in author would write it."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"features"})
+
+    def measure(self, evidence: Evidence, *, rng: Stream) -> list[Score]:
+        value = self.values(evidence.real, evidence.synthetic)["mean_shift"]
+        return [Score("mean_shift", value, False, {"real": len(evidence.real), "synthetic": len(evidence.synthetic)})]
+
+    def values(self, real: Features, synthetic: Features) -> Mapping[str, float | None]:
+        return {"mean_shift": float(np.linalg.norm(real.mean(axis=0) - synthetic.mean(axis=0)))}
+
+
+def test_without_more_real_images_the_floor_stands_at_half_n_beside_the_figure_at_that_n() -> None:
+    real, synthetic = draw(0, 200, 8), draw(1, 300, 8)
+    (score,) = fidelity(real, synthetic, extractor="x", rng=Stream(0), metrics=(FrechetDistance(),))
+    assert score.value is not None
+    assert score.floor is not None
+    assert (score.settings["floor_n_real"], score.settings["floor_n_other"]) == (100, 100)
+    # One law on both sides: floor and figure agree at equal N, and both exceed the figure at full N.
+    assert score.settings["value_at_floor"] == pytest.approx(score.floor, rel=0.3)
+    assert score.floor > 1.5 * score.value
+    assert any("compare these two" in text for text in score.warnings)
+
+
+def test_with_more_real_images_the_floor_stands_at_the_same_n() -> None:
+    real, synthetic, more = draw(2, 200, 8), draw(3, 150, 8), draw(4, 500, 8)
+    (score,) = fidelity(real, synthetic, extractor="x", rng=Stream(0), metrics=(FrechetDistance(),), more_real=more)
+    assert (score.settings["floor_n_real"], score.settings["floor_n_other"]) == (200, 150)
+    assert "value_at_floor" not in score.settings
+    assert score.floor == pytest.approx(score.value, rel=0.35)
+
+
+def test_floor_halves_share_no_image() -> None:
+    # Far-apart rows: a shared one would put a synthetic image at distance 0 into a real ball.
+    real = 100 * np.eye(40)
+    floor = real_floor(PRDC(k=1), real, real, rng=Stream(0))
+    assert floor is not None
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+    @dataclass(frozen=True)
+    class Watch(MeanShift):
+        def values(self, real: Features, synthetic: Features) -> Mapping[str, float | None]:
+            seen.append((real, synthetic))
+            return super().values(real, synthetic)
+
+    real_floor(Watch(), real, real, rng=Stream(0), repeats=1)
+    mine, other = seen[0]
+    assert len(mine) == len(other) == 20
+    assert not (mine @ other.T).any()
+
+
+def test_every_metric_runs_on_one_extraction_with_extractor_counts_and_floor() -> None:
+    scores = fidelity(
+        draw(5, 60, 4), draw(6, 80, 4), extractor="test", rng=Stream(0), train=draw(7, 90, 4), holdout=draw(8, 60, 4)
+    )
+    assert [score.name for score in scores] == [
+        "frechet_distance",
+        "kernel_distance",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "detectability_auc",
+        "detectability_accuracy",
+        "nearest_record_ratio",
+        "nearest_record_share",
+    ]
+    for score in scores:
+        assert score.extractor == "test"
+        assert score.floor is not None
+        assert score.interval is not None
+        assert (score.counts["real"], score.counts["synthetic"]) == (60, 80)
+
+
+def test_figures_by_class_find_the_class_that_is_wrong() -> None:
+    real, synthetic = draw(9, 120, 4), draw(10, 120, 4)
+    classes = np.repeat([0, 1, -1], 40)
+    synthetic[classes == 1] += 5
+    by_class = ByClass(["good", "bad", "absent"], classes, classes, metrics=(KernelDistance(), PRDC()))
+    scores = {s.name: s for s in fidelity(real, synthetic, extractor="x", rng=Stream(0), metrics=(), by_class=by_class)}
+    good, bad = scores["kernel_distance[good]"], scores["kernel_distance[bad]"]
+    assert good.value is not None
+    assert bad.value is not None
+    assert bad.value > 10 * abs(good.value)
+    assert scores["precision[bad]"].value == 0.0
+    assert scores["precision[absent]"].value is None
+
+
+def test_a_metric_of_ones_own_gets_a_floor_too() -> None:
+    (score,) = fidelity(draw(11, 50, 3), draw(12, 50, 3) + 4, extractor="x", rng=Stream(0), metrics=(MeanShift(),))
+    assert score.value == pytest.approx(4 * 3**0.5, rel=0.1)
+    assert score.floor is not None
+    assert score.floor < 1
+
+
+def test_what_a_metric_needs_and_cannot_get_is_an_error() -> None:
+    class Pixels(MeanShift):
+        @property
+        def needs(self) -> frozenset[Need]:
+            return frozenset({"images"})
+
+    with pytest.raises(ValueError, match=r"needs \['images'\]"):
+        fidelity(draw(13, 9, 2), draw(14, 9, 2), extractor="x", rng=Stream(0), metrics=(Pixels(),))
+    with pytest.raises(ValueError, match="of one D"):
+        fidelity(draw(15, 9, 2), draw(16, 9, 3), extractor="x", rng=Stream(0))
