@@ -2,7 +2,8 @@
 
 A cell is one training run. First the real arms and the synthetic one run with every seed; the classical strength
 that is best on validation is then tried with synthetic images at several shares. So the side with synthetic data
-gets as many trials as the side without, and starts from the strongest classical baseline.
+gets as many trials as the side without, and starts from the strongest classical baseline. At last the picked recipe of
+either side, between which the verdict decides, runs with a few more seeds: that is where seeds narrow the interval.
 """
 
 from __future__ import annotations
@@ -101,13 +102,15 @@ class CellResult:
 class UtilityPlan:
     """Everything a utility study fixes beforehand. ``synthetic`` is false when no synthetic image is left.
 
-    ``seeds`` are repeats per recipe and subset; ``subsets`` the few-shot draws of the training set (1 = all of it);
-    ``strengths`` and ``shares`` are the trials. ``flip`` mirrors in the classical arms.
+    ``seeds`` are repeats per recipe and subset, ``extra_seeds`` those that the two picked recipes run on top;
+    ``subsets`` are few-shot draws of the training set (1 = all of it); ``strengths`` and ``shares`` are the trials.
+    ``flip`` mirrors in the classical arms.
     """
 
     settings: ClassifierSettings
     seed: int
     seeds: int = 3
+    extra_seeds: int = 2
     subsets: int = 1
     strengths: tuple[Strength, ...] = ("light", "medium", "strong")
     shares: tuple[float, ...] = (0.2, 0.5)
@@ -115,8 +118,16 @@ class UtilityPlan:
     synthetic: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.seeds, self.subsets) < 1 or not self.strengths or not self.shares or "none" in self.strengths:
-            raise ValueError(f"expected seeds and subsets ≥ 1, strengths other than none, and shares; got {self}")
+        if (
+            min(self.seeds, self.subsets) < 1
+            or self.extra_seeds < 0
+            or not self.strengths
+            or not self.shares
+            or "none" in self.strengths
+        ):
+            raise ValueError(
+                f"expected seeds and subsets ≥ 1, extra_seeds ≥ 0, strengths other than none, and shares; got {self}"
+            )
         if not all(0 < share < 1 for share in self.shares):
             raise ValueError(f"expected shares between 0 and 1; got {self.shares}")
 
@@ -136,18 +147,26 @@ class UtilityPlan:
     def cell_count(self) -> int:
         """How many cells the whole study runs."""
         recipes = 1 + len(self.strengths) + (1 + 2 * len(self.shares) if self.synthetic else 0)
-        return recipes * self.seeds * self.subsets
+        extra = 2 * self.extra_seeds if self.synthetic else 0
+        return (recipes * self.seeds + extra) * self.subsets
 
     def due(self, results: Iterable[CellResult], *, validation_labels: Sequence[int]) -> list[Cell]:
         """The cells that can run now and have no result yet; empty when the study is complete."""
         results = list(results)
-        first = self._first_recipes()
-        missing = self._missing(first, results)
+        missing = self._missing(self._first_recipes(), results, range(self.seeds))
         if missing or not self.synthetic:
             return missing
-        return self._missing(
-            self._second_recipes(best_recipe(results, ("real+classical",), validation_labels)), results
-        )
+        second = self._second_recipes(self.pick(results, ("real+classical",), validation_labels))
+        missing = self._missing(second, results, range(self.seeds))
+        if missing:
+            return missing
+        pair = [self.pick(results, arms, validation_labels) for arms in (WITHOUT_SYNTHETIC, WITH_SYNTHETIC)]
+        return self._missing(pair, results, range(self.seeds, self.seeds + self.extra_seeds))
+
+    def pick(self, results: Iterable[CellResult], arms: Sequence[ArmName], validation_labels: Sequence[int]) -> Recipe:
+        """The best recipe of these arms on validation, by the seeds that every recipe has."""
+        trials = [result for result in results if result.cell.seed < self.seeds]
+        return best_recipe(trials, arms, validation_labels)
 
     def _first_recipes(self) -> list[Recipe]:
         recipes = [Recipe("real", "none", 0.0)]
@@ -158,14 +177,9 @@ class UtilityPlan:
         plain = [Recipe("real+synthetic", "none", share) for share in self.shares]
         return plain + [Recipe("real+classical+synthetic", baseline.strength, share) for share in self.shares]
 
-    def _missing(self, recipes: Sequence[Recipe], results: Sequence[CellResult]) -> list[Cell]:
+    def _missing(self, recipes: Sequence[Recipe], results: Sequence[CellResult], seeds: Iterable[int]) -> list[Cell]:
         done = {result.cell for result in results}
-        cells = [
-            Cell(recipe, subset, seed)
-            for seed in range(self.seeds)
-            for subset in range(self.subsets)
-            for recipe in recipes
-        ]
+        cells = [Cell(recipe, subset, seed) for seed in seeds for subset in range(self.subsets) for recipe in recipes]
         return [cell for cell in cells if cell not in done]
 
 

@@ -16,7 +16,6 @@ from twinset.downstream.arms import (
     CellResult,
     Recipe,
     UtilityPlan,
-    best_recipe,
 )
 from twinset.downstream.cells import UtilityData
 from twinset.downstream.metrics import balanced_accuracy, macro_f1, recall_per_class
@@ -29,6 +28,7 @@ class ArmSummary:
     """An arm on the test set: balanced accuracy (``mean`` over runs, 95 % interval) and what goes with it.
 
     ``values`` has one balanced accuracy per run; ``validation`` is the mean on validation that picked ``recipe``.
+    The two recipes of the verdict have more seeds than the others.
     """
 
     recipe: Recipe
@@ -100,12 +100,12 @@ def summarise(results: Iterable[CellResult], *, data: UtilityData, plan: Utility
     rng = Stream(plan.seed).child("utility-bootstrap")
     arms: dict[ArmName, ArmSummary] = {}
     for arm in ARMS if plan.synthetic else WITHOUT_SYNTHETIC:
-        recipe = best_recipe(results, (arm,), data.validation_labels.tolist())
+        recipe = plan.pick(results, (arm,), data.validation_labels.tolist())
         arms[arm] = _summarise_arm(recipe, results, data=data, plan=plan, rng=rng)
     labels = data.validation_labels.tolist()
-    without, with_synthetic, difference = best_recipe(results, WITHOUT_SYNTHETIC, labels), None, None
+    without, with_synthetic, difference = plan.pick(results, WITHOUT_SYNTHETIC, labels), None, None
     if plan.synthetic:
-        with_synthetic = best_recipe(results, WITH_SYNTHETIC, labels)
+        with_synthetic = plan.pick(results, WITH_SYNTHETIC, labels)
         difference = paired_difference(
             _correct(with_synthetic, results, data, plan),
             _correct(without, results, data, plan),
@@ -116,7 +116,7 @@ def summarise(results: Iterable[CellResult], *, data: UtilityData, plan: Utility
     recipes = dict.fromkeys(result.cell.recipe for result in results)
     return Utility(
         arms=arms,
-        trials=tuple(Trial(recipe, _validation(recipe, results, data)) for recipe in recipes),
+        trials=tuple(Trial(recipe, _validation(recipe, results, data, plan)) for recipe in recipes),
         without_synthetic=without,
         with_synthetic=with_synthetic,
         difference=difference,
@@ -144,9 +144,10 @@ def _of(recipe: Recipe, results: Sequence[CellResult]) -> list[CellResult]:
     return [result for result in results if result.cell.recipe == recipe]
 
 
-def _validation(recipe: Recipe, results: Sequence[CellResult], data: UtilityData) -> float:
+def _validation(recipe: Recipe, results: Sequence[CellResult], data: UtilityData, plan: UtilityPlan) -> float:
     labels = data.validation_labels
-    scores = [balanced_accuracy(np.array(run.validation_predictions), labels) for run in _of(recipe, results)]
+    runs = [run for run in _of(recipe, results) if run.cell.seed < plan.seeds]
+    scores = [balanced_accuracy(np.array(run.validation_predictions), labels) for run in runs]
     return float(np.mean(scores))
 
 
@@ -154,7 +155,7 @@ def _correct(recipe: Recipe, results: Sequence[CellResult], data: UtilityData, p
     """bool (subsets, seeds, N_test), in order of subset and seed."""
     runs = sorted(_of(recipe, results), key=lambda result: (result.cell.subset, result.cell.seed))
     right = np.array([np.array(run.test_predictions) == data.test_labels for run in runs])
-    return right.reshape(plan.subsets, plan.seeds, -1)
+    return right.reshape(plan.subsets, len(runs) // plan.subsets, -1)
 
 
 def _summarise_arm(
@@ -174,10 +175,10 @@ def _summarise_arm(
         mean=spread.value,
         low=spread.low,
         high=spread.high,
-        seeds=plan.seeds,
+        seeds=len(runs) // plan.subsets,
         subsets=plan.subsets,
         values=tuple(balanced_accuracy(run, labels) for run in runs),
-        validation=_validation(recipe, results, data),
+        validation=_validation(recipe, results, data, plan),
         accuracy=float(np.mean([(run == labels).mean() for run in runs])),
         macro_f1=float(np.mean([macro_f1(run, labels) for run in runs])),
         recall=tuple(None if np.isnan(value) else float(value) for value in recalls),

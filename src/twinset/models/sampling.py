@@ -60,7 +60,7 @@ class SamplingSettings:
         """σ at a share of the way from clean (0) to pure noise (1), in the units of σ^(1/ρ).
 
         >>> round(SamplingSettings().noise_level_at(1.0), 6), round(SamplingSettings().noise_level_at(0.5), 2)
-        (80.0, 2.53)
+        (80.0, 2.52)
         """
         low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
         return float((low + strength * (high - low)) ** self.rho)

@@ -118,7 +118,7 @@ def duration(seconds: float) -> str:
     """Seconds for people.
 
     >>> duration(5), duration(65), duration(7300)
-    ('5 s', '1 min 5 s', '2 h 2 min')
+    ('5 s', '1 min 5 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:
