@@ -36,10 +36,20 @@ def test_both_sides_get_as_many_trials_with_as_many_seeds() -> None:
     results = finish(PLAN, {})
     sides = [[r.cell for r in results if r.cell.recipe.arm in arms] for arms in (WITHOUT_SYNTHETIC, WITH_SYNTHETIC)]
     assert len({cell.recipe for cell in sides[0]}) == len({cell.recipe for cell in sides[1]}) == 4
-    assert len(sides[0]) == len(sides[1]) == 4 * 3
+    assert len(sides[0]) == len(sides[1]) == 4 * 3 + 2
     assert {r.cell.recipe.arm for r in results} == set(ARMS)
-    assert len(results) == PLAN.cell_count == 27
-    assert len({r.cell.key for r in results}) == 27
+    assert len(results) == PLAN.cell_count == 31
+    assert len({r.cell.key for r in results}) == 31
+
+
+def test_only_the_picked_pair_gets_the_extra_seeds_and_they_do_not_change_the_pick() -> None:
+    results = finish(PLAN, {"strong": 4})
+    extra = [r for r in results if r.cell.seed >= PLAN.seeds]
+    assert {r.cell.recipe.arm for r in extra} == {"real+classical", "real+classical+synthetic"}
+    assert {r.cell.recipe.strength for r in extra} == {"strong"}
+    spoiled = [result(r.cell, 0) if r.cell.seed >= PLAN.seeds else r for r in results]
+    assert PLAN.pick(spoiled, WITHOUT_SYNTHETIC, LABELS).strength == "strong"
+    assert PLAN.due(spoiled, validation_labels=LABELS) == []
 
 
 def test_without_synthetic_images_only_the_real_arms_run() -> None:
@@ -60,7 +70,7 @@ def test_work_continues_where_it_stopped_in_any_order() -> None:
 
 def test_subsets_multiply_the_cells() -> None:
     plan = UtilityPlan(ClassifierSettings(), seed=1, seeds=2, subsets=5)
-    assert len(finish(plan, {})) == plan.cell_count == 9 * 10
+    assert len(finish(plan, {})) == plan.cell_count == (9 * 2 + 2 * 2) * 5
 
 
 def test_best_recipe_averages_seeds_and_breaks_ties_by_loss() -> None:
@@ -92,7 +102,9 @@ def test_recipes_that_contradict_their_arm_are_refused(arm: str, strength: str, 
         Recipe(arm, strength, share)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"shares": (1.0,)}, {"strengths": ("none",)}, {"subsets": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"seeds": 0}, {"extra_seeds": -1}, {"shares": (1.0,)}, {"strengths": ("none",)}, {"subsets": 0}]
+)
 def test_plans_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         UtilityPlan(ClassifierSettings(), seed=1, **wrong)  # type: ignore[arg-type]

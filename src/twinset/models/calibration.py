@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from twinset.images import ImageSpec
 from twinset.models.diffusion import fresh_denoiser
-from twinset.models.networks import NetworkSettings
-from twinset.models.training import Trainer, TrainingSet, TrainingSettings, draw_batch
+from twinset.models.networks import Family, NetworkSettings
+from twinset.models.training import Trainer, TrainingSet, TrainingSettings, computing_with, draw_batch
 from twinset.randomness import Stream
 
 WIDTHS = (96, 64, 32)
+TOKEN_WIDTHS = (192, 128, 96)
+LARGEST_FINE_SIDE = 40
 PROBE_STEPS = 3
 ENOUGH_STEPS = 400
 """Steps below which a wider network is not worth its time."""
@@ -38,16 +39,18 @@ class DiffusionPlan:
     augment: float
 
 
-def candidates(spec: ImageSpec) -> list[NetworkSettings]:
-    """Networks for this size, widest first; a position of the first feature map stands for a patch of pixels.
+def candidates(spec: ImageSpec, *, family: Family | None = None) -> list[NetworkSettings]:
+    """Networks for this size, the most able first; a position of the first feature map stands for a patch of pixels.
 
-    From 48 px the feature maps of a U-Net are slow on a CPU, and a patch transformer takes over.
+    U-Nets of all widths, then, from 40 px or when asked for, patch transformers, which cost less a step there.
     """
     side = max(spec.height, spec.width)
-    patch = 2 if side <= 40 else 4 if side <= 96 else 8
-    networks = [NetworkSettings("unet", width, 1, 2, patch) for width in WIDTHS]
-    if side > 40:
-        networks += [NetworkSettings("transformer", width, 6, 1, patch) for width in (192, 128, 96)]
+    patch = 2 if side <= LARGEST_FINE_SIDE else 4 if side <= 96 else 8
+    networks = []
+    if family != "transformer":
+        networks += [NetworkSettings("unet", width, 1, 2, patch) for width in WIDTHS]
+    if family == "transformer" or (family is None and side > LARGEST_FINE_SIDE):
+        networks += [NetworkSettings("transformer", width, 6, 1, patch) for width in TOKEN_WIDTHS]
     return networks
 
 
@@ -59,9 +62,13 @@ def calibrate(
     seconds: float,
     threads: int,
     device: str = "cpu",
+    family: Family | None = None,
+    adapt: Callable[[NetworkSettings], NetworkSettings] = lambda network: network,
     clock: Callable[[], float] = time.perf_counter,
 ) -> DiffusionPlan:
-    """The widest network that gets enough steps within ``seconds``, and how many steps it gets.
+    """The most able network that gets enough steps within ``seconds``, and how many steps it gets.
+
+    ``family`` narrows the candidates, ``adapt`` puts what a user asked for into each before it is timed.
 
     Steps are bounded by passes over the training set: beyond about seventy a small set is learnt by heart.
     """
@@ -71,18 +78,14 @@ def calibrate(
     augment = 0.3 if n_training >= 500 else 0.5
     most = max(LEAST_USEFUL_STEPS, MOST_EPOCHS * n_training // batch)
     budget = SAMPLING_SHARE * seconds
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        plan = None
-        for network in candidates(spec):
+    plan = None
+    with computing_with(threads):
+        for network in dict.fromkeys(adapt(network) for network in candidates(spec, family=family)):
             step = seconds_per_step(network, spec, n_classes, batch, device=device, clock=clock)
             steps = int(budget / step)
             plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), augment)
             if steps >= min(most, ENOUGH_STEPS):
                 break
-    finally:
-        torch.set_num_threads(before)
     assert plan is not None
     return plan
 

@@ -7,7 +7,8 @@ any step and continued from its checkpoint goes through exactly the states of an
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,8 +20,6 @@ from twinset.images import PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
 from twinset.models.preconditioning import Denoiser, denoising_loss, training_noise_levels
 from twinset.randomness import Stream
-
-SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 
 @dataclass(frozen=True)
@@ -190,6 +189,17 @@ class Trainer:
                         "exp_avg": tensors[f"first/{name}"].to(value).clone(),
                         "exp_avg_sq": tensors[f"second/{name}"].to(value).clone(),
                     }
+
+
+@contextmanager
+def computing_with(threads: int) -> Iterator[None]:
+    """Runs the block with this many PyTorch threads; their number decides the last bits of every sum."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _autocast(device: torch.device) -> torch.autocast | nullcontext[None]:
