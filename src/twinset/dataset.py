@@ -256,6 +256,14 @@ class Dataset:
             total.update(sample_digest(sample))
         return total.hexdigest()
 
+    def source_digest(self) -> str:
+        """sha256 over ids, labels, given splits and encoded bytes, as they were read; no picture is decoded."""
+        total = hashlib.sha256(json.dumps(list(self.classes)).encode())
+        for row in self.table.select(["id", "sha256", "image", "class_id", "split"]).to_pylist():
+            content = row["sha256"] or hashlib.sha256(row["image"]).hexdigest()
+            total.update(json.dumps([row["id"], content, row["class_id"], row["split"]]).encode())
+        return total.hexdigest()
+
     def split(
         self,
         fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),

@@ -130,6 +130,15 @@ class ResumableMethod(Protocol):
 
 
 @runtime_checkable
+class PinnedMethod(Protocol):
+    """A :class:`Method` that stands on files outside the recipe, and can say in its settings which."""
+
+    def pinned(self) -> PinnedMethod:
+        """The same settings with the digest of those files; a fit refuses others from then on."""
+        ...
+
+
+@runtime_checkable
 class CalibratedMethod(Protocol):
     """A :class:`Method` that decides open settings (None) for an image size and a time budget."""
 

@@ -12,12 +12,15 @@ import time
 from pathlib import Path
 
 import jsonschema
+import pyarrow.parquet as parquet
 import pytest
 import yaml
+from PIL import Image
+from safetensors.torch import load_file
 
 import twinset
 from twinset import documents, pipeline
-from twinset.errors import RunFolderError
+from twinset.errors import DataError, RunFolderError
 from twinset.formats import read
 from twinset.pipeline.reporting import Quiet
 from twinset.release import read_provenance
@@ -159,6 +162,25 @@ def test_another_recipe_does_not_take_over_a_run(tmp_path: Path) -> None:
         twinset.run({**SMALL, "seed": 5}, out=tmp_path / "run", quiet=True)
 
 
+def nothing_is_half_written(folder: Path) -> None:
+    """Every file that has its final name can be read to its end."""
+    for path in (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".tmp-")):
+        match path.suffix:
+            case ".parquet":
+                parquet.read_table(path)
+            case ".json":
+                json.loads(path.read_text())
+            case ".jsonl":
+                lines = path.read_text().splitlines()
+                assert all(json.loads(line) for line in lines)
+            case ".yaml":
+                yaml.safe_load(path.read_text())
+            case ".safetensors":
+                load_file(path)
+            case ".png":
+                Image.open(path).load()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(
@@ -182,13 +204,37 @@ def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(
         "--quiet",
     ]
     draw = random.Random(3)
-    for _ in range(5):
+    for _ in range(int(os.environ.get("TWINSET_KILLS", "5"))):
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(draw.uniform(2.0, 14.0))
         run.send_signal(signal.SIGKILL)
         run.wait()
+        nothing_is_half_written(folder)
     time.sleep(1.5)
     ended = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     assert ended.returncode in (0, 5), ended.stderr
     assert json.loads(ended.stdout)["digest"] == finished.digest
     assert not list(folder.rglob(".tmp-*"))
+
+
+def test_a_resolved_recipe_refuses_another_content_of_its_folder(tmp_path: Path) -> None:
+    digits = twinset.load("builtin:digits")
+    digits.take(range(200)).export(tmp_path / "real", format="imagefolder")
+    digits.take(range(200, 400)).export(tmp_path / "synthetic", format="imagefolder")
+    recipe: dict[str, object] = {
+        "data": str(tmp_path / "real"),
+        "generate": [{"use": "folder", "path": str(tmp_path / "synthetic")}],
+        "align": "off",
+        "evaluate": {"fidelity": False, "utility": "off"},
+        "gate": {"copies": "off"},
+    }
+    first = twinset.run(recipe, out=tmp_path / "first", workers=1, quiet=True)
+    resolved = yaml.safe_load((tmp_path / "first" / "resolved.yaml").read_text())
+    again = twinset.run(resolved, out=tmp_path / "again", workers=1, quiet=True)
+    assert again.digest == first.digest
+
+    next((tmp_path / "synthetic").rglob("*.png")).unlink()
+    with pytest.raises(DataError, match="the images that this recipe was resolved with"):
+        twinset.run(resolved, out=tmp_path / "changed", workers=1, quiet=True)
+    anew = twinset.run(recipe, out=tmp_path / "anew", workers=1, quiet=True)
+    assert anew.counts.planned == first.counts.planned - 1

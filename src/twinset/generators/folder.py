@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,27 @@ from twinset.stages import Slot
 class Folder:
     """The images under ``path`` (any dataset that twinset reads), each handed out once, in an order drawn by seed.
 
-    Its classes are matched by name; ``licence`` is carried into the provenance of every image.
+    Its classes are matched by name; ``licence`` is carried into the provenance of every image. ``content`` is the
+    digest of what must be in the folder (None: whatever is); a run fills it in when it resolves its recipe.
     """
 
     path: str
     licence: str | None = None
+    content: str | None = None
+
+    def pinned(self) -> Folder:
+        """The same folder, bound to what is in it now (:class:`twinset.stages.PinnedMethod`)."""
+        return replace(self, content=self.read().source_digest())
 
     def read(self) -> Dataset:
-        """The dataset in the folder; bad files are an error that names the first."""
+        """The dataset in the folder; a bad file, or other content than recorded, is a :class:`DataError`."""
         dataset, _ = read(Path(self.path).expanduser(), on_bad_input="refuse")
+        if self.content is not None and dataset.source_digest() != self.content:
+            raise DataError(
+                f"{self.path}: expected the images that this recipe was resolved with ({self.content[:12]}…); "
+                f"got others ({dataset.source_digest()[:12]}…)",
+                hint="start a new run, or leave out `content`",
+            )
         return dataset
 
     def fit(self, training: Dataset, *, rng: Stream) -> FolderGenerator:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,15 +62,6 @@ class RealData:
         return self.dataset.where([split in ("validation", "test") for split in self.dataset.splits])
 
 
-def source_digest(dataset: Dataset) -> str:
-    """sha256 over ids, labels, given splits and encoded bytes of the dataset as it was read."""
-    total = hashlib.sha256(json.dumps(list(dataset.classes)).encode())
-    for row in dataset.table.select(["id", "sha256", "image", "class_id", "split"]).to_pylist():
-        content = row["sha256"] or hashlib.sha256(row["image"]).hexdigest()
-        total.update(json.dumps([row["id"], content, row["class_id"], row["split"]]).encode())
-    return total.hexdigest()
-
-
 def read_real(written: WrittenRecipe) -> tuple[Dataset, ReadReport]:
     """The dataset of a recipe; a dataset with problems is refused unless the recipe says to skip them."""
     window = written.recipe.data.window
@@ -131,7 +120,7 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
     names: dict[str, str] = {}
     for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
         names.update(dict.fromkeys(part.ids, name))
-    digest = source_digest(dataset)
+    digest = dataset.source_digest()
     dataset = dataset.with_splits([names.get(id_) for id_ in dataset.ids])
     facts = RealFacts(
         digest=digest,

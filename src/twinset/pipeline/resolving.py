@@ -21,7 +21,7 @@ from twinset.pipeline.planning import class_counts, sources
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.recipe import Recipe, UsePart
-from twinset.stages import CalibratedMethod
+from twinset.stages import CalibratedMethod, PinnedMethod
 from twinset.store import write_bytes
 from twinset.yamlfile import load_yaml
 
@@ -57,6 +57,7 @@ def cache_folder() -> Path:
 
 def resolve_once(recipe: Recipe, real: RealData, machine: Machine, listener: Listener) -> Recipe:
     """:func:`resolve`, with timing done once: the same recipe on the same data and machine resolves the same again."""
+    recipe = pinned(recipe)
     values = {**recipe.to_values(), "name": None, "data": real.facts.digest}
     place = [machine.workers, machine.device, available_cores(), metadata.version("torch"), __version__, hardware()]
     key = hashlib.sha256(json.dumps([values, place], sort_keys=True).encode()).hexdigest()[:32]
@@ -70,6 +71,23 @@ def resolve_once(recipe: Recipe, real: RealData, machine: Machine, listener: Lis
     except (RunFolderError, OSError) as error:
         listener.note(f"calibration could not be kept for later runs: {error}")
     return resolved
+
+
+def pinned(recipe: Recipe) -> Recipe:
+    """The recipe with the digests of the files that its sources stand on."""
+
+    def one(kind: methods.Kind, part: UsePart, where: str) -> UsePart:
+        method = methods.build(kind, part.use, part.settings, where=where)
+        if not isinstance(method, PinnedMethod):
+            return part
+        return UsePart.model_validate({"use": part.use, "share": part.share, **methods.settings_of(method.pinned())})
+
+    return recipe.model_copy(
+        update={
+            "generate": tuple(one("generators", part, f"generate.{i}") for i, part in enumerate(recipe.generate)),
+            "edit": tuple(one("editors", part, f"edit.{i}") for i, part in enumerate(recipe.edit)),
+        }
+    )
 
 
 def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:

@@ -14,7 +14,7 @@ from twinset.pipeline.folders import Timings, begin, environment, recipe_of, run
 from twinset.pipeline.making import Maker
 from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.planning import Planner, sources
-from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset, source_digest
+from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine, resolve_once
@@ -102,7 +102,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     else:
         if reread:
             dataset, _ = read_real(written)
-            refuse_another_dataset(folder, source_digest(dataset))
+            refuse_another_dataset(folder, dataset.source_digest())
         real = load_real(folder)
     if not (folder / "resolved.yaml").exists():
         with timings.stage("calibrate"):
