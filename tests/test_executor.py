@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from twinset.errors import DataError
-from twinset.executors.local import LocalProcesses, torch_threads
+from twinset.executors.local import LocalProcesses
+from twinset.threads import torch_threads
 
 
 def nested() -> Callable[[int], tuple[int, int]]:

@@ -65,7 +65,7 @@ def _written(source: str, overrides: list[str], minutes: float | None) -> Writte
     if not source.startswith("builtin:") and path.suffix.lower() in (".yaml", ".yml"):
         return load_recipe(path, overrides=overrides)
     if source.startswith("builtin:"):
-        return recipe_from_values({"data": source, "minutes": 4}, overrides=overrides)
+        return recipe_from_values({"data": source, "minutes": 5}, overrides=overrides)
     if not path.exists():
         raise UsageError(
             f"expected a recipe (.yaml), a dataset folder or builtin:NAME; got {source!r}, which does not exist",

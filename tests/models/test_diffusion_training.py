@@ -17,12 +17,12 @@ from twinset.models.training import (
     TrainingSet,
     TrainingSettings,
     batch_rows,
-    computing_with,
     draw_batch,
     ema_exponent,
     learning_rate_at,
 )
 from twinset.randomness import Stream
+from twinset.threads import torch_threads
 
 SPEC = ImageSpec(8, 8, 1)
 DATA = TrainingSet(
@@ -113,7 +113,7 @@ def test_a_loss_that_is_not_finite_stops_training() -> None:
 
 def test_the_thread_count_is_put_back() -> None:
     before = torch.get_num_threads()
-    with computing_with(before + 1):
+    with torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from twinset.images import ImageSpec
 from twinset.models.classical import augmentation
 from twinset.models.classifier import ClassifierSettings, fit_classifier
 from twinset.randomness import Stream
+from twinset.threads import torch_threads
 
 WIDTHS = (32, 24, 16)
 FEWEST_STEPS = 300
@@ -19,7 +21,8 @@ MOST_STEPS = 1000
 """Below, the classical arm is under-trained and comparisons flatter the synthetic one; above, little is gained."""
 
 IMBALANCE = 1.5
-PROBE_STEPS = 4
+PROBE_STEPS = 6
+PROBES = 3
 SAFETY = 0.75
 """Cells that run side by side share memory bandwidth, so a step takes longer than the lone probe says."""
 
@@ -31,14 +34,15 @@ def choose_settings(
     seconds: float,
     workers: int,
     cells: int,
+    batch: int = 64,
     n_evaluate: int = 0,
 ) -> ClassifierSettings:
     """Settings with which ``cells`` cells take about ``seconds`` on ``workers`` one-thread processes.
 
-    Times a few steps of the widest network that leaves at least ``FEWEST_STEPS`` (under three seconds of probing for
-    pictures up to 64 px); never goes below that floor, so a very small budget is overrun rather than the baseline
-    weakened. ``class_counts`` are the training images per class; where they differ by more than half, every class is
-    drawn equally often. ``n_evaluate`` is how many images each cell predicts. The answer depends on the machine.
+    Times a few steps of the widest network that leaves at least ``FEWEST_STEPS`` (some seconds of probing); never goes
+    below that floor, so a very small budget is overrun rather than the baseline weakened. ``class_counts`` are the
+    training images per class; where they differ by more than half, every class is drawn equally often. ``n_evaluate``
+    is how many images each cell predicts. The answer depends on the machine.
     """
     present = [count for count in class_counts if count > 0]
     if not present or seconds <= 0 or workers < 1 or cells < 1:
@@ -48,7 +52,7 @@ def choose_settings(
     balanced = max(present) > IMBALANCE * min(present)
     per_cell = SAFETY * seconds * min(workers, cells) / cells
     for width in WIDTHS:
-        settings = ClassifierSettings(width=width, class_balanced=balanced)
+        settings = ClassifierSettings(width=width, batch=batch, class_balanced=balanced)
         step = _seconds_per_step(spec, len(class_counts), settings)
         evaluation = step / 3 * n_evaluate / settings.batch
         steps = int((per_cell - evaluation) / step) // 50 * 50
@@ -58,13 +62,18 @@ def choose_settings(
 
 
 def _seconds_per_step(spec: ImageSpec, n_classes: int, settings: ClassifierSettings) -> float:
+    """The median over some probes, on one thread as cells have it, after one that only warms up."""
     rng = Stream(0).child("probe")
     images = rng.numpy().integers(256, size=(settings.batch, *spec.shape), dtype=np.uint8)
     labels = np.arange(settings.batch) % max(1, n_classes)
-    times = []
-    for steps in (1, PROBE_STEPS + 1):
+
+    def seconds(steps: int) -> float:
         probe = replace(settings, steps=steps, augmentation=augmentation("strong"))
         started = time.perf_counter()
         fit_classifier(images, labels, n_classes=max(1, n_classes), settings=probe, rng=rng)
-        times.append(time.perf_counter() - started)
-    return max(1e-4, (times[1] - times[0]) / PROBE_STEPS)
+        return time.perf_counter() - started
+
+    with torch_threads(1):
+        seconds(PROBE_STEPS)
+        found = [(seconds(PROBE_STEPS + 1) - seconds(1)) / PROBE_STEPS for _ in range(PROBES)]
+    return max(1e-4, statistics.median(found))

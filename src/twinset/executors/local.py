@@ -6,32 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from twinset.threads import torch_threads
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-def available_cores() -> int:
-    """Cores that this process may use (affinity and container quota respected)."""
-    import joblib
-
-    return int(joblib.cpu_count())
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Runs the block with this many PyTorch threads in this process."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

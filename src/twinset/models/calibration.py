@@ -11,8 +11,9 @@ import numpy as np
 from twinset.images import ImageSpec
 from twinset.models.diffusion import fresh_denoiser
 from twinset.models.networks import Family, NetworkSettings
-from twinset.models.training import Trainer, TrainingSet, TrainingSettings, computing_with, draw_batch
+from twinset.models.training import Trainer, TrainingSet, TrainingSettings, draw_batch
 from twinset.randomness import Stream
+from twinset.threads import torch_threads
 
 WIDTHS = (96, 64, 32)
 TOKEN_WIDTHS = (192, 128, 96)
@@ -79,7 +80,7 @@ def calibrate(
     most = max(LEAST_USEFUL_STEPS, MOST_EPOCHS * n_training // batch)
     budget = SAMPLING_SHARE * seconds
     plan = None
-    with computing_with(threads):
+    with torch_threads(threads):
         for network in dict.fromkeys(adapt(network) for network in candidates(spec, family=family)):
             step = seconds_per_step(network, spec, n_classes, batch, device=device, clock=clock)
             steps = int(budget / step)

@@ -15,9 +15,10 @@ from twinset.models.checkpoint import save_record
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fit_diffusion
 from twinset.models.networks import Family, NetworkSettings
 from twinset.models.sampling import Sampler, SamplingSettings
-from twinset.models.training import TrainingSettings, computing_with
+from twinset.models.training import TrainingSettings
 from twinset.randomness import Stream
 from twinset.stages import Workspace
+from twinset.threads import torch_threads
 
 DEFAULT_SECONDS = 60.0
 """What a fit with open settings may take when nobody says."""
@@ -140,7 +141,7 @@ class DiffusionChoices:
         spec = ImageSpec(*training[0].pixels().shape)
         holdout = workspace.holdout
         settled = self._settled(training, spec, workspace)
-        with computing_with(workspace.threads):
+        with torch_threads(workspace.threads):
             return fit_diffusion(
                 training.prepared(spec),
                 training.class_ids,

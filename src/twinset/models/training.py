@@ -7,8 +7,7 @@ any step and continued from its checkpoint goes through exactly the states of an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -189,17 +188,6 @@ class Trainer:
                         "exp_avg": tensors[f"first/{name}"].to(value).clone(),
                         "exp_avg_sq": tensors[f"second/{name}"].to(value).clone(),
                     }
-
-
-@contextmanager
-def computing_with(threads: int) -> Iterator[None]:
-    """Runs the block with this many PyTorch threads; their number decides the last bits of every sum."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _autocast(device: torch.device) -> torch.autocast | nullcontext[None]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from twinset import documents
 from twinset.errors import MissingExtraError, MissingModelError, RunFolderError
-from twinset.executors.local import torch_threads
 from twinset.pipeline.fitting import as_generator, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import Timings, identity, recipe_of
 from twinset.pipeline.planning import Planner
@@ -20,6 +19,7 @@ from twinset.pipeline.running import Run, open_run
 from twinset.randomness import Stream
 from twinset.recipe import WrittenRecipe
 from twinset.store import ShardStore, locked, read_json, read_table
+from twinset.threads import torch_threads
 
 BYTES_PER_PIXEL = 1.2
 

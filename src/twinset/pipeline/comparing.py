@@ -18,7 +18,7 @@ from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, UsageError
 from twinset.evaluation import fidelity
-from twinset.executors.local import LocalProcesses, available_cores, torch_threads
+from twinset.executors.local import LocalProcesses
 from twinset.families import families
 from twinset.formats import read
 from twinset.images import ImageSpec
@@ -34,6 +34,7 @@ from twinset.scores import Score
 from twinset.splits import split
 from twinset.stages import Embedder
 from twinset.store import write_bytes
+from twinset.threads import available_cores, torch_threads
 
 UTILITY_SECONDS = 300.0
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from twinset import methods
 from twinset.dataset import Dataset, Sample
-from twinset.executors.local import torch_threads
 from twinset.pipeline.planning import sources
 from twinset.pipeline.real import RealData, load_real
 from twinset.pipeline.reporting import Listener
@@ -30,6 +29,7 @@ from twinset.stages import (
     Workspace,
 )
 from twinset.store import write_json
+from twinset.threads import torch_threads
 
 
 @dataclass(frozen=True)

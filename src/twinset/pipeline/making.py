@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from twinset import methods
 from twinset.dataset import Dataset
-from twinset.executors.local import LocalProcesses, torch_threads
+from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import RealData
@@ -23,6 +23,7 @@ from twinset.randomness import Stream
 from twinset.recipe import Recipe
 from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, SetFilter, Slot
 from twinset.store import ShardStore, read_json, write_json
+from twinset.threads import torch_threads
 
 STOCK_EMPTY = "no image left in the source"
 

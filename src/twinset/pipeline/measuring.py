@@ -19,7 +19,7 @@ from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.embedding.self_trained import SelfTrained, SelfTrainedEmbedder
 from twinset.evaluation import ByClass, fidelity
-from twinset.executors.local import LocalProcesses, torch_threads
+from twinset.executors.local import LocalProcesses
 from twinset.images import ImageSpec
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.making import candidates
@@ -31,6 +31,7 @@ from twinset.recipe import Recipe, UtilityPart
 from twinset.scores import Score
 from twinset.stages import Embedder
 from twinset.store import ShardStore, read_json, write_bytes, write_json
+from twinset.threads import torch_threads
 
 if TYPE_CHECKING:
     from twinset.pipeline.running import Run

@@ -12,7 +12,6 @@ from pathlib import Path
 from twinset import __version__, methods
 from twinset.downstream import UtilityPlan, choose_settings
 from twinset.errors import RunFolderError
-from twinset.executors.local import available_cores
 from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
@@ -23,11 +22,12 @@ from twinset.pipeline.reporting import Listener
 from twinset.recipe import Recipe, UsePart
 from twinset.stages import CalibratedMethod, PinnedMethod
 from twinset.store import write_bytes
+from twinset.threads import available_cores
 from twinset.yamlfile import load_yaml
 
 OVERHEAD_SECONDS = 20.0
-FIT_SHARE = 0.45
-UTILITY_SHARE = 0.35
+FIT_SHARE = 0.4
+UTILITY_SHARE = 0.45
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,7 @@ def _utility(recipe: Recipe, real: RealData, machine: Machine, budget: float) ->
         seconds=budget * UTILITY_SHARE,
         workers=machine.workers,
         cells=UtilityPlan(ClassifierSettings(), seed=0, seeds=part.seeds).cell_count,
+        batch=part.batch,
         n_evaluate=evaluated,
     )
     decided = {"steps": settings.steps, "width": settings.width}

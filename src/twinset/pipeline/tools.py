@@ -10,7 +10,6 @@ from typing import cast, get_args
 from twinset import documents, methods
 from twinset.dataset import Dataset, Sample
 from twinset.errors import RunFolderError, UsageError
-from twinset.executors.local import available_cores
 from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
 from twinset.inspection import Inspection
@@ -18,6 +17,7 @@ from twinset.inspection import inspect as inspect_dataset
 from twinset.pipeline.folders import environment
 from twinset.recipe import EXPORTS, recipe_from_values
 from twinset.store import write_bytes
+from twinset.threads import available_cores
 
 EXTRAS = {"pretrained": ("transformers",), "browser": ("selenium",)}
 
