@@ -1,0 +1,26 @@
+"""How many cores there are, and how many of them PyTorch takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def available_cores() -> int:
+    """Cores that this process may use (affinity and container quota respected)."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Runs the block with this many PyTorch threads; their number decides the last bits of every sum."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
