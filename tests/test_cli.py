@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,22 @@ def test_every_schema_is_a_schema(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(documents.schema(name))
 
 
-def test_completion_is_offered() -> None:
-    shown = twinset("--help")
-    assert "--install-completion" in shown.stdout
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("co", "compare convert"), ("run --wo", "--workers"), ("schema pla", "plan"), ("convert a b --to pa", "parquet")],
+)
+def test_bash_completes_verbs_options_and_names(typed: str, offered: str, tmp_path: Path) -> None:
+    (tmp_path / "twinset").write_text(f"#!{sys.executable}\nfrom twinset.cli import main\n\nmain()\n")
+    (tmp_path / "twinset").chmod(0o755)
+    script = f"""
+        PATH={tmp_path}:$PATH
+        eval "$(_TWINSET_COMPLETE=source_bash twinset)"
+        complete -p twinset > /dev/null || exit 1
+        COMP_WORDS=(twinset {typed})
+        COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        _twinset_completion twinset
+        echo "${{COMPREPLY[@]}}"
+    """
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == offered, ended.stderr

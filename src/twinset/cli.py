@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, get_args
 
 import typer
 
@@ -35,6 +35,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one per core.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+def _formats() -> list[str]:
+    from twinset.formats.writing import WritableFormat
+
+    return list(get_args(WritableFormat))
+
+
+def _schemas() -> list[str]:
+    from twinset.documents import DOCUMENTS
+
+    return [*DOCUMENTS, "recipe"]
 
 
 def _listener(quiet: bool) -> Listener:
@@ -271,7 +283,7 @@ def compare(
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A dataset.")],
     destination: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    to: Annotated[str, typer.Option(help="imagefolder, webdataset, parquet or csv.")],
+    to: Annotated[str, typer.Option(help="imagefolder, webdataset, parquet or csv.", autocompletion=_formats)],
     json: Json = False,
 ) -> None:
     """Write a dataset in another format; never overwrites.
@@ -320,7 +332,9 @@ def doctor(json: Json = False) -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="run, plan, inspect, compare, …, or recipe.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="run, plan, inspect, compare, …, or recipe.", autocompletion=_schemas)
+    ],
     json: Json = False,
 ) -> None:
     """The JSON Schema of the recipe, or of what a verb prints with --json.

@@ -6,7 +6,9 @@ Both are resampled in every draw. That alone would be wrong twice over, so the i
 - noise that belongs to one run on one image is seen by both resamplings and by their product; its share is estimated
   and counted once (Owen 2007, "The pigeonhole bootstrap": the plain product is up to three times too cautious);
 - with three seeds the normal quantile promises more than it keeps, so Student's t at the Welch–Satterthwaite degrees
-  of freedom takes its place.
+  of freedom takes its place;
+- where hardly an image is judged differently, resampling sees no variance at all; so one family more or less is
+  allowed for (the half counts that Agresti and Min 2005 add to either kind of discordant pair).
 """
 
 from __future__ import annotations
@@ -119,11 +121,15 @@ def _interval(
     generator: np.random.Generator,
     bounds: tuple[float, float],
 ) -> Difference:
-    """Sum over groups of the mean over units: ``units`` (R,) and, per family draw, ``unit_draws`` (B, R), by group."""
+    """Sum over groups of the mean over units: ``units`` (R,) and, per family draw, ``unit_draws`` (B, R), by group.
+
+    One family of ``n_families`` is the resolution of the test set.
+    """
     value = float(sum(group.mean() for group in units))
     total = np.zeros(len(unit_draws[0]))
     for group in unit_draws:
         total += _resampled_mean(group, generator)
+    total += generator.standard_normal(len(total)) / n_families
     scale = _scale(units, unit_draws, float(total.var(ddof=1)), n_families)
     low, high = (float(q) for q in np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     low, high = value - scale * max(0.0, value - low), value + scale * max(0.0, high - value)
@@ -144,7 +150,10 @@ def _resampled_mean(draws: NDArray[np.float64], generator: np.random.Generator) 
 
 
 def _scale(
-    units: list[NDArray[np.float64]], unit_draws: list[NDArray[np.float64]], drawn: float, n_families: int
+    units: list[NDArray[np.float64]],
+    unit_draws: list[NDArray[np.float64]],
+    drawn: float,
+    n_families: int,
 ) -> float:
     """What to stretch the draws by, whose variance is ``drawn``: to the variance without double counting, and to t.
 
@@ -153,13 +162,11 @@ def _scale(
     """
     from scipy.special import ndtri, stdtrit
 
-    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1))
+    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1)) + n_families**-2
     parts = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
     of_runs = float(sum(part for part, _ in parts))
     overlap = float(sum(_overlap(group) for group in unit_draws if group.shape[1] > 1))
     variance = of_families + max(0.0, of_runs - overlap)
-    if variance == 0 or drawn == 0:
-        return 1.0
     squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, n_families - 1)
     tail = (1 + LEVEL) / 2
     student: float = stdtrit(variance**2 / squares, tail) / ndtri(tail)
