@@ -221,7 +221,7 @@ def test_the_smallest_leak_that_would_have_been_seen_is_stated():
     training, holdout = clouds(100, 1), clouds(100, 2)
     found = copy_test(clouds(100, 3), training, holdout)
     assert found.smallest_detectable == 8
-    assert "8 or more copied training images would have been" in found.finding
+    assert "8 or more copied training images would have been noticed" in found.finding
     again = copy_test(np.concatenate([clouds(100, 3), training[: found.smallest_detectable]]), training, holdout)
     assert again.flagged
 

@@ -201,7 +201,7 @@ class CopyTest:
         if self.flagged:
             return f"copying detected (p = {self.p_value:.2g}; {hits}; membership AUC {self.membership_auc:.2f})"
         least = "no number of" if self.smallest_detectable is None else f"{self.smallest_detectable} or more"
-        return f"no copying detected ({hits}); {least} copied training images would have been"
+        return f"no copying detected ({hits}); {least} copied training images would have been noticed"
 
 
 def copy_test(

@@ -175,6 +175,21 @@ class Recipe(_Part):
         """The recipe as YAML."""
         return yaml.safe_dump(self.to_values(), sort_keys=False, allow_unicode=True, width=100)
 
+    def without_paths(self, data: str) -> Recipe:
+        """The recipe as others may see it: ``data`` in place of the real images' path, only names of other folders."""
+        path = self.data.path if self.data.path.startswith("builtin:") else data
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"path": path}),
+                "generate": tuple(
+                    part.model_copy(update={"path": Path(str(part.settings["path"])).name})
+                    if "path" in part.settings
+                    else part
+                    for part in self.generate
+                ),
+            }
+        )
+
     def digest(self) -> str:
         """sha256 of all that decides the dataset; not of its name, the data's place (its content counts
         separately), the time budget once spent, or what is measured and exported afterwards."""

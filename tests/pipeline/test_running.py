@@ -233,6 +233,22 @@ def test_a_resolved_recipe_refuses_another_content_of_its_folder(tmp_path: Path)
     again = twinset.run(resolved, out=tmp_path / "again", workers=1, quiet=True)
     assert again.digest == first.digest
 
+    shown = [tmp_path / "first" / "report.html", *(tmp_path / "first" / "export").glob("*.*")]
+    assert {path.name for path in shown} >= {"report.html", "README.md", "croissant.json", "recipe.yaml"}
+    for path in shown:
+        assert str(tmp_path) not in path.read_text(), f"{path.name} tells where the real images are"
+    shared = twinset.run(
+        {
+            **yaml.safe_load((tmp_path / "first" / "export" / "recipe.yaml").read_text()),
+            "data": str(tmp_path / "real"),
+            "generate": [{**resolved["generate"][0]}],
+        },
+        out=tmp_path / "shared",
+        workers=1,
+        quiet=True,
+    )
+    assert shared.digest == first.digest
+
     next((tmp_path / "synthetic").rglob("*.png")).unlink()
     with pytest.raises(DataError, match="the images that this recipe was resolved with"):
         twinset.run(resolved, out=tmp_path / "changed", workers=1, quiet=True)

@@ -13,7 +13,7 @@ import numpy as np
 from twinset import __version__, report
 from twinset.copying import HIT_RATIO, nearest_copies
 from twinset.dataset import SPLITS, Dataset
-from twinset.pipeline.folders import peak_memory_bytes
+from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
 from twinset.report.model import MapSet
@@ -60,7 +60,7 @@ def report_data(
         version=__version__,
         created=time.strftime("%Y-%m-%d %H:%M"),
         verdict=_verdict(measured),
-        recipe=(run.folder / "recipe.yaml").read_text(encoding="utf-8"),
+        recipe=recipe_of(run.folder).recipe.without_paths(run.real.facts.name).to_yaml(),
         asked=_asked(run),
         datasets=(_real_facts(run), _synthetic_facts(run, measured)),
         gallery=_gallery(run, measured),

@@ -31,7 +31,7 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
     with run.timings.stage("export"):
         run.listener.stage("export")
         exports = _export(run, measured)
-    command = f"twinset run {shlex.quote(str(run.folder / 'resolved.yaml'))}"
+    command = f"twinset run {shlex.quote(str(_shown(run.folder) / 'resolved.yaml'))}"
     limits = _limits(run)
     _write_json(run, measured)
     data = report_data(run, measured, tried, command=command, limits=limits)
@@ -42,8 +42,13 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
         write_json(run.folder / "evaluation" / "report.json", data.to_json())
     document = _document(run, measured, tried, exports, limits)
     if exports:
-        _describe(run, measured, exports, command=command, limits=limits)
+        _describe(run, measured, exports, limits=limits)
     return document
+
+
+def _shown(folder: Path) -> Path:
+    """A folder as it may stand in a report that others read: below the current folder, or by its name alone."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else Path(folder.name)
 
 
 def _export(run: Run, measured: Measured) -> dict[str, Path]:
@@ -156,9 +161,13 @@ def _document(
     )
 
 
-def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, command: str, limits: Sequence[str]) -> None:
-    """Card and Croissant file beside the exports."""
+def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits: Sequence[str]) -> None:
+    """Card, resolved recipe and Croissant file beside the exports; no path of this machine is in them."""
     folder, real = run.folder / "export", run.real
+    shared = run.recipe.without_paths(real.facts.name)
+    command = "twinset run recipe.yaml"
+    if shared.data.path == real.facts.name:
+        command += f" --set data.path={shlex.quote(f'PATH/TO/{real.facts.name}')}"
     found = measured.verdict.difference
     methods = Counter(measured.accepted.table.column("method").to_pylist())
     facts = out.Release(
@@ -169,7 +178,7 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, command
         width=real.spec.width,
         channels=real.spec.channels,
         digest=measured.digest,
-        recipe=(run.folder / "recipe.yaml").read_text(encoding="utf-8"),
+        recipe=shared.to_yaml(),
         recipe_digest=run.recipe.digest(),
         seed=run.recipe.seed,
         command=command,
@@ -190,6 +199,7 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, command
         limits=tuple(limits),
         exports=tuple(out.Export.scan(path, format_, below=folder) for format_, path in exports.items()),  # type: ignore[arg-type]
     )
+    write_bytes(folder / "recipe.yaml", shared.to_yaml().encode())
     write_bytes(folder / "README.md", out.dataset_card(facts).encode())
     croissant = out.croissant(facts)
     json.loads(croissant)

@@ -38,7 +38,7 @@ def dataset_card(release: Release) -> str:
         "## Content\n\n" + _content(release),
         "## How it was made\n\n" + _making(release),
         "## Real parents and licences\n\n" + _parents(release),
-        "## Likeness to the real images\n\n" + _scores(release.scores),
+        "## Likeness to the real images\n\n" + _scores([s for s in release.scores if not s.name.endswith("]")]),
         "## Copies of training images\n\n" + _gate(release),
         "## Limits and intended use\n\n" + _limits(release),
         "## Reproduce\n\n" + _reproduction(release),
