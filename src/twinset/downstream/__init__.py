@@ -7,8 +7,9 @@
 from twinset.downstream.arms import ARMS, ArmName, Cell, CellResult, Recipe, UtilityPlan
 from twinset.downstream.budget import choose_settings
 from twinset.downstream.cells import UtilityData, run_cell
+from twinset.downstream.intervals import Difference
 from twinset.downstream.summary import ArmSummary, Utility, summarise
-from twinset.downstream.verdict import Decision, Difference, Verdict, decide
+from twinset.downstream.verdict import Decision, Verdict, decide
 
 __all__ = [
     "ARMS",

@@ -20,6 +20,7 @@ from twinset.models.classical import augmentation
 from twinset.models.classifier import fit_classifier
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
+from twinset.store import write_bytes
 
 Labels = NDArray[np.int64]
 
@@ -93,9 +94,9 @@ class UtilityData:
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file, for worker processes."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        save_file(self.arrays(), path, metadata={"n_classes": str(self.n_classes)})
+        write_bytes(path, save(self.arrays(), metadata={"n_classes": str(self.n_classes)}))
 
     @staticmethod
     def load(path: Path) -> UtilityData:

@@ -18,8 +18,8 @@ from twinset.downstream.arms import (
     UtilityPlan,
 )
 from twinset.downstream.cells import UtilityData
+from twinset.downstream.intervals import Difference, interval_of_mean, paired_difference
 from twinset.downstream.metrics import balanced_accuracy, macro_f1, recall_per_class
-from twinset.downstream.verdict import Difference, interval_of_mean, paired_difference
 from twinset.randomness import Stream
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from twinset.errors import RunFolderError
+from twinset.store import write_bytes
 
 Value = str | int | float | bool | None
 Record = dict[str, Value]
@@ -25,8 +25,7 @@ def save_tensors(
     from safetensors.torch import save
 
     held = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    data = save(held, metadata={"record": json.dumps(record, sort_keys=True)})
-    replace_bytes(path, data)
+    write_bytes(path, save(held, metadata={"record": json.dumps(record, sort_keys=True)}))
 
 
 def load_tensors(path: Path, *, device: str = "cpu") -> tuple[dict[str, torch.Tensor], Record]:
@@ -47,27 +46,3 @@ def load_tensors(path: Path, *, device: str = "cpu") -> tuple[dict[str, torch.Te
             f"{path}: expected finite weights; got NaN or infinity in {bad[0]}", hint="remove this file and train again"
         )
     return tensors, record
-
-
-def save_record(path: Path, record: Mapping[str, object]) -> None:
-    """Writes JSON atomically."""
-    replace_bytes(path, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
-
-
-def replace_bytes(path: Path, data: bytes) -> None:
-    """The file's new content, under a temporary name first, fsynced, renamed, and the folder fsynced."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -11,13 +11,13 @@ from twinset.dataset import Dataset
 from twinset.errors import RunFolderError
 from twinset.images import ImageSpec
 from twinset.models.calibration import DiffusionPlan, calibrate
-from twinset.models.checkpoint import save_record
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fit_diffusion
 from twinset.models.networks import Family, NetworkSettings
 from twinset.models.sampling import Sampler, SamplingSettings
 from twinset.models.training import TrainingSettings
 from twinset.randomness import Stream
 from twinset.stages import Workspace
+from twinset.store import write_json
 from twinset.threads import torch_threads
 
 DEFAULT_SECONDS = 60.0
@@ -165,7 +165,7 @@ class DiffusionChoices:
         classes, images = len(training.classes), len(training)
         plan = self._plan(spec, classes, images, DEFAULT_SECONDS, workspace.threads, workspace.device)
         if path is not None:
-            save_record(path, asdict(plan))
+            write_json(path, asdict(plan))
         return self._with_plan(plan)
 
 

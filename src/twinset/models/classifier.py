@@ -23,6 +23,7 @@ from twinset.images import PixelBatch, to_model
 from twinset.models.classical import AugmentationSettings, augment
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
+from twinset.store import write_bytes
 
 FORMAT = "twinset-classifier/1"
 EVALUATION_BATCH = 256
@@ -179,11 +180,11 @@ class Classifier:
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file; shape and width are in its header."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         header = {"format": FORMAT, "shape": list(self.shape), "n_classes": self.n_classes, "width": self.width}
         tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-        save_file(tensors, path, metadata={"twinset": json.dumps(header)})
+        write_bytes(path, save(tensors, metadata={"twinset": json.dumps(header)}))
 
     @staticmethod
     def load(path: Path) -> Classifier:

@@ -11,11 +11,11 @@ from twinset import documents
 from twinset.errors import MissingExtraError, MissingModelError, RunFolderError
 from twinset.pipeline.fitting import as_generator, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import Timings, identity, recipe_of
+from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import changed_files, load_real, prepare_real, read_real
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import FIT_SHARE, UTILITY_SHARE, Machine, resolve
-from twinset.pipeline.running import Run, open_run
 from twinset.randomness import Stream
 from twinset.recipe import WrittenRecipe
 from twinset.store import ShardStore, locked, read_json, read_table

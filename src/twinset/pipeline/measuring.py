@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from twinset.executors.local import LocalProcesses
 from twinset.images import ImageSpec
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.making import candidates
+from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.privacy.gate import GateResult, copy_gate
@@ -30,11 +31,8 @@ from twinset.randomness import Stream
 from twinset.recipe import Recipe, UtilityPart
 from twinset.scores import Score
 from twinset.stages import Embedder
-from twinset.store import ShardStore, read_json, write_bytes, write_json
+from twinset.store import ShardStore, read_json, write_json
 from twinset.threads import torch_threads
-
-if TYPE_CHECKING:
-    from twinset.pipeline.running import Run
 
 FEWEST_FOR_FIDELITY = 10
 
@@ -256,9 +254,7 @@ def study(
     cells = folder / name
     path = cells / "data.safetensors"
     if not path.exists():
-        from safetensors.numpy import save
-
-        write_bytes(path, save(data.arrays(), metadata={"n_classes": str(data.n_classes)}))
+        data.save(path)
     results = [] if again else list(_results(cells))
     progress = listener.stage("utility")
     labels = data.validation_labels.tolist()

@@ -16,13 +16,13 @@ from twinset.dataset import SPLITS, Dataset
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
+from twinset.pipeline.opening import Run
 from twinset.report.model import MapSet
 from twinset.scores import Score
 from twinset.store import ShardStore, read_json
 
 if TYPE_CHECKING:
     from twinset.downstream import Utility
-    from twinset.pipeline.running import Run
 
 PER_CLASS = 12
 SHOWN_REJECTIONS = 120

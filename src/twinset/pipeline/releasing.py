@@ -15,13 +15,13 @@ from twinset import release as out
 from twinset import report as page
 from twinset.formats import write
 from twinset.pipeline.measuring import Measured
+from twinset.pipeline.opening import Run
 from twinset.pipeline.presenting import Tried, gate_scores, report_data
 from twinset.scores import Score
 from twinset.store import write_bytes, write_json
 
 if TYPE_CHECKING:
     from twinset.downstream import Utility
-    from twinset.pipeline.running import Run
     from twinset.privacy.gate import GateResult
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinset.downstream.verdict import Difference, interval_of_mean, paired_difference
+from twinset.downstream.intervals import Difference, interval_of_mean, paired_difference
 from twinset.randomness import Stream
 
 

@@ -1,0 +1,155 @@
+"""Paired differences on test images with an honest interval.
+
+Uncertainty has two sources: which test families were drawn, and which training runs (seeds, or few-shot subsets).
+Both are resampled in every draw. That alone would be wrong twice over, so the interval is rescaled:
+
+- noise that belongs to one run on one image is seen by both resamplings and by their product; its share is estimated
+  and counted once (Owen 2007, "The pigeonhole bootstrap": the plain product is up to three times too cautious);
+- with three seeds the normal quantile promises more than it keeps, so Student's t at the Welch–Satterthwaite degrees
+  of freedom takes its place;
+- where hardly an image is judged differently, resampling sees no variance at all; so one family more or less is
+  allowed for (the half counts that Agresti and Min 2005 add to either kind of discordant pair).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.downstream.metrics import resample_families
+from twinset.randomness import Stream
+
+DRAWS = 4000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure in units of balanced accuracy with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"expected low ≤ value ≤ high; got {self}")
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON types."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def paired_difference(
+    with_synthetic: NDArray[np.bool_],
+    without: NDArray[np.bool_],
+    *,
+    labels: NDArray[np.integer],
+    families: NDArray[np.integer],
+    rng: Stream,
+) -> Difference:
+    """Balanced accuracy with minus without: correctness bool (subsets, seeds, N) each, on the same N test images.
+
+    Test families are shared between both sides in every draw. With several subsets, those are resampled in pairs
+    (the seeds inside them come along); with one, the seeds of each side are resampled on their own.
+    """
+    if with_synthetic.shape != without.shape or with_synthetic.ndim != 3 or with_synthetic.shape[2] != len(labels):
+        raise ValueError(f"expected (subsets, seeds, {len(labels)}) twice; got {with_synthetic.shape}, {without.shape}")
+    subsets, seeds, n = without.shape
+    correct = np.concatenate([with_synthetic.reshape(-1, n), without.reshape(-1, n)])
+    generator = rng.numpy()
+    scores = resample_families(correct, labels, families, draws=DRAWS, generator=generator)
+    runs, draws = scores.runs.reshape(2, subsets, seeds), scores.draws.reshape(DRAWS, 2, subsets, seeds)
+    if subsets > 1:
+        units = [(runs[0] - runs[1]).mean(1)]
+        unit_draws = [(draws[:, 0] - draws[:, 1]).mean(2)]
+    else:
+        units = [runs[0, 0], -runs[1, 0]]
+        unit_draws = [draws[:, 0, 0], -draws[:, 1, 0]]
+    return _interval(units, unit_draws, n_families=len(np.unique(families)), generator=generator, bounds=(-1.0, 1.0))
+
+
+def interval_of_mean(
+    correct: NDArray[np.bool_], *, labels: NDArray[np.integer], families: NDArray[np.integer], rng: Stream
+) -> Difference:
+    """Mean balanced accuracy of one arm: correctness bool (subsets, seeds, N)."""
+    subsets, seeds, n = correct.shape
+    generator = rng.numpy()
+    scores = resample_families(correct.reshape(-1, n), labels, families, draws=DRAWS, generator=generator)
+    runs, draws = scores.runs.reshape(subsets, seeds), scores.draws.reshape(DRAWS, subsets, seeds)
+    axis = 1 if subsets > 1 else 0
+    return _interval(
+        [runs.mean(axis)] if subsets > 1 else [runs[0]],
+        [draws.mean(2)] if subsets > 1 else [draws[:, 0]],
+        n_families=len(np.unique(families)),
+        generator=generator,
+        bounds=(0.0, 1.0),
+    )
+
+
+def _interval(
+    units: list[NDArray[np.float64]],
+    unit_draws: list[NDArray[np.float64]],
+    *,
+    n_families: int,
+    generator: np.random.Generator,
+    bounds: tuple[float, float],
+) -> Difference:
+    """Sum over groups of the mean over units: ``units`` (R,) and, per family draw, ``unit_draws`` (B, R), by group.
+
+    One family of ``n_families`` is the resolution of the test set.
+    """
+    value = float(sum(group.mean() for group in units))
+    total = np.zeros(len(unit_draws[0]))
+    for group in unit_draws:
+        total += _resampled_mean(group, generator)
+    total += generator.standard_normal(len(total)) / n_families
+    scale = _scale(units, unit_draws, float(total.var(ddof=1)), n_families)
+    low, high = (float(q) for q in np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    low, high = value - scale * max(0.0, value - low), value + scale * max(0.0, high - value)
+    return Difference(value, max(bounds[0], min(value, low)), min(bounds[1], max(value, high)))
+
+
+def _resampled_mean(draws: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    """(B, R) to (B,): the mean over R − 1 of the R runs, drawn with replacement, anew in every row.
+
+    R − 1 of them make the variance of the mean unbiased (Rao and Wu 1988).
+    """
+    count, runs = draws.shape
+    if runs == 1:
+        return draws[:, 0]
+    picked = generator.integers(runs, size=(count, runs - 1))
+    mean: NDArray[np.float64] = np.take_along_axis(draws, picked, axis=1).mean(1)
+    return mean
+
+
+def _scale(
+    units: list[NDArray[np.float64]],
+    unit_draws: list[NDArray[np.float64]],
+    drawn: float,
+    n_families: int,
+) -> float:
+    """What to stretch the draws by, whose variance is ``drawn``: to the variance without double counting, and to t.
+
+    With I images and R runs the variance of a mean is σ²_image/I + σ²_run/R + σ²_both/IR. Resampling families alone
+    gives the first and third term, the spread between runs the second and third; the third is their overlap.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1)) + n_families**-2
+    parts = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
+    of_runs = float(sum(part for part, _ in parts))
+    overlap = float(sum(_overlap(group) for group in unit_draws if group.shape[1] > 1))
+    variance = of_families + max(0.0, of_runs - overlap)
+    squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, n_families - 1)
+    tail = (1 + LEVEL) / 2
+    student: float = stdtrit(variance**2 / squares, tail) / ndtri(tail)
+    return float(student * np.sqrt(variance / drawn))
+
+
+def _overlap(draws: NDArray[np.float64]) -> float:
+    """σ²_both/IR from family draws (B, R): runs vary more on their own than in their mean by what is theirs alone."""
+    alone, together = float(draws.var(0, ddof=1).mean()), float(draws.mean(1).var(ddof=1))
+    return max(0.0, alone - together) / float(draws.shape[1] - 1)
