@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,11 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from twinset import cli, documents
+import twinset as twinset_package
+from twinset import cli, documents, pipeline
+from twinset.errors import RunFolderError
+from twinset.pipeline import words
+from twinset.pipeline.reporting import Listener
 
 VERBS = [
     "run",
@@ -143,6 +149,267 @@ def test_convert_round_trips_classes(
     assert (ended, json.loads(out)["images"]) == (0, 1797)
     dataset, _ = read(tmp_path / "out")
     assert dataset.class_counts()["3"] == 183
+
+
+@pytest.mark.parametrize("place", ["file", "file/sub", "x" * 300, "/proc/abc"])
+def test_a_run_folder_that_cannot_be_made_is_no_fault_of_twinset(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if place.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("needs /proc")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    ended, out, err = called(monkeypatch, capsys, "run", "builtin:digits", "--out", place, "--json", "--quiet")
+    assert (ended, json.loads(out)["error"]["code"]) == (4, "run-folder")
+    assert err.splitlines()[0].startswith("error: ")
+    assert "Traceback" not in err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_two_recipes_at_once_do_not_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from twinset.store import locked
+
+    with locked(tmp_path / "run"):
+        ended, _, err = called(monkeypatch, capsys, "run", "builtin:digits", "--out", tmp_path / "run", "--quiet")
+        assert ended == 4
+        assert "another process works in" in err
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.lock"]
+
+
+def test_a_moved_run_answers_with_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits = twinset_package.load("builtin:digits")
+    digits.take(range(100)).export(tmp_path / "real", format="imagefolder")
+    digits.take(range(100, 200)).export(tmp_path / "made", format="imagefolder")
+    recipe: dict[str, object] = {
+        "data": str(tmp_path / "real"),
+        "generate": [{"use": "folder", "path": str(tmp_path / "made")}],
+        "align": "off",
+        "evaluate": {"fidelity": False, "utility": "off"},
+        "gate": {"copies": "off"},
+        "export": ["csv"],
+    }
+    before = twinset_package.run(recipe, out=tmp_path / "x", workers=1, quiet=True)
+    assert Path(before.run) == tmp_path / "x"
+    (tmp_path / "x").rename(tmp_path / "moved")
+    ended, out, _ = called(monkeypatch, capsys, "resume", tmp_path / "moved", "--quiet")
+    assert ended in (0, 5)
+    assert str(tmp_path / "x") not in out
+    for path in ("report.html", "export/csv"):
+        assert (tmp_path / "moved" / path).exists()
+        assert str(tmp_path / "moved" / path) in out
+    ended, out, _ = called(monkeypatch, capsys, "resume", tmp_path / "moved", "--quiet", "--json")
+    assert json.loads(out)["run"] == str(tmp_path / "moved")
+    assert json.loads(out)["digest"] == before.digest
+
+
+def test_names_from_data_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "a\x1b[2J\x1b]0;evil\x07.png"
+    found = documents.VerifyDocument(
+        run=f"runs/{evil}",
+        ok=False,
+        digest="0" * 64,
+        shards=1,
+        regenerated=0,
+        mismatches=[documents.MismatchPart(path=evil, problem=f"expected {evil}")],
+    )
+    monkeypatch.setattr(pipeline, "verify", lambda *_, **__: found)
+    ended, out, _ = called(monkeypatch, capsys, "verify", "run", "--quiet")
+    assert ended == 4
+    assert out.count("a\\x1b[2J\\x1b]0;evil\\x07.png") == 3
+    assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_every_text_for_the_terminal_is_printable() -> None:
+    evil = "\x1b[2J\u202e\n\x07"
+    gate = documents.GatePart(passed=False, reasons=[evil])
+    verdict = documents.VerdictPart(decision="blocked_by_gate", sentence=evil, difference=None)
+    score = documents.ScorePart(
+        value=None, low=None, high=None, undefined_because=evil, n_real=1, n_synthetic=1, extractor=None, floor=None
+    )
+    plugin = documents.PluginPart(
+        kind="generators", name=evil, target=evil, distribution=evil, version=evil, problem=evil
+    )
+    texts = [
+        words.run(
+            documents.RunDocument(
+                run=evil,
+                report=evil,
+                digest="0",
+                verdict=verdict,
+                counts=documents.Counts(planned=1, accepted=1, rejected=0, failed=0),
+                scores={},
+                utility={},
+                utility_metric="balanced accuracy",
+                gate=gate,
+                exports={"csv": evil},
+                warnings=[evil],
+                seconds=1,
+            )
+        ),
+        words.plan(
+            documents.PlanDocument(
+                recipe={},
+                training={evil: 1},
+                validation={evil: 1},
+                test={evil: 1},
+                slots={evil: 1},
+                shards=1,
+                seconds={},
+                bytes=1,
+                missing=[evil],
+                notes=[evil],
+            )
+        ),
+        words.status(
+            documents.StatusDocument(
+                run=evil,
+                stage="fitting",
+                finished=False,
+                planned=1,
+                generated=0,
+                accepted=None,
+                seconds=1,
+                stages={evil: 1},
+            )
+        ),
+        words.comparison(
+            documents.CompareDocument(
+                real=evil,
+                synthetic=evil,
+                train=None,
+                n_real=1,
+                n_synthetic=1,
+                scores={"fid": score},
+                gate=gate,
+                verdict=verdict,
+                report=evil,
+                warnings=[evil],
+                seconds=1,
+            )
+        ),
+        words.plugins(documents.PluginsDocument(plugins=[plugin])),
+        words.doctor(documents.DoctorDocument(ok=False, environment={"cpu": evil}, extras={}, problems=[evil])),
+        words.inspection([evil]),
+    ]
+    for text in texts:
+        assert "\\x1b[2J" in text
+        assert all(line.isprintable() for line in text.split("\n")), text
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunFolderError("disk full"), ValueError("ours")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "builtin:digits"],
+        ["resume", "run"],
+        ["evaluate", "run"],
+        ["verify", "run"],
+        ["compare", "builtin:digits", "builtin:digits"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_the_display_ends_before_an_error_is_told(
+    arguments: list[str], error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, listener: Listener, **__: object) -> None:
+        listener.stage("fit")(1, 2, "steps")
+        raise error
+
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(pipeline, arguments[0], fail)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    ended, _, _ = called(monkeypatch, capsys, *arguments)
+    shown, _, after = terminal.getvalue().rpartition("\x1b[?25h")
+    assert ended == (130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1))
+    assert shown.count("\x1b[?25l") == 1
+    assert str(error).partition(";")[0] in after
+    assert "━" not in after
+
+
+def test_the_display_of_the_python_face_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, listener: Listener, **__: object) -> None:
+        listener.stage("fit")(1, 2, "steps")
+        raise RunFolderError("disk full")
+
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(pipeline, "run", fail)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with pytest.raises(RunFolderError):
+        twinset_package.run({"data": "builtin:digits"})
+    assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+@pytest.mark.parametrize("ending", ["result", "ctrl-c"])
+def test_a_terminal_gets_its_cursor_back_and_a_result_on_its_own_line(ending: str) -> None:
+    import pty
+
+    code = (
+        "import os, signal, sys, time\nfrom twinset import cli, documents, pipeline\n"
+        "def verify(*_, listener, **__):\n"
+        "    listener.stage('report')(1, 2, 'pages')\n    time.sleep(0.3)\n"
+        f"    if {ending == 'ctrl-c'}: os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "    return documents.VerifyDocument(\n"
+        "        run='RESULT', ok=True, digest='', shards=1, regenerated=0, mismatches=[])\n"
+        "pipeline.verify = verify\nsys.argv = ['twinset', 'verify', 'x']\ncli.main()\n"
+    )
+    parent, child = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    shown = b""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=child, stdout=child, stderr=child, env=environment, start_new_session=True
+    ) as process:
+        os.close(child)
+        try:
+            while piece := os.read(parent, 65536):
+                shown += piece
+        except OSError:  # Linux answers so when the other side is closed
+            pass
+    os.close(parent)
+    drawn, _, after = shown.decode().rpartition("\x1b[?25h")
+    assert process.returncode == (0 if ending == "result" else 130)
+    assert drawn.count("\x1b[?25l") == 1
+    assert "━" in drawn
+    assert after.splitlines()[:1] == (["RESULT: ok"] if ending == "result" else [])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_json_goes_to_stdout_while_the_display_is_on_a_terminal() -> None:
+    import pty
+
+    code = (
+        "import sys\nfrom twinset import cli, documents, pipeline\n"
+        "def verify(*_, listener, **__):\n"
+        "    listener.stage('report')(1, 2, 'pages')\n"
+        "    return documents.VerifyDocument(run='x', ok=True, digest='', shards=1, regenerated=0, mismatches=[])\n"
+        "pipeline.verify = verify\nsys.argv = ['twinset', 'verify', 'x', '--json']\ncli.main()\n"
+    )
+    parent, child = pty.openpty()
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=child,
+        env={**os.environ, "TERM": "xterm"},
+        check=True,
+    )
+    os.close(child)
+    os.close(parent)
+    assert json.loads(ended.stdout)["run"] == "x"
 
 
 @pytest.mark.parametrize("name", [*documents.DOCUMENTS, "recipe"])

@@ -11,8 +11,10 @@ from twinset.copying import (
     copy_variants,
     duplicate_families,
     nearest_copies,
+    usual_distance,
 )
 from twinset.errors import DataError
+from twinset.neighbours import nearest
 
 
 def textures(count, *, side=32, channels=3, seed=0):
@@ -247,3 +249,15 @@ def test_bad_arguments_are_refused():
         copy_test(textures(5), cloud, clouds(20, 2))
     with pytest.raises(ValueError, match="got float64"):
         copy_features(np.zeros((2, 8, 8, 1)))
+
+
+@pytest.mark.parametrize("twin", [0.06, 0.12, 0.17])
+def test_a_copy_of_an_image_that_has_a_near_duplicate_is_named(twin):
+    training, holdout, synthetic = clouds(100, 1), clouds(50, 2), clouds(100, 3)
+    typical = usual_distance(nearest(holdout, training, k=1)[0][:, 0])
+    step = training[1] - training[0]
+    training[50] = training[0] + twin * typical * step / np.linalg.norm(step)
+    synthetic[7] = training[50]
+    found = copy_test(synthetic, training, holdout)
+    assert (found.pairs[0].synthetic, found.pairs[0].training) == (7, 50)
+    assert found.pairs[0].ratio == pytest.approx(0, abs=1e-3)

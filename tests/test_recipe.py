@@ -76,7 +76,7 @@ def test_overrides_reach_into_lists_and_scalars() -> None:
         overrides=["generate.0.steps=7", "data.licence=CC0-1.0", "split.shots=3"],
     )
     assert written.recipe.generate[0].settings == {"steps": 7}
-    assert (written.recipe.data.path, written.recipe.data.licence) == ("x", "CC0-1.0")
+    assert (written.recipe.data.path, written.recipe.data.licence) == (str(Path("x").resolve()), "CC0-1.0")
     assert written.recipe.split.shots == 3
 
 
@@ -98,3 +98,33 @@ def test_the_digest_ignores_place_name_and_what_comes_after() -> None:
 def test_the_data_path_starts_at_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("data: photos\n")
     assert load_recipe(tmp_path / "r.yaml").source == (tmp_path / "photos").resolve()
+
+
+def test_off_stands_for_itself_and_numbers_may_name_classes(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "data: builtin:digits\nalign: off\ngate: {copies: off}\nevaluate: {utility: off, fidelity: false}\n"
+        "count: {0: 5, 01: 6, true: 7}\n"
+    )
+    recipe = load_recipe(path, overrides=["gate.copies=off", "align=off"]).recipe
+    assert (recipe.align, recipe.gate.copies, recipe.evaluate.utility) == ("off", "off", "off")
+    assert recipe.evaluate.fidelity is False
+    assert recipe.count == {"0": 5, "01": 6, "true": 7}
+    again = tmp_path / "again.yaml"
+    again.write_text(recipe.to_yaml())
+    assert load_recipe(again).recipe == recipe
+
+
+def test_paths_start_at_the_recipe_and_none_is_shown_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "data: photos\ngenerate: [{use: folder, path: theirs}]\n"
+        "evaluate: {embedder: {use: pretrained, name: dinov2, path: models/dino}}\n"
+    )
+    recipe = load_recipe(path).recipe
+    assert recipe.generate[0].settings["path"] == str(tmp_path / "theirs")
+    assert recipe.evaluate.embedder.settings["path"] == str(tmp_path / "models" / "dino")
+    shown = recipe.without_paths("photos").to_yaml()
+    assert str(tmp_path) not in shown
+    assert "theirs" in shown
+    assert "dino" in shown

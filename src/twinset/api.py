@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ from twinset.alignment import align as align_with
 from twinset.dataset import Dataset
 from twinset.images import ImageSpec
 from twinset.pipeline.comparing import compare_datasets
-from twinset.pipeline.reporting import Console, Quiet
+from twinset.pipeline.reporting import Console, Listener, Quiet
 from twinset.randomness import RandomSource, Stream
 from twinset.recipe import load_recipe, recipe_from_values
 from twinset.scores import Score
@@ -43,13 +44,11 @@ def run(
 ) -> documents.RunDocument:
     """Runs a recipe (a file, or its values) to its report; continues a run that was stopped."""
     written = recipe_from_values(recipe) if isinstance(recipe, Mapping) else load_recipe(Path(recipe))
-    return pipeline.run(
-        written,
-        out=None if out is None else Path(out),
-        workers=workers,
-        device=device,
-        listener=Quiet() if quiet else Console(),
-    )
+    told: Listener = Quiet() if quiet else Console()
+    with closing(told) as listener:
+        return pipeline.run(
+            written, out=None if out is None else Path(out), workers=workers, device=device, listener=listener
+        )
 
 
 def compare(

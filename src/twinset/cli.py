@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, get_args
 
@@ -115,8 +116,8 @@ def run(
         plan = pipeline.dry_run(written, workers=workers, device=_device(device))
         _print(plan, lambda: words.plan(plan), as_json=json)
         return
-    listener = _listener(quiet)
-    document = pipeline.run(written, out=out, workers=workers, device=_device(device), listener=listener)
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.run(written, out=out, workers=workers, device=_device(device), listener=listener)
     _print(document, lambda: words.run(document), as_json=json)
     raise typer.Exit(pipeline.exit_code(document))
 
@@ -139,7 +140,8 @@ def resume(
     from twinset import pipeline
     from twinset.pipeline import words
 
-    document = pipeline.resume(run, workers=workers, device=_device(device), listener=_listener(quiet))
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.resume(run, workers=workers, device=_device(device), listener=listener)
     _print(document, lambda: words.run(document), as_json=json)
     raise typer.Exit(pipeline.exit_code(document))
 
@@ -161,7 +163,8 @@ def evaluate(
     from twinset import pipeline
     from twinset.pipeline import words
 
-    document = pipeline.evaluate(run, workers=workers, device=_device(device), listener=_listener(quiet))
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.evaluate(run, workers=workers, device=_device(device), listener=listener)
     _print(document, lambda: words.run(document), as_json=json)
     raise typer.Exit(pipeline.exit_code(document))
 
@@ -199,7 +202,8 @@ def verify(
     from twinset import pipeline
     from twinset.pipeline import words
 
-    document = pipeline.verify(run, samples=samples, device=_device(device), listener=_listener(quiet))
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.verify(run, samples=samples, device=_device(device), listener=listener)
     _print(document, lambda: words.verify(document), as_json=json)
     raise typer.Exit(0 if document.ok else 4)
 
@@ -265,17 +269,18 @@ def compare(
     from twinset import pipeline
     from twinset.pipeline import words
 
-    document = pipeline.compare(
-        real,
-        synthetic,
-        train=train,
-        utility=utility,
-        embedder=embedder,
-        report=report,
-        seed=seed,
-        workers=workers,
-        listener=_listener(quiet),
-    )
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.compare(
+            real,
+            synthetic,
+            train=train,
+            utility=utility,
+            embedder=embedder,
+            report=report,
+            seed=seed,
+            workers=workers,
+            listener=listener,
+        )
     _print(document, lambda: words.comparison(document), as_json=json)
 
 

@@ -254,7 +254,7 @@ def copy_test(
         holdout_hits=others,
         training_share=float((hits.found & (hits.rows < count)).mean()),
         holdout_share=float((hits.found & (hits.rows >= count)).mean()),
-        pairs=_pairs(hits, real),
+        pairs=_pairs(hits, real, synthetic),
         counts={"training": count, "holdout": other_count, "synthetic": len(synthetic), "repeats": real.repeats},
         smallest_detectable=smallest_significant_hits(
             count / (count + other_count), others, alpha=alpha / len(p_values)
@@ -266,20 +266,18 @@ def copy_test(
 class _Real:
     """Distinct real images, training first.
 
-    Beside them the rows that the training images had, who is compared with whom, how near held-out images usually
-    are to training images, and how many held-out images were left out because they are training images.
+    Beside them all training images with the row of the distinct image that stands for each, who is compared with
+    whom, how near held-out images usually are to training images, and how many held-out images were left out because
+    they are training images.
     """
 
     pictures: Pictures
-    training_rows: NDArray[np.int64]
+    count: int
+    training: Pictures
+    stands_for: NDArray[np.int64]
     strata: Strata
     typical: float
     repeats: int
-
-    @property
-    def count(self) -> int:
-        """The number of distinct training images."""
-        return len(self.training_rows)
 
     def log_nearness(self, others: Pictures, *, draws: int) -> _Nearness:
         """How near each real image is to ``others``, were there ``draws`` of them."""
@@ -321,7 +319,7 @@ def _distinct(
     across = nearest_pictures(holdout, training, k=1)[0][:, 0]
     typical = usual_distance(across)
     limit = DUPLICATE_SHARE * typical
-    first = np.unique(duplicate_families(training, nearer_than=limit))
+    first, stands_for = np.unique(duplicate_families(training, nearer_than=limit), return_inverse=True)
     repeats = np.flatnonzero(across <= limit)
     second = np.setdiff1d(duplicate_families(holdout, nearer_than=limit), repeats)
     if len(first) < 2 or not len(second):
@@ -333,7 +331,7 @@ def _distinct(
     a = np.zeros(len(training), dtype=np.int64) if training_classes is None else np.asarray(training_classes)
     b = np.zeros(len(holdout), dtype=np.int64) if holdout_classes is None else np.asarray(holdout_classes)
     pictures = np.concatenate([training[first], holdout[second]])
-    return _Real(pictures, first, Strata.of(a[first], b[second]), typical, len(repeats))
+    return _Real(pictures, len(first), training, stands_for, Strata.of(a[first], b[second]), typical, len(repeats))
 
 
 def _membership(real: _Real, synthetic: Pictures, reference: Pictures | None) -> tuple[dict[str, float], float]:
@@ -355,27 +353,37 @@ def _membership(real: _Real, synthetic: Pictures, reference: Pictures | None) ->
 
 @dataclass(frozen=True, eq=False)
 class _Hits:
-    """Of every synthetic image: the nearest distinct real image, its distance, d₁/d₂, and whether that is a hit."""
+    """Of every synthetic image: the nearest distinct real image, its distance and that of the next."""
 
     rows: NDArray[np.int64]
     distances: Scores
-    ratios: Scores
+    seconds: Scores
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """Whether the ratio is that of a copy."""
-        return self.ratios < HIT_RATIO
+        """Whether the ratio of the two is that of a copy."""
+        return _ratio(self.distances, self.seconds) < HIT_RATIO
+
+
+def _ratio(first: Scores, second: Scores) -> Scores:
+    ratio: Scores = first / np.maximum(second, np.finfo(float).tiny)
+    return ratio
 
 
 def _hits(real: _Real, synthetic: Pictures) -> _Hits:
     distances, rows = nearest_pictures(synthetic, real.pictures, k=2)
-    return _Hits(rows[:, 0], distances[:, 0], distances[:, 0] / np.maximum(distances[:, 1], np.finfo(float).tiny))
+    return _Hits(rows[:, 0], distances[:, 0], distances[:, 1])
 
 
-def _pairs(hits: _Hits, real: _Real) -> tuple[CopyPair, ...]:
-    suspects = np.flatnonzero(hits.found & (hits.rows < real.count))
-    suspects = suspects[np.lexsort((suspects, hits.distances[suspects], hits.ratios[suspects]))]
-    return tuple(
-        CopyPair(int(s), int(real.training_rows[hits.rows[s]]), float(hits.distances[s]), float(hits.ratios[s]))
-        for s in suspects
-    )
+def _pairs(hits: _Hits, real: _Real, synthetic: Pictures) -> tuple[CopyPair, ...]:
+    """Synthetic images with the training file they come suspiciously near to, closest first.
+
+    Here every file counts, not one for all of its duplicates; d₂ is the distance to a real image that is none of them.
+    """
+    nearest_distances, nearest_rows = nearest_pictures(synthetic, real.training, k=1)
+    distances, rows = nearest_distances[:, 0], nearest_rows[:, 0]
+    seconds = np.where(hits.rows == real.stands_for[rows], hits.seconds, hits.distances)
+    ratios = _ratio(distances, seconds)
+    suspects = np.flatnonzero(ratios < HIT_RATIO)
+    suspects = suspects[np.lexsort((suspects, distances[suspects], ratios[suspects]))]
+    return tuple(CopyPair(int(s), int(rows[s]), float(distances[s]), float(ratios[s])) for s in suspects)

@@ -68,9 +68,10 @@ class ArmPart(_Document):
 
 
 class GatePart(_Document):
-    """The release gate."""
+    """The release gate. ``passed`` is true too where nothing was tested; ``tested`` tells the two apart."""
 
     passed: bool
+    tested: bool = True
     reasons: list[str]
     pairs: list[dict[str, str | float | None]] = []
 

@@ -37,17 +37,29 @@ LOCAL_DIFFERENCE = 24.0
 """Largest difference of one local mean, in grey levels, after the global means are removed."""
 
 NEIGHBOUR_RATIO = 0.4
-"""Largest distance of a copy over the distance to the tenth neighbour: aligned series are alike, not copies."""
+"""Largest distance of a copy over the distance to the tenth neighbour: aligned series are alike, not copies.
+
+The same ratio, of two successive neighbours, is the gap around a crowd: more than ten copies of one picture.
+"""
+
+CROWD_DIFFERENCE = 3.0
+"""Largest RMS difference of two copies in a crowd, in grey levels of local means once mean and contrast are equal.
+
+Noise, recompression and a change of brightness leave less, another shot of the same scene leaves more.
+"""
 
 ALWAYS_COPY = 0.02
-"""Relative distance below which the tenth neighbour is not asked: more than ten copies of one picture."""
+"""Relative distance below which no neighbour is asked: copies even where nothing else is in the dataset."""
 
 LOWEST_CONTRAST = 2.0
 """Standard deviation, in grey levels, below which only exact copies count: blank pictures are all alike."""
 
 NEIGHBOURS = 10
+CROWD_LINKS = 10
+"""Further members of a crowd that each is compared with, spread over it, lest its clusters fall apart."""
+
 BLOCK_ELEMENTS = 4_000_000
-"""Distances held at once: 16 MB, and as much again for their order."""
+"""Distances held at once: 16 MB, and twice as much again for their order."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,10 @@ def duplicates(dataset: Dataset, *, near: bool = True) -> tuple[DuplicateGroup, 
     Grey pictures equal their RGB copies. Not found: flips, crops and rotations; and, for pictures of under about
     30 pixels a side, many resized copies: at that size a resampled digit differs as much as another one does
     (MNIST: doubled 94 % found, three quarters of the size 34 %, halved 1 %; no distinct pair joined).
+
+    A picture may have any number of copies. More than ten must be set apart by a clear gap from the next picture
+    and differ by no more than noise, recompression and brightness leave: so an aligned series of real shots stays
+    apart. A dataset that is nothing but one such crowd has no gap; of it only the closest copies are joined.
     """
     digests: list[bytes] = []
     thumbnails = np.empty((len(dataset), GRID * GRID if near else 0), dtype=np.float32)
@@ -215,28 +231,55 @@ def _area_weights(size: int, grid: int) -> NDArray[np.float64]:
 
 
 def _candidates(centred: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
-    """Pairs among the ten nearest of each, close for their contrast and close for their neighbourhood."""
-    count, width = centred.shape
+    """Pairs that :func:`is_near_copy` should judge, of thumbnails (N, D) in grey levels around their means.
+
+    Distances are RMS differences of thumbnails of unit contrast, so that a change of brightness costs nothing.
+    Judged are two within reach of each other and far closer than the tenth neighbour of one, or of one crowd.
+    """
+    contrast = np.sqrt(np.einsum("nd,nd->n", centred, centred) / centred.shape[1])
+    lively = np.flatnonzero(contrast >= LOWEST_CONTRAST)
+    contrast, count = contrast[lively], len(lively)
     if count < 2:
         return
-    squares = np.einsum("nd,nd->n", centred, centred)
-    contrast = np.sqrt(squares / width)
+    unit = centred[lively] / (contrast[:, None] * np.float32(np.sqrt(centred.shape[1])))
+    reach = np.maximum(RELATIVE_DISTANCE, CROWD_DIFFERENCE / contrast)
     k = min(NEIGHBOURS, count - 1)
-    rows = max(1, BLOCK_ELEMENTS // count)
-    for start in range(0, count, rows):
-        block = slice(start, min(start + rows, count))
-        distances = squares[block, None] + squares[None] - 2.0 * (centred[block] @ centred.T)
-        distances[np.arange(block.stop - start), np.arange(start, block.stop)] = np.inf
-        nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
-        near = np.sqrt(np.maximum(np.take_along_axis(distances, nearest, axis=1), 0.0) / width)
-        scale = np.maximum(contrast[block, None], contrast[nearest])
-        limit = np.maximum(NEIGHBOUR_RATIO * near.max(axis=1, keepdims=True), ALWAYS_COPY * scale)
+    step = max(1, BLOCK_ELEMENTS // count)
+    for start in range(0, count, step):
+        block = unit[start : start + step]
+        squares = 2.0 - 2.0 * (block @ unit.T)
+        squares[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
+        nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        near = np.sqrt(np.maximum(np.take_along_axis(squares, nearest, axis=1), 0.0))
+        tenth = near.max(axis=1)
+        limit = np.minimum(np.maximum(NEIGHBOUR_RATIO * tenth, ALWAYS_COPY), RELATIVE_DISTANCE)
         if count <= NEIGHBOURS + 1:
-            limit = np.full_like(limit, np.inf)
-        close = (near < RELATIVE_DISTANCE * scale) & (near < limit) & (scale >= LOWEST_CONTRAST)
-        for at, column in np.argwhere(close).tolist():
-            other = int(nearest[at, column])
-            yield min(start + at, other), max(start + at, other)
+            limit = np.full_like(limit, RELATIVE_DISTANCE)
+        pairs = [(start + at, int(nearest[at, n])) for at, n in np.argwhere(near < limit[:, None]).tolist()]
+        for at in np.flatnonzero(tenth < reach[start : start + step]).tolist():
+            row = start + at
+            pairs += [(row, other) for other in _crowd(squares[at], float(reach[row]), contrast, float(contrast[row]))]
+        for one, other in pairs:
+            yield int(lively[min(one, other)]), int(lively[max(one, other)])
+
+
+def _crowd(squares: NDArray[np.float32], reach: float, contrast: NDArray[np.float32], own: float) -> list[int]:
+    """Rows to compare one picture with, of the crowd of copies around it; none where no gap ends the crowd.
+
+    ``squares`` (N,) are squared distances to all others, infinite to itself. The crowd, of any size, ends at the
+    last gap within ``reach``: a series whose distances grow steadily is none, nor is one with nothing beyond it.
+    """
+    inside = np.flatnonzero(squares < reach**2)
+    inside = inside[np.argsort(squares[inside], kind="stable")]
+    distances = np.sqrt(np.maximum(squares[inside], 0.0))
+    beyond = squares[np.isfinite(squares) & (squares >= reach**2)]
+    following = np.append(distances[1:], np.sqrt(beyond.min()) if len(beyond) else 0.0)
+    gaps = np.flatnonzero(distances < NEIGHBOUR_RATIO * following)
+    size = int(gaps[-1]) + 1 if len(gaps) else 0
+    grey = distances[:size] * np.maximum(contrast[inside[:size]], own)
+    members = inside[:size][grey < CROWD_DIFFERENCE]
+    spread = np.linspace(0, len(members) - 1, min(CROWD_LINKS, len(members))).astype(np.int64)
+    return [int(row) for row in np.union1d(members[:NEIGHBOURS], members[spread])]
 
 
 def is_near_copy(first: Pixels, second: Pixels) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -100,16 +100,16 @@ class UtilityPart(_Part):
         "auto", description="Mirror in the classical arms; auto: if the data allows it."
     )
     steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Optimizer steps of every arm.")
-    width: Literal["auto"] | Annotated[int, Field(ge=4, le=512)] = Field("auto", description="Classifier width.")
+    width: Literal["auto"] | Annotated[int, Field(ge=8, le=512, multiple_of=8)] = Field(
+        "auto", description="Classifier width, a multiple of 8."
+    )
     batch: Annotated[int, Field(ge=4, le=1024)] = Field(64, description="Images per step.")
 
 
 class EvaluatePart(_Part):
     """What is measured."""
 
-    embedder: UsePart = Field(
-        UsePart(use="self"), description="Features of the fidelity metrics and the density filter."
-    )
+    embedder: UsePart = Field(UsePart(use="self"), description="Features of the fidelity metrics.")
     fidelity: bool = True
     utility: UtilityPart | Literal["off"] = UtilityPart()
 
@@ -175,51 +175,59 @@ class Recipe(_Part):
         """The recipe as YAML."""
         return yaml.safe_dump(self.to_values(), sort_keys=False, allow_unicode=True, width=100)
 
-    def without_paths(self, data: str) -> Recipe:
-        """The recipe as others may see it: ``data`` in place of the real images' path, only names of other folders."""
-        path = self.data.path if self.data.path.startswith("builtin:") else data
+    def with_paths(self, change: Callable[[str], str]) -> Recipe:
+        """The recipe with every method's ``path`` changed."""
+
+        def one(part: UsePart) -> UsePart:
+            path = part.settings.get("path")
+            return (
+                UsePart.model_validate({**part.model_dump(), "path": change(path)}) if isinstance(path, str) else part
+            )
+
+        def all_of(parts: Sequence[UsePart]) -> tuple[UsePart, ...]:
+            return tuple(one(part) for part in parts)
+
+        embedder = one(self.evaluate.embedder)
         return self.model_copy(
             update={
-                "data": self.data.model_copy(update={"path": path}),
-                "generate": tuple(
-                    part.model_copy(update={"path": Path(str(part.settings["path"])).name})
-                    if "path" in part.settings
-                    else part
-                    for part in self.generate
-                ),
+                "generate": all_of(self.generate),
+                "edit": all_of(self.edit),
+                "align": self.align if self.align == "off" else all_of(self.align),
+                "evaluate": self.evaluate.model_copy(update={"embedder": embedder}),
             }
         )
 
+    def without_paths(self, data: str) -> Recipe:
+        """The recipe as others may see it: ``data`` in place of the real images' path, of other paths their ends."""
+        path = self.data.path if self.data.path.startswith("builtin:") else data
+        named = self.with_paths(lambda path: Path(path).name)
+        return named.model_copy(update={"data": self.data.model_copy(update={"path": path})})
+
     def digest(self) -> str:
-        """sha256 of all that decides the dataset; not of its name, the data's place (its content counts
-        separately), the time budget once spent, or what is measured and exported afterwards."""
-        values = self.to_values()
-        for key in ("name", "minutes", "export", "gate"):
+        """sha256 of all that decides the dataset; not of its name, the places of data and folders (their content
+        counts), the time budget once spent, or what is measured and exported afterwards."""
+        values = self.with_paths(lambda _: "").to_values()
+        for key in ("name", "minutes", "export", "gate", "evaluate"):
             values.pop(key, None)
         values["data"] = {key: value for key, value in self.data.model_dump().items() if key != "path"}
-        values["evaluate"] = {"embedder": self.evaluate.embedder.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class WrittenRecipe:
-    """A recipe as somebody wrote it: its values, the folder its paths start from, and the digest that finds its run."""
+    """A recipe as somebody wrote it, its paths made absolute; its digest finds its run."""
 
     recipe: Recipe
-    base: Path
-    text: str
 
     def digest(self) -> str:
         """sha256 of the written values; the key of the run folder."""
-        values = self.recipe.to_values()
-        values["data"] = {**self.recipe.data.model_dump(), "path": str(self.source)}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.recipe.to_values(), sort_keys=True).encode()).hexdigest()
 
     @property
     def source(self) -> str | Path:
         """The real dataset: ``builtin:NAME``, or a path made absolute from the recipe's folder."""
         path = self.recipe.data.path
-        return path if path.startswith("builtin:") else (self.base / Path(path).expanduser()).resolve()
+        return path if path.startswith("builtin:") else Path(path)
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> WrittenRecipe:
@@ -244,16 +252,13 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
     except pydantic.ValidationError as error:
         raise _explain(error, file) from error
     build_methods(recipe, file)
-    recipe = recipe.model_copy(update={"generate": tuple(_placed(part, base) for part in recipe.generate)})
-    return WrittenRecipe(recipe, base, recipe.to_yaml())
 
+    def placed(path: str) -> str:
+        return path if path.startswith("builtin:") else str((base / Path(path).expanduser()).resolve())
 
-def _placed(part: UsePart, base: Path) -> UsePart:
-    """A folder of images by its absolute path, so that a run can be resumed from anywhere."""
-    path = part.settings.get("path")
-    if part.use != "folder" or not isinstance(path, str):
-        return part
-    return UsePart.model_validate({**part.model_dump(), "path": str((base / Path(path).expanduser()).resolve())})
+    data = recipe.data.model_copy(update={"path": placed(recipe.data.path)})
+    recipe = recipe.with_paths(placed).model_copy(update={"data": data})
+    return WrittenRecipe(recipe)
 
 
 def _override(values: dict[str, object], override: str) -> dict[str, object]:

@@ -50,12 +50,13 @@ def split(
 ) -> Split:
     """The parts of a dataset; ``families`` (N,) never straddle them.
 
-    Where the dataset names splits, those stand: a missing validation part is carved out of training, a missing
-    test part too. Families that lie in several given parts (leakage) keep their test images, else their
-    validation images; their images in the other parts are left out and counted in the notes. Without given
-    splits, families are dealt out by ``fractions`` (train, validation, test), class by class. ``shots`` keeps that
-    many training images of every class, drawn by seed, of different families first. Raises :class:`DataError` where
-    a part stays empty or a class has no training image.
+    Where the dataset names splits, those stand: a missing validation or test part is carved out of training, in
+    the ratio of their ``fractions``; where both are missing, training is dealt out as if no split were named.
+    Families that lie in several given parts (leakage) keep their test images, else their validation images; their
+    images in the other parts are left out and counted in the notes. Without given splits, families are dealt out
+    by ``fractions`` (train, validation, test), class by class. ``shots`` keeps that many training images of every
+    class, drawn by seed, of different families first. Raises :class:`DataError` where a part stays empty or a
+    class has no training image.
     """
     if len(families) != len(dataset):
         raise ValueError(f"expected a family per sample; got {len(families)} for {len(dataset)}")
@@ -126,14 +127,30 @@ def _parts(
     if (given < 0).any():
         notes.append(f"{int((given < 0).sum())} images outside the given splits are left out")
     part = _without_leaks(given, family, notes)
-    for number, name in ((2, "test"), (1, "validation")):
-        if not (part == number).any():
-            train = np.flatnonzero(part == 0)
-            share = fractions[number] / (fractions[0] + fractions[number])
-            dealt = _deal(family[train], labels[train], np.array([1 - share, share]), rng.child("carve", name))
-            part[train[dealt == 1]] = number
-            notes.append(f"no {name} part was given: {int((dealt == 1).sum())} training images became it")
+    _carve(part, family, labels, fractions, rng, notes)
     return part, notes
+
+
+def _carve(
+    part: NDArray[np.int64],
+    family: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    fractions: Fractions,
+    rng: Stream,
+    notes: list[str],
+) -> None:
+    """Deals the training images out, in place, to training and the missing parts, in the ratio of their fractions."""
+    missing = [number for number in (1, 2) if not (part == number).any()]
+    train = np.flatnonzero(part == 0)
+    if not missing or not len(train):
+        return
+    takers = np.array([0, *missing])
+    shares = np.asarray(fractions)[takers]
+    purpose = rng.child("deal") if len(missing) == 2 else rng.child("carve", SPLITS[missing[0]])
+    part[train] = takers[_deal(family[train], labels[train], shares / shares.sum(), purpose)]
+    for number in missing:
+        count = int((part == number).sum())
+        notes.append(f"no {SPLITS[number]} part was given: {count} training images became it")
 
 
 def _without_leaks(given: NDArray[np.int64], family: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:

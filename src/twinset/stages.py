@@ -104,7 +104,7 @@ class FiniteGenerator(Protocol):
 
 @dataclass(frozen=True)
 class Workspace:
-    """What a long fit may use: a folder for checkpoints, held-out real images, where to compute, whom to tell."""
+    """What a long fit may use: a folder for checkpoints, validation images, where to compute, whom to tell."""
 
     folder: Path | None = None
     holdout: Dataset | None = None
@@ -135,6 +135,15 @@ class PinnedMethod(Protocol):
 
     def pinned(self) -> PinnedMethod:
         """The same settings with the digest of those files; a fit refuses others from then on."""
+        ...
+
+
+@runtime_checkable
+class CheckedMethod(Protocol):
+    """A :class:`Method`, editor, aligner or embedder that needs an extra or a model file."""
+
+    def check(self) -> None:
+        """Raises :class:`MissingExtraError` or :class:`MissingModelError`, in well under a second."""
         ...
 
 

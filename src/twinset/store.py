@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +25,12 @@ import pyarrow.parquet as pq
 
 from twinset.dataset import SCHEMA, Dataset, Sample, sample_row
 from twinset.errors import RunFolderError
-from twinset.stages import Judgement
+
+if TYPE_CHECKING:
+    from twinset.stages import Judgement
 
 TEMPORARY = ".tmp-"
+_LEFTOVER = re.compile(rf"{re.escape(TEMPORARY)}.+-\d+-[0-9a-f]{{8}}", re.DOTALL)
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -50,26 +56,44 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+@contextmanager
+def disk_refusals(path: Path, expected: str) -> Iterator[None]:
+    """What the operating system refuses in this block comes out as a :class:`RunFolderError` about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(
+            f"{path}: expected {expected}; got {error.strerror or error}",
+            hint="free some space or permissions and run the same command again, or choose another place: "
+            "nothing committed is lost",
+        ) from error
+
+
+def temporary_beside(path: Path) -> Path:
+    """A free name in the folder of ``path`` for what is to become it; :func:`remove_temporaries` knows such names."""
+    return path.with_name(f"{TEMPORARY}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """The file with this content, or the file as it was: temporary name, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunFolderError(
-            f"{path}: expected to write {len(data)} bytes; got {error.strerror}",
-            hint="free some space or permissions, then run the same command again: nothing committed is lost",
-        ) from error
-    _sync_folder(path.parent)
+    temporary = temporary_beside(path)
+    with disk_refusals(path, f"to write {len(data)} bytes"):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Flushes the names in a folder to the disk, where the system can."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -111,26 +135,58 @@ def read_table(path: Path) -> pa.Table:
 
 
 def remove_temporaries(folder: Path) -> int:
-    """Deletes what killed writers left behind; only names that :func:`write_bytes` gives."""
-    leftovers = [path for path in folder.rglob(f"{TEMPORARY}*") if path.is_file()]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
+    """Deletes the files and folders that killed writers left behind; only names of :func:`temporary_beside`."""
+    with disk_refusals(folder, "to remove what an interrupted run left"):
+        found = [path for path in folder.rglob(f"{TEMPORARY}*") if _LEFTOVER.fullmatch(path.name)]
+        leftovers = [path for path in found if not path.is_symlink() and (path.is_file() or path.is_dir())]
+        for path in leftovers:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     return len(leftovers)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the run folder for this process; a second holder gets a :class:`RunFolderError` at once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "run.lock").open("a+b") as handle:
+    """Holds the run folder for this process; a second holder gets a :class:`RunFolderError` at once.
+
+    A folder that is no run when the block ends keeps no lock file of ours.
+    """
+    path = folder / "run.lock"
+    with disk_refusals(folder, "a folder to write a run into"):
+        if folder.exists() and not folder.is_dir():
+            raise RunFolderError(f"{folder}: expected a folder; got a file", hint="choose another --out")
+        folder.mkdir(parents=True, exist_ok=True)
+        made_here = not path.exists()
+        handle = path.open("a+b")
+    with handle:
+        _hold(handle.fileno(), path)
         try:
-            _lock(handle.fileno())
-        except OSError as error:
-            raise RunFolderError(
-                f"{folder}: expected a free run folder; got one that another process works in",
-                hint="wait for it, or use another --out",
-            ) from error
-        yield
+            yield
+        finally:
+            with suppress(OSError):
+                if made_here and not (folder / "run.json").exists():
+                    path.unlink()
+
+
+def _hold(descriptor: int, path: Path) -> None:
+    try:
+        _lock(descriptor)
+        # A refused holder takes its file away: a lock on a file that has lost its name keeps nobody out.
+        held = os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        held = False
+    except OSError as error:
+        raise RunFolderError(
+            f"{path}: expected a file that can be locked; got {error.strerror or error}",
+            hint="use an --out on a disk that has file locks",
+        ) from error
+    if not held:
+        raise RunFolderError(
+            f"{path.parent}: expected a free run folder; got one that another process works in",
+            hint="wait for it, or use another --out",
+        )
 
 
 def _lock(descriptor: int) -> None:
@@ -224,6 +280,8 @@ class ShardStore:
 
     def judgement(self, shard: int) -> Judgement | None:
         """What was saved of one shard; None if it has not been judged."""
+        from twinset.stages import Judgement
+
         if not self.scores_path(shard).exists():
             return None
         table = read_table(self.scores_path(shard))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 from twinset.errors import RecipeError
 
 MAX_BYTES = 1_000_000
+BOOLEAN = "tag:yaml.org,2002:bool"
 KeyPath = tuple[str | int, ...]
 
 
@@ -28,6 +30,28 @@ class YamlFile:
             if path[:end] in self.lines:
                 return self.lines[path[:end]]
         return None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML for people: keys are text as it stands there (class names may be numbers), and only true and false
+    are booleans: `off`, `on`, `yes` and `no` stay words, as in YAML 1.2."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != BOOLEAN]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """A mapping with text keys."""
+        found: dict[Hashable, object] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key that is no text", problem_mark=key.start_mark)
+            found[str(key.value)] = self.construct_object(value, deep=deep)
+        return found
+
+
+_Loader.add_implicit_resolver(BOOLEAN, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def load_yaml(path: Path) -> YamlFile:
@@ -59,7 +83,7 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
                     hint="write the value out",
                 )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_Loader)
     except RecursionError as error:
         raise RecipeError("expected a few levels of nesting; got too many", path=name) from error
     except yaml.MarkedYAMLError as error:
@@ -76,7 +100,7 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
         raise RecipeError(f"expected `key: value` lines; got {_kind(values)}", path=name, line=1)
     lines: dict[KeyPath, int] = {}
     _collect(node, (), lines, name)
-    return YamlFile({str(key): value for key, value in values.items()}, lines, name)
+    return YamlFile(values, lines, name)
 
 
 def _kind(values: object) -> str:

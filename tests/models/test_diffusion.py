@@ -73,6 +73,42 @@ def test_a_fit_that_is_killed_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: p
     assert equal(whole, resumed)
 
 
+def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holdout = Stream(1).numpy().integers(256, size=(24, 8, 8, 1), dtype=np.uint8)
+    images = Stream(2).numpy().integers(256, size=(40, 8, 8, 1), dtype=np.uint8)
+    class_ids = np.arange(40, dtype=np.int64) % 2
+
+    def whole_fit(folder: Path | None = None) -> DiffusionModel:
+        return fit_diffusion(
+            images,
+            class_ids,
+            n_classes=2,
+            settings=settings(8, looks=4),
+            rng=Stream(3),
+            holdout=holdout,
+            folder=folder,
+        )
+
+    whole = whole_fit()
+    assert [look["step"] for look in whole.history] == [2, 4, 6, 8]
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    test = module.copy_test
+    tests: list[int] = []
+
+    def killed(*arguments: object, **named: object) -> object:
+        tests.append(1)
+        if len(tests) == 4:
+            raise KeyboardInterrupt
+        return test(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "copy_test", killed)
+    with pytest.raises(KeyboardInterrupt):
+        whole_fit(tmp_path)
+    resumed = whole_fit(tmp_path)
+    assert resumed.history == whole.history
+    assert equal(whole, resumed)
+
+
 def test_another_fit_s_checkpoint_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     fit(folder=tmp_path)

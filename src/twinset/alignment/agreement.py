@@ -36,6 +36,7 @@ class Agreement:
     def __post_init__(self) -> None:
         if self.members < 1 or not 0 <= self.quantile < 0.5:
             raise ValueError(f"expected members ≥ 1 and 0 ≤ quantile < 0.5; got {self}")
+        ClassifierSettings(width=self.width, steps=self.steps)
 
     def fit(
         self,

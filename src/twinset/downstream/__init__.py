@@ -5,7 +5,7 @@
 """
 
 from twinset.downstream.arms import ARMS, ArmName, Cell, CellResult, Recipe, UtilityPlan
-from twinset.downstream.budget import choose_settings
+from twinset.downstream.budget import choose_settings, unbalanced
 from twinset.downstream.cells import UtilityData, run_cell
 from twinset.downstream.intervals import Difference
 from twinset.downstream.summary import ArmSummary, Utility, summarise
@@ -28,4 +28,5 @@ __all__ = [
     "decide",
     "run_cell",
     "summarise",
+    "unbalanced",
 ]

@@ -27,6 +27,12 @@ SAFETY = 0.75
 """Cells that run side by side share memory bandwidth, so a step takes longer than the lone probe says."""
 
 
+def unbalanced(class_counts: Sequence[int]) -> bool:
+    """Whether classes differ in size by more than half; then every class is drawn equally often."""
+    present = [count for count in class_counts if count > 0]
+    return bool(present) and max(present) > IMBALANCE * min(present)
+
+
 def choose_settings(
     spec: ImageSpec,
     class_counts: Sequence[int],
@@ -35,24 +41,24 @@ def choose_settings(
     workers: int,
     cells: int,
     batch: int = 64,
+    width: int | None = None,
     n_evaluate: int = 0,
 ) -> ClassifierSettings:
     """Settings with which ``cells`` cells take about ``seconds`` on ``workers`` one-thread processes.
 
     Times a few steps of the widest network that leaves at least ``FEWEST_STEPS`` (some seconds of probing); never goes
     below that floor, so a very small budget is overrun rather than the baseline weakened. ``class_counts`` are the
-    training images per class; where they differ by more than half, every class is drawn equally often. ``n_evaluate``
-    is how many images each cell predicts. The answer depends on the machine.
+    training images per class, ``n_evaluate`` is how many images each cell predicts, ``width`` the one to take if it is
+    decided. The answer depends on the machine.
     """
     present = [count for count in class_counts if count > 0]
     if not present or seconds <= 0 or workers < 1 or cells < 1:
         raise ValueError(
             f"expected images, seconds > 0, workers and cells ≥ 1; got {class_counts}, {seconds}, {workers}"
         )
-    balanced = max(present) > IMBALANCE * min(present)
     per_cell = SAFETY * seconds * min(workers, cells) / cells
-    for width in WIDTHS:
-        settings = ClassifierSettings(width=width, batch=batch, class_balanced=balanced)
+    for width_ in WIDTHS if width is None else (width,):
+        settings = ClassifierSettings(width=width_, batch=batch, class_balanced=unbalanced(class_counts))
         step = _seconds_per_step(spec, len(class_counts), settings)
         evaluation = step / 3 * n_evaluate / settings.batch
         steps = int((per_cell - evaluation) / step) // 50 * 50

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import BinaryIO, Literal
 from twinset.dataset import Sample
 from twinset.errors import DatasetFormatError, UsageError
 from twinset.images import FULL_RANGE, encode_png
+from twinset.store import sync_folder, temporary_beside
 
 Encode = Callable[[Sample], bytes]
 """Gives the file content of a sample, such as a PNG with provenance in it."""
@@ -90,39 +90,28 @@ def whole_folder(destination: Path) -> Iterator[Target]:
     Raises :class:`UsageError` if something is there already, :class:`DatasetFormatError` if the disk refuses.
     """
     destination = destination.absolute()
-    if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
-        raise UsageError(
-            f"{destination}: expected a new or empty folder; got one with files in it", hint="choose another folder"
-        )
-    temporary: Path | None = None
     try:
+        if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
+            raise UsageError(
+                f"{destination}: expected a new or empty folder; got one with files in it", hint="choose another folder"
+            )
         destination.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".partial", dir=destination.parent))
-        inner = temporary / "dataset"
-        inner.mkdir()
-        yield Target(inner)
-        if destination.exists():
-            destination.rmdir()
-        inner.rename(destination)
-        _sync_folder(destination.parent)
+        temporary = temporary_beside(destination)
+        try:
+            temporary.mkdir()
+            yield Target(temporary)
+            if destination.exists():
+                destination.rmdir()
+            temporary.rename(destination)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(destination.parent)
     except OSError as error:
         raise DatasetFormatError(
             f"expected to write a dataset; got {error.strerror or error}",
             path=destination,
             hint="free some space or permissions; nothing was left behind",
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def picture(sample: Sample, encode: Encode | None) -> tuple[bytes, str]:

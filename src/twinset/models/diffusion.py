@@ -188,17 +188,21 @@ def fit_diffusion(
     count give equal weights, interrupted or not.
     """
     spec = ImageSpec(*images.shape[1:])
-    key = _key(images, class_ids, settings, rng)
+    key = _key(images, class_ids, settings, rng, holdout)
     if folder is not None and (folder / MODEL_FILE).exists() and _finished(folder, key):
         return DiffusionModel.load(folder, device=device)
     denoiser = fresh_denoiser(settings.network, spec, n_classes, sigma_data=measure_sigma_data(images), rng=rng)
     fit = _Fit(denoiser, TrainingSet(images, class_ids), spec, n_classes, settings, rng, folder, key, device)
     fit.restore()
-    while fit.trainer.step < settings.training.steps and not fit.stopped:
-        fit.advance()
-        progress(fit.trainer.step, settings.training.steps, "steps")
-        if fit.trainer.step in settings.look_steps():
+    looks = settings.look_steps() if holdout is not None and min(len(holdout), len(images)) >= FEWEST_FOR_A_LOOK else []
+    while not fit.stopped:
+        if holdout is not None and fit.trainer.step in looks and fit.trainer.step not in fit.looked:
             fit.look(holdout, holdout_classes)
+        elif fit.trainer.step < settings.training.steps:
+            fit.advance()
+            progress(fit.trainer.step, settings.training.steps, "steps")
+        else:
+            break
     model = fit.model()
     if folder is not None:
         model.save(folder)
@@ -207,11 +211,19 @@ def fit_diffusion(
     return model
 
 
-def _key(images: PixelBatch, class_ids: NDArray[np.int64], settings: DiffusionSettings, rng: Stream) -> str:
+def _key(
+    images: PixelBatch,
+    class_ids: NDArray[np.int64],
+    settings: DiffusionSettings,
+    rng: Stream,
+    holdout: PixelBatch | None,
+) -> str:
     """What a checkpoint depends on: another one's is never continued."""
-    total = hashlib.sha256(json.dumps([asdict(settings), rng.seed, list(images.shape)]).encode())
-    for start in range(0, len(images), 1024):
-        total.update(np.ascontiguousarray(images[start : start + 1024]).tobytes())
+    held_out = images[:0] if holdout is None else holdout
+    total = hashlib.sha256(json.dumps([asdict(settings), rng.seed, list(images.shape), list(held_out.shape)]).encode())
+    for pictures in (images, held_out):
+        for start in range(0, len(pictures), 1024):
+            total.update(np.ascontiguousarray(pictures[start : start + 1024]).tobytes())
     total.update(np.ascontiguousarray(class_ids).tobytes())
     return total.hexdigest()
 
@@ -244,6 +256,11 @@ class _Fit:
         self.saved_at = time.monotonic()
 
     @property
+    def looked(self) -> set[int]:
+        """The steps at which it has looked for copies."""
+        return {int(look["step"]) for look in self.history}
+
+    @property
     def stopped(self) -> bool:
         """Whether the last look found copies."""
         return bool(self.history and self.history[-1]["copies"])
@@ -262,10 +279,8 @@ class _Fit:
         if self.folder is not None and time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self.save()
 
-    def look(self, holdout: PixelBatch | None, holdout_classes: NDArray[np.int64] | None) -> None:
+    def look(self, holdout: PixelBatch, holdout_classes: NDArray[np.int64] | None) -> None:
         """Samples a pilot from the average and tests it for copies; keeps the average if there are none."""
-        if holdout is None or min(len(holdout), len(self.data.images)) < FEWEST_FOR_A_LOOK:
-            return
         step = self.trainer.step
         made = self._pilot(step)
         found = copy_test(

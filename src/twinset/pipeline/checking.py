@@ -1,4 +1,4 @@
-"""Looks at runs without changing them: how far one is, whether its files hold, what one would do."""
+"""Looks at runs: how far one is, whether its files hold, what one would do."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from twinset import documents
-from twinset.errors import MissingExtraError, MissingModelError, RunFolderError
-from twinset.pipeline.fitting import as_generator, load_source, sources_of, takes_workspace
+from twinset.errors import RunFolderError
+from twinset.pipeline.fitting import Source, as_generator, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import Timings, identity, recipe_of
-from twinset.pipeline.opening import Run, open_run
+from twinset.pipeline.manifest import changed_since
+from twinset.pipeline.opening import Run, missing_models, reopen
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import changed_files, load_real, prepare_real, read_real
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import FIT_SHARE, UTILITY_SHARE, Machine, resolve
 from twinset.randomness import Stream
 from twinset.recipe import WrittenRecipe
+from twinset.stages import Generator
 from twinset.store import ShardStore, locked, read_json, read_table
 from twinset.threads import torch_threads
 
@@ -54,71 +56,80 @@ def status(folder: Path) -> documents.StatusDocument:
 
 
 def verify(folder: Path, *, samples: int, device: str, listener: Listener) -> documents.VerifyDocument:
-    """Re-hashes real files, shards and exports, and makes ``samples`` samples again."""
+    """Re-hashes every file of a finished run and the user's own images, and makes ``samples`` samples again.
+
+    What other figures rest on is not used once it has changed: then nothing is made again.
+    """
     folder = folder.expanduser().resolve()
-    written = recipe_of(folder)
+    recipe_of(folder)
     if not (folder / "result.json").exists():
         raise RunFolderError(
             f"{folder}: expected a finished run; got an unfinished one", hint="`twinset resume` it first"
         )
+    recorded = documents.RunDocument.model_validate(read_json(folder / "result.json")).digest
     with locked(folder):
-        run = open_run(folder, written, Machine.of(workers=1, device=device), listener, reread=False)
-        store = ShardStore(folder)
-        plan = store.plan()
-        shards = sorted(set(plan.column("shard").to_pylist()))
-        problems = [documents.MismatchPart(path=path, problem=problem) for path, problem in changed_files(folder)]
-        damaged = set()
-        for shard in shards:
-            mismatch = store.check(shard)
-            if mismatch is not None:
-                damaged.add(shard)
-                problems.append(documents.MismatchPart(path=mismatch.path, problem=mismatch.problem))
-        recorded = documents.RunDocument.model_validate(read_json(folder / "result.json")).digest
-        digest = recorded
-        if not damaged:
+        problems = list(changed_since(folder))
+        foundations = [part.path for part in problems if not part.path.startswith(("export/", "evaluation/", "report"))]
+        made, shards, digest = 0, 0, ""
+        if not foundations:
+            problems += [documents.MismatchPart(path=path, problem=text) for path, text in changed_files(folder)]
+            run = reopen(folder, Machine.of(workers=1, device=_device_of(folder, device, samples)), listener)
+            store = ShardStore(folder)
+            shards = len(set(store.plan().column("shard").to_pylist()))
             digest = store.accepted(run.real.dataset.classes).digest()
             if digest != recorded:
-                problem = f"expected dataset digest {recorded[:12]}…; got {digest[:12]}…"
-                problems.append(documents.MismatchPart(path=str(store.index_path), problem=problem))
-        made, different = _make_again(run, [shard for shard in shards if shard not in damaged], samples)
-        problems += different
+                text = f"expected dataset digest {recorded[:12]}…; got {digest[:12]}…"
+                problems.append(documents.MismatchPart(path=store.index_path.name, problem=text))
+            made, different = _make_again(run, samples)
+            problems += different
     return documents.VerifyDocument(
-        run=str(folder),
-        ok=not problems,
-        digest=digest,
-        shards=len(shards),
-        regenerated=made,
-        mismatches=problems,
+        run=str(folder), ok=not problems, digest=digest, shards=shards, regenerated=made, mismatches=problems
     )
 
 
-def _make_again(run: Run, shards: list[int], samples: int) -> tuple[int, list[documents.MismatchPart]]:
+def _device_of(folder: Path, device: str, samples: int) -> str:
+    """Where samples can be made again: on the kind of device that made them."""
+    values = read_json(folder / "environment.json")
+    made_on = str(values["device"]) if isinstance(values, dict) else "cpu"
+    here = Machine.of(workers=1, device=made_on if device == "auto" and made_on == "cpu" else device).device
+    if samples and here.partition(":")[0] != made_on.partition(":")[0]:
+        raise RunFolderError(
+            f"{folder}: expected the device that made these images ({made_on}); got {here}",
+            hint="`--samples 0` checks the files alone",
+        )
+    return here
+
+
+def _make_again(run: Run, samples: int) -> tuple[int, list[documents.MismatchPart]]:
     """Regenerates a random choice of stored samples and compares every pixel."""
     store, plan = ShardStore(run.folder), ShardStore(run.folder).plan()
     planner = Planner.of(run.recipe, run_key=run.key)
-    rows = [(shard, row) for shard in shards for row in range(len(planner.slots(plan, shard)))]
-    chosen = Stream(len(rows)).child("verify").numpy().permutation(len(rows))[:samples]
     source_of = dict(zip(plan.column("shard").to_pylist(), plan.column("source").to_pylist(), strict=True))
+    rows = [(shard, row) for shard in sorted(source_of) for row in range(len(planner.slots(plan, shard)))]
+    chosen = [rows[int(at)] for at in Stream(len(rows)).child("verify").numpy().permutation(len(rows))[:samples]]
     found = []
-    for at in sorted(int(i) for i in chosen):
-        shard, row = rows[at]
-        source = sources_of(run.recipe, run.folder)[source_of[shard]]
-        with torch_threads(1):
-            if takes_workspace(source.method):
-                generator = load_source(run.folder, source.number, device=run.machine.device)
-            else:
-                fitted = source.method.fit(run.real.training, rng=run.stream.child("fit", source.number))  # type: ignore[attr-defined]
-                generator = as_generator(source, fitted, run.folder)
-            slot = planner.slots(plan, shard)[row]
-            again = next(iter(generator.generate([slot])))
-        stored = store.shard_dataset(shard, run.real.dataset.classes)[row]
-        if again.id != stored.id or not np.array_equal(again.pixels(), stored.pixels()):
-            found.append(
-                documents.MismatchPart(
-                    path=f"{store.shard_path(shard)}#{stored.id}", problem="made again, it is another image"
-                )
-            )
+    for source in sources_of(run.recipe, run.folder):
+        mine = sorted((shard, row) for shard, row in chosen if source_of[shard] == source.number)
+        if not mine:
+            continue
+        generator = _generator(run, source)
+        for shard, row in mine:
+            with torch_threads(1):
+                again = next(iter(generator.generate([planner.slots(plan, shard)[row]])))
+            stored = store.shard_dataset(shard, run.real.dataset.classes)[row]
+            if again.id != stored.id or not np.array_equal(again.pixels(), stored.pixels()):
+                path = f"{store.shard_path(shard).relative_to(run.folder)}#{stored.id}"
+                found.append(documents.MismatchPart(path=path, problem="made again, it is another image"))
     return len(chosen), found
+
+
+def _generator(run: Run, source: Source) -> Generator:
+    """What a source fitted, loaded if it was saved."""
+    if takes_workspace(source.method):
+        return load_source(run.folder, source.number, device=run.machine.device)
+    threads = int(run.recipe.threads)
+    fitted = fit(source, run.real, run=run.stream, device=run.machine.device, threads=threads, listener=run.listener)
+    return as_generator(source, fitted, run.folder)
 
 
 def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> documents.PlanDocument:
@@ -147,22 +158,6 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
             "whole run": round(budget, 1),
         },
         bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.export))),
-        missing=_missing(written),
+        missing=missing_models(written.recipe),
         notes=list(real.facts.notes),
     )
-
-
-def _missing(written: WrittenRecipe) -> list[str]:
-    """Extras and checkpoints that the recipe needs and this machine lacks."""
-    from twinset import methods
-
-    part = written.recipe.evaluate.embedder
-    method = methods.build("embedders", part.use, part.settings, where="evaluate.embedder")
-    check = getattr(method, "check", None)
-    if check is None:
-        return []
-    try:
-        check()
-    except (MissingExtraError, MissingModelError) as error:
-        return [str(error)]
-    return []

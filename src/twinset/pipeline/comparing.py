@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from twinset import __version__, documents, methods
-from twinset import report as page
-from twinset.dataset import Dataset
+from twinset import __version__, documents, methods, report
+from twinset.dataset import REAL, Dataset
 from twinset.downstream import Utility, UtilityData, UtilityPlan, Verdict, choose_settings, decide
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, UsageError
 from twinset.evaluation import fidelity
 from twinset.executors.local import LocalProcesses
-from twinset.families import families
+from twinset.families import duplicates, families
 from twinset.formats import read
 from twinset.images import ImageSpec
+from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline import page
 from twinset.pipeline.measuring import study
+from twinset.pipeline.parts import arms_part, gate_part, scores_part, verdict_part
 from twinset.pipeline.real import choose_spec
-from twinset.pipeline.releasing import arms_part, scores_part
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import source_of
 from twinset.privacy.gate import GateResult, copy_gate
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart
+from twinset.report import render
 from twinset.scores import Score
 from twinset.splits import split
 from twinset.stages import Embedder
@@ -122,28 +126,30 @@ def compare(
 ) -> documents.CompareDocument:
     """The comparison as a document; ``report`` also writes a page."""
     began = time.monotonic()
-    rng = Stream(seed).child("compare")
     held, made = _load(real), _load(synthetic)
     shown = _load(train) if train is not None else None
-    warnings = []
     if utility and (shown is None or (held.class_ids < 0).any() or (made.class_ids < 0).any()):
         raise UsageError(
             "expected --train and labelled images on all sides with --utility; got less",
             hint="give the real training images as --train, in class folders",
         )
+    warnings = []
+    if shown is None:
+        warnings.append("without --train neither copies nor utility can be measured")
+    else:
+        held, shared = _without(held, shown)
+        if shared:
+            warnings.append(f"{shared} real images are training images too (up to near duplicates) and were left out")
     spec, size = choose_spec(ImagePart(), held)
     listener.stage("fidelity")
     with torch_threads(1):
+        rng = Stream(seed).child("compare")
         found = compare_datasets(held, made, training=shown, embedder=embedder, rng=rng, spec=spec)
-    outcome: Utility | None = None
-    verdict: Verdict | None = None
+    measured = None
     if utility:
         assert shown is not None
-        outcome = _utility(shown, held, made, spec, seed, LocalProcesses(workers or available_cores()), listener)
-        failure = "; ".join(found.gate.reasons) if found.gate is not None and not found.gate.passed else ""
-        verdict = decide(outcome, gate_failure=failure)
-    elif shown is None:
-        warnings.append("without --train neither copies nor utility can be measured")
+        measured = _utility(shown, held, made, found.gate, spec, seed, workers or available_cores(), listener)
+    comparison = _Comparison(held, made, shown, found, measured, size)
     document = documents.CompareDocument(
         real=real,
         synthetic=synthetic,
@@ -151,16 +157,26 @@ def compare(
         n_real=len(held),
         n_synthetic=len(made),
         scores=scores_part(found.scores),
-        gate=_gate_part(found.gate, made, shown),
-        verdict=_verdict_part(verdict),
-        utility=arms_part(outcome),
+        gate=gate_part(found.gate, made, shown) if found.gate is not None and shown is not None else None,
+        verdict=verdict_part(measured.verdict) if measured is not None else None,
+        utility=arms_part(measured.utility if measured is not None else None),
         report=str(report) if report is not None else None,
         warnings=warnings,
         seconds=round(time.monotonic() - began, 3),
     )
     if report is not None:
-        _write_report(report, document, found.scores, held, made, size)
+        command = ["twinset", "compare", _name(real), _name(synthetic)]
+        command += ["--train", _name(train)] if train is not None else []
+        command += ["--utility"] if utility else []
+        command += ["--embedder", embedder.partition(":")[0], "--seed", str(seed)]
+        data = _report_data(comparison, command=shlex.join(command), warnings=warnings)
+        write_bytes(report.expanduser().resolve(), render(data).encode())
     return document
+
+
+def _name(source: str) -> str:
+    """A dataset as it may stand on a page that others read."""
+    return source if source.startswith("builtin:") else Path(source).resolve().name
 
 
 def _load(source: str) -> Dataset:
@@ -168,49 +184,53 @@ def _load(source: str) -> Dataset:
     return dataset
 
 
-def _gate_part(gate: GateResult | None, made: Dataset, shown: Dataset | None) -> documents.GatePart | None:
-    if gate is None or shown is None:
-        return None
-    pairs: list[dict[str, str | float | None]] = [
-        {
-            "synthetic": made.ids[pair.synthetic],
-            "training": shown.ids[pair.training],
-            "distance": pair.distance,
-            "ratio": pair.ratio,
-        }
-        for pair in gate.pairs[:50]
-    ]
-    return documents.GatePart(passed=gate.passed, reasons=list(gate.reasons), pairs=pairs)
+def _without(held: Dataset, shown: Dataset) -> tuple[Dataset, int]:
+    """The held-out images that are no near duplicates of training images, and how many were."""
+    together = (
+        replace(sample, id=str(row), annotation=None, origin=REAL) for row, sample in enumerate((*shown, *held))
+    )
+    shared = np.zeros(len(held), dtype=bool)
+    for group in duplicates(Dataset.of(together, classes=())):
+        rows = np.asarray(group.rows) - len(shown)
+        if (rows < 0).any():
+            shared[rows[rows >= 0]] = True
+    if shared.all():
+        raise DataError(
+            f"{held.name}: expected real images beside the training images; got the training images again",
+            hint="give real images that nothing was trained on",
+        )
+    return held.where(~shared), int(shared.sum())
 
 
-def _verdict_part(verdict: Verdict | None) -> documents.VerdictPart | None:
-    if verdict is None:
-        return None
-    found = verdict.difference
-    difference = documents.Difference(value=found.value, low=found.low, high=found.high) if found else None
-    return documents.VerdictPart(decision=verdict.decision, sentence=verdict.sentence, difference=difference)
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A utility study with its verdict."""
+
+    utility: Utility
+    settings: ClassifierSettings
+    verdict: Verdict
 
 
 def _utility(
     shown: Dataset,
     held: Dataset,
     made: Dataset,
+    gate: GateResult | None,
     spec: ImageSpec,
     seed: int,
-    executor: LocalProcesses,
+    workers: int,
     listener: Listener,
-) -> Utility:
+) -> _Measured:
     """Trains on ``shown`` with and without ``made``; half of ``held`` picks, the other half tests."""
     names = _same_classes(shown, held, made)
-    kept = held.with_splits([None] * len(held))
-    parts = split(kept, families=families(kept), fractions=(0.3, 0.2, 0.5), rng=Stream(seed).child("compare", "split"))
-    picking = np.concatenate([parts.train.class_ids, parts.validation.class_ids])
+    groups = families(held)
+    parts = split(held, families=groups, fractions=(0.3, 0.2, 0.5), rng=Stream(seed).child("compare", "split"))
     data = UtilityData(
         n_classes=len(names),
         train_images=shown.prepared(spec),
         train_labels=shown.class_ids,
         validation_images=np.concatenate([parts.train.prepared(spec), parts.validation.prepared(spec)]),
-        validation_labels=picking,
+        validation_labels=np.concatenate([parts.train.class_ids, parts.validation.class_ids]),
         test_images=parts.test.prepared(spec),
         test_labels=parts.test.class_ids,
         test_families=parts.test_families,
@@ -221,13 +241,15 @@ def _utility(
         spec,
         list(shown.class_counts().values()),
         seconds=UTILITY_SECONDS,
-        workers=executor.workers,
-        cells=27,
-        n_evaluate=len(picking) + len(parts.test),
+        workers=workers,
+        cells=UtilityPlan(ClassifierSettings(), seed=seed).cell_count,
+        n_evaluate=len(held),
     )
     plan = UtilityPlan(settings, seed=seed, synthetic=len(made) > 0)
     with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
-        return study(data, plan, folder=Path(folder), executor=executor, listener=listener)
+        found = study(data, plan, folder=Path(folder), executor=LocalProcesses(workers), listener=listener)
+    failure = "; ".join(gate.reasons) if gate is not None and not gate.passed else ""
+    return _Measured(found, settings, decide(found, gate_failure=failure))
 
 
 def _same_classes(*datasets: Dataset) -> Sequence[str]:
@@ -240,24 +262,38 @@ def _same_classes(*datasets: Dataset) -> Sequence[str]:
     return datasets[0].classes
 
 
-def _write_report(
-    path: Path, document: documents.CompareDocument, scores: Sequence[Score], held: Dataset, made: Dataset, size: str
-) -> None:
-    classes = held.classes or ("all",)
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """What a comparison looked at and found."""
 
-    def facts(dataset: Dataset, kind: str) -> page.DatasetFacts:
-        counts = tuple(dataset.class_counts().get(name, 0) for name in classes) if held.classes else (len(dataset),)
-        return page.DatasetFacts(dataset.name, kind, {"all": counts}, size)  # type: ignore[arg-type]
+    held: Dataset
+    made: Dataset
+    shown: Dataset | None
+    found: Compared
+    measured: _Measured | None
+    size: str
 
-    data = page.ReportData(
-        title=f"{Path(document.synthetic).name} compared with {Path(document.real).name}",
+    def facts(self, dataset: Dataset, kind: Literal["real", "synthetic"]) -> report.DatasetFacts:
+        """Counts of one set by class."""
+        counts = tuple(dataset.class_counts().get(name, 0) for name in self.held.classes) or (len(dataset),)
+        return report.DatasetFacts(dataset.name, kind, {"all": counts}, self.size)
+
+
+def _report_data(comparison: _Comparison, *, command: str, warnings: Sequence[str]) -> report.ReportData:
+    found, measured = comparison.found, comparison.measured
+    gate, shown = found.gate, comparison.shown
+    classes = comparison.held.classes or ("all",)
+    return report.ReportData(
+        title=f"{comparison.made.name} compared with {comparison.held.name}",
         classes=classes,
-        command=f"twinset compare {document.real} {document.synthetic}",
+        command=command,
         version=__version__,
         kind="compare",
         created=time.strftime("%Y-%m-%d %H:%M"),
-        datasets=(facts(held, "real"), facts(made, "synthetic")),
-        metrics=(page.MetricTable("Fidelity and diversity", tuple(scores)),),
-        limits=tuple(document.warnings),
+        verdict=page.verdict(measured.verdict) if measured is not None else None,
+        datasets=(comparison.facts(comparison.held, "real"), comparison.facts(comparison.made, "synthetic")),
+        metrics=page.metrics(found.scores, classes, note="Synthetic images against the real images."),
+        utility=page.utility(measured.utility, measured.settings) if measured is not None else None,
+        gate=page.gate(gate, comparison.made, shown) if gate is not None and shown is not None else None,
+        limits=tuple(warnings),
     )
-    write_bytes(path.expanduser().resolve(), page.render(data).encode())

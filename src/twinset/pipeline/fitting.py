@@ -49,7 +49,7 @@ class Source:
 
 
 def sources_of(recipe: Recipe, folder: Path) -> list[Source]:
-    """The sources of a resolved recipe. Sources with equal fit settings share a folder, and so one fit."""
+    """The sources of a resolved recipe, each with a folder for what it fits."""
     found = []
     for number, part in enumerate(sources(recipe)):
         kind: methods.Kind = "generators" if number < len(recipe.generate) else "editors"
@@ -67,7 +67,7 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
     rng = run.child("fit", source.number)
     workspace = Workspace(
         folder=source.folder,
-        holdout=real.holdout,
+        holdout=real.part("validation"),
         device=device,
         threads=threads,
         progress=listener.stage(f"fit {source.name}"),

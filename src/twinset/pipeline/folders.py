@@ -49,10 +49,7 @@ def begin(folder: Path, written: WrittenRecipe) -> None:
             f"{folder}: expected an empty folder; got {len(foreign)} other entries ({foreign[0]}, …)",
             hint="choose another --out; nothing was changed",
         )
-    recipe = written.recipe.model_copy(
-        update={"data": written.recipe.data.model_copy(update={"path": str(written.source)})}
-    )
-    write_bytes(folder / "recipe.yaml", recipe.to_yaml().encode())
+    write_bytes(folder / "recipe.yaml", written.recipe.to_yaml().encode())
     write_json(
         folder / "run.json",
         {

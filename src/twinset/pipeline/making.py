@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 
 from twinset import methods
 from twinset.dataset import Dataset
+from twinset.errors import DataError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
+from twinset.pipeline.folders import Timings
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
@@ -24,8 +26,6 @@ from twinset.recipe import Recipe
 from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, SetFilter, Slot
 from twinset.store import ShardStore, read_json, write_json
 from twinset.threads import torch_threads
-
-STOCK_EMPTY = "no image left in the source"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,7 @@ class Maker:
     device: str
     run: Stream
     listener: Listener
+    timings: Timings
 
     @property
     def store(self) -> ShardStore:
@@ -95,16 +96,24 @@ class Maker:
         if not self.store.plan_path.exists():
             counts = cast("dict[str, int]", self.recipe.count)
             self._append(self.planner.first_round([counts[name] for name in self.real.dataset.classes]))
+        if not self.store.plan().num_rows:
+            wanted = ", ".join(name for name, count in cast("dict[str, int]", self.recipe.count).items() if count)
+            raise DataError(
+                f"expected images of {wanted} in the folders under generate; got none",
+                hint="check the folders' classes, or count",
+            )
         filters: tuple[Filter, ...] | None = None
         set_filters: tuple[SetFilter, ...] = ()
         while True:
             plan = self.store.plan()
-            self._generate(plan)
-            if filters is None:
-                with torch_threads(1):
-                    filters, set_filters = self._filters(plan)
-            self._judge(plan, filters)
-            accepted, rejected = self._settle(plan, set_filters)
+            with self.timings.stage("generate"):
+                self._generate(plan)
+            with self.timings.stage("align"):
+                if filters is None:
+                    with torch_threads(1):
+                        filters, set_filters = self._filters(plan)
+                self._judge(plan, filters)
+                accepted, rejected = self._settle(plan, set_filters)
             attempts = Counter(plan.column("slot").to_pylist())
             again = [slot for slot in rejected if attempts[slot] < self.recipe.max_attempts]
             if not again or not self._append(self.planner.retry(plan, again)):

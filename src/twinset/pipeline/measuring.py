@@ -1,4 +1,4 @@
-"""Measures a finished dataset: copy gate, fidelity, utility, verdict. Every part is cached by what it depends on."""
+"""Measures a finished dataset: copy gate, fidelity, utility, verdict. The trainings are cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ import numpy as np
 
 from twinset import methods
 from twinset.dataset import Dataset
-from twinset.downstream import CellResult, Utility, UtilityData, UtilityPlan, Verdict, decide, run_cell, summarise
+from twinset.downstream import (
+    CellResult,
+    Utility,
+    UtilityData,
+    UtilityPlan,
+    Verdict,
+    decide,
+    run_cell,
+    summarise,
+    unbalanced,
+)
 from twinset.downstream.arms import Cell
 from twinset.downstream.cells import study_digest
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
@@ -193,14 +203,12 @@ def _targets(dataset: Dataset, n_classes: int) -> np.ndarray:
 
 def utility_plan(part: UtilityPart, data: UtilityData, *, seed: int) -> UtilityPlan:
     """The plan of the recipe's utility study; open settings are the classifier's defaults."""
-    counts = np.bincount(data.train_labels, minlength=data.n_classes)
-    present = counts[counts > 0]
     defaults = ClassifierSettings()
     settings = ClassifierSettings(
         steps=defaults.steps if part.steps == "auto" else part.steps,
         width=defaults.width if part.width == "auto" else part.width,
         batch=part.batch,
-        class_balanced=bool(present.max() > 1.5 * present.min()),
+        class_balanced=unbalanced(np.bincount(data.train_labels).tolist()),
     )
     synthetic = len(data.synthetic_images) > 0
     return UtilityPlan(settings, seed=seed, seeds=part.seeds, flip=part.flip is True, synthetic=synthetic)

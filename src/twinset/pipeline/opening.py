@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from twinset import methods
+from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.folders import Timings, environment
-from twinset.pipeline.planning import sources
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine, resolve_once
 from twinset.randomness import Stream, seed_for
-from twinset.recipe import Recipe, WrittenRecipe
+from twinset.recipe import Recipe, UsePart, WrittenRecipe
+from twinset.stages import CheckedMethod
 from twinset.store import remove_temporaries, write_bytes, write_json
 
 
@@ -49,18 +51,43 @@ class Run:
 
 def run_key(recipe: Recipe, real: RealData) -> str:
     """H(resolved recipe ‖ real-data digest ‖ plug-in versions); workers and device are not in it."""
-    plugged = []
-    for number, part in enumerate(sources(recipe)):
-        kind: methods.Kind = "generators" if number < len(recipe.generate) else "editors"
-        entry = methods.entries(kind)[part.use]
-        if entry.distribution != "twinset":
-            plugged.append([entry.name, entry.distribution, entry.version])
+    entries = [methods.entries(kind)[part.use] for kind, parts in _used(recipe)[:-1] for part in parts]
+    plugged = [[entry.name, entry.distribution, entry.version] for entry in entries if entry.distribution != "twinset"]
     text = json.dumps([recipe.digest(), real.facts.digest, plugged])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _used(recipe: Recipe) -> list[tuple[methods.Kind, Sequence[UsePart]]]:
+    """All methods of a recipe; the last, the embedder, measures only."""
+    return [
+        ("generators", recipe.generate),
+        ("editors", recipe.edit),
+        ("aligners", () if recipe.align == "off" else recipe.align),
+        ("embedders", (recipe.evaluate.embedder,) if recipe.evaluate.fidelity else ()),
+    ]
+
+
+def check_models(recipe: Recipe) -> None:
+    """An error at once, not after an hour, if an extra or a model file that the recipe needs is missing."""
+    for kind, parts in _used(recipe):
+        for number, part in enumerate(parts):
+            method = methods.build(kind, part.use, part.settings, where=f"{kind}.{number}")
+            if isinstance(method, CheckedMethod):
+                method.check()
+
+
+def missing_models(recipe: Recipe) -> list[str]:
+    """What :func:`check_models` would complain about."""
+    try:
+        check_models(recipe)
+    except (MissingExtraError, MissingModelError) as error:
+        return [str(error)]
+    return []
+
+
 def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: Listener, *, reread: bool) -> Run:
     """Reads and splits the real images and resolves the recipe, unless an earlier sitting did."""
+    check_models(written.recipe)
     remove_temporaries(folder)
     timings = Timings(folder)
     RunLog(folder / "log.jsonl").add("begin", workers=machine.workers, device=machine.device)
@@ -82,3 +109,8 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if not (folder / "environment.json").exists():
         write_json(folder / "environment.json", environment(machine.device, machine.workers))
     return Run(folder, load_resolved(folder), real, machine, listener, timings)
+
+
+def reopen(folder: Path, machine: Machine, listener: Listener) -> Run:
+    """A finished run, to look at: nothing is written."""
+    return Run(folder, load_resolved(folder), load_real(folder), machine, listener, Timings(folder))

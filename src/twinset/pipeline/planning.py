@@ -29,6 +29,8 @@ def class_counts(recipe: Recipe, training: Mapping[str, int]) -> dict[str, int]:
     """Images to make of every class, for ``training`` images of every class."""
     total = sum(training.values())
     if isinstance(recipe.count, dict):
+        if not sum(recipe.count.values()):
+            raise RecipeError("count: expected at least one image to make; got 0 of every class")
         unknown = sorted(set(recipe.count) - set(training))
         if unknown:
             raise RecipeError(f"count: expected classes out of {', '.join(training)}; got {', '.join(unknown)}")

@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twinset import __version__, report
-from twinset.copying import HIT_RATIO, nearest_copies
+from twinset.copying import nearest_copies
 from twinset.dataset import SPLITS, Dataset
+from twinset.pipeline import page
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
 from twinset.pipeline.opening import Run
 from twinset.report.model import MapSet
-from twinset.scores import Score
 from twinset.store import ShardStore, read_json
 
 if TYPE_CHECKING:
-    from twinset.downstream import Utility
+    pass
 
 PER_CLASS = 12
 SHOWN_REJECTIONS = 120
 MAP_POINTS = 400
+HELD_OUT = "Synthetic images against the held-out real images (validation and test)."
 HISTOGRAM_POINTS = 4000
 
 
@@ -59,17 +60,17 @@ def report_data(
         command=command,
         version=__version__,
         created=time.strftime("%Y-%m-%d %H:%M"),
-        verdict=_verdict(measured),
+        verdict=page.verdict(measured.verdict),
         recipe=recipe_of(run.folder).recipe.without_paths(run.real.facts.name).to_yaml(),
         asked=_asked(run),
         datasets=(_real_facts(run), _synthetic_facts(run, measured)),
         gallery=_gallery(run, measured),
         alignment=_alignment(run, measured, tried),
         feature_map=_feature_map(run, measured),
-        metrics=_metrics(measured.scores, classes),
-        utility=_utility(measured.utility, measured) if measured.utility is not None else None,
+        metrics=page.metrics(measured.scores, classes, note=HELD_OUT),
+        utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
         rejected=_rejected(tried),
-        gate=_gate(run, measured),
+        gate=page.gate(measured.gate, measured.accepted, run.real.training),
         cost=_cost(run, tried),
         limits=tuple(limits),
         environment=_environment(run),
@@ -86,12 +87,6 @@ def _environment(run: Run) -> dict[str, str]:
     values = read_json(run.folder / "environment.json")
     assert isinstance(values, dict)
     return {str(key): str(value) for key, value in values.items()}
-
-
-def _verdict(measured: Measured) -> report.Verdict:
-    found = measured.verdict.difference
-    difference = report.Difference(found.value, found.low, found.high) if found is not None else None
-    return report.Verdict(measured.verdict.decision, measured.verdict.sentence, difference)
 
 
 def _asked(run: Run) -> tuple[tuple[str, str], ...]:
@@ -152,16 +147,13 @@ def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
     for class_id, mine in shown.items():
         real = np.flatnonzero(training.class_ids == class_id)[:PER_CLASS]
         twins = tuple(
-            report.Twin(_picture(accepted, int(row)), _picture(training, twin_of[int(row)][1]), twin_of[int(row)][0])
+            report.Twin(
+                page.picture(accepted, int(row)), page.picture(training, twin_of[int(row)][1]), twin_of[int(row)][0]
+            )
             for row in mine
         )
-        grids.append(report.ClassGrid(class_id, tuple(_picture(training, int(row)) for row in real), twins))
+        grids.append(report.ClassGrid(class_id, tuple(page.picture(training, int(row)) for row in real), twins))
     return report.Gallery(tuple(grids), "normalised pixels under flips and small shifts, 0…2")
-
-
-def _picture(dataset: Dataset, row: int, note: str = "") -> report.Picture:
-    sample = dataset[row]
-    return report.Picture(sample.id, sample.pixels(), note)
 
 
 def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFacts | None:
@@ -253,52 +245,6 @@ def principal_plane(vectors: np.ndarray, fitted_on: np.ndarray) -> tuple[np.ndar
     return (vectors - mean) @ plane.T, float((spread[:2] ** 2).sum() / total) if total > 0 else 1.0
 
 
-def _metrics(scores: Sequence[Score], classes: Sequence[str]) -> tuple[report.MetricTable, ...]:
-    per_class = [score for score in scores if any(score.name.endswith(f"[{name}]") for name in classes)]
-    whole = [score for score in scores if score not in per_class]
-    tables = []
-    if whole:
-        note = "Synthetic images against the held-out real images (validation and test)."
-        tables.append(report.MetricTable("Fidelity and diversity", tuple(whole), note))
-    if per_class:
-        tables.append(report.MetricTable("By class", tuple(per_class), "Fewer images, so wider intervals."))
-    return tuple(tables)
-
-
-def _utility(utility: Utility, measured: Measured) -> report.Utility:
-    picked = {utility.without_synthetic, utility.with_synthetic}
-    arms = tuple(
-        report.Arm(
-            name=name,
-            mean=arm.mean,
-            low=arm.low,
-            high=arm.high,
-            seeds=arm.values,
-            n_real=0 if name == "synthetic" else utility.n_train,
-            n_synthetic=utility.n_synthetic if "synthetic" in name else 0,
-            setting=arm.recipe.text,
-            validation=arm.validation,
-            picked=arm.recipe in picked,
-            per_class=tuple(float("nan") if value is None else value for value in arm.recall),
-        )
-        for name, arm in utility.arms.items()
-    )
-    trials = tuple(
-        report.Trial(trial.recipe.arm, trial.recipe.text, trial.validation, trial.recipe in picked)
-        for trial in utility.trials
-    )
-    assert measured.plan is not None
-    settings = measured.plan.settings
-    return report.Utility(
-        arms=arms,
-        trials=trials,
-        network=f"residual CNN, width {settings.width}",
-        steps=settings.steps,
-        n_test=utility.n_test,
-        note=f"{utility.n_test_families} families of test images; picked on {utility.n_validation} validation images.",
-    )
-
-
 def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:
     """A selection of the rejected pictures, every kind of reason among them."""
     by_kind: dict[str, list[str]] = {}
@@ -311,42 +257,11 @@ def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:
             row = tried.samples.row_of(id_)
             class_id = int(tried.samples.class_ids[row])
             found.append(
-                report.Rejected(_picture(tried.samples, row), kind_of(tried.reasons[id_]), class_id, tried.reasons[id_])
+                report.Rejected(
+                    page.picture(tried.samples, row), kind_of(tried.reasons[id_]), class_id, tried.reasons[id_]
+                )
             )
     return tuple(found)
-
-
-def _gate(run: Run, measured: Measured) -> report.Gate | None:
-    gate = measured.gate
-    if gate.released is None:
-        return None
-    pairs = tuple(
-        report.ClosePair(
-            _picture(measured.accepted, pair.synthetic),
-            _picture(run.real.training, pair.training),
-            pair.distance,
-            pair.ratio,
-            flagged=pair.ratio < HIT_RATIO,
-            class_id=int(measured.accepted.class_ids[pair.synthetic]),
-        )
-        for pair in gate.pairs[:24]
-    )
-    return report.Gate(gate.passed, gate.finding, gate.space, gate_scores(measured), pairs)
-
-
-def gate_scores(measured: Measured) -> tuple[Score, ...]:
-    """The figures of the copy test as scores."""
-    test = measured.gate.released
-    if test is None:
-        return ()
-    counts = {"real": test.counts["training"], "synthetic": test.counts["synthetic"]}
-    settings = {"alpha": test.alpha, "held out": test.counts["holdout"]}
-    return (
-        Score("membership_auc", test.membership_auc, False, counts, settings=settings),
-        Score("copy_test_p_value", test.p_value, True, counts, settings=settings),
-        Score("training_images_hit", float(test.training_hits), False, counts, settings=settings),
-        Score("held_out_images_hit", float(test.holdout_hits), None, counts, settings=settings),
-    )
 
 
 def _cost(run: Run, tried: Tried) -> report.Cost:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from twinset import __version__, documents
 from twinset import release as out
@@ -16,13 +15,9 @@ from twinset import report as page
 from twinset.formats import write
 from twinset.pipeline.measuring import Measured
 from twinset.pipeline.opening import Run
-from twinset.pipeline.presenting import Tried, gate_scores, report_data
-from twinset.scores import Score
+from twinset.pipeline.parts import arms_part, gate_part, gate_scores, scores_part, verdict_part
+from twinset.pipeline.presenting import Tried, report_data
 from twinset.store import write_bytes, write_json
-
-if TYPE_CHECKING:
-    from twinset.downstream import Utility
-    from twinset.privacy.gate import GateResult
 
 
 def release(run: Run, measured: Measured) -> documents.RunDocument:
@@ -83,54 +78,11 @@ def _write_json(run: Run, measured: Measured) -> None:
             "before_alignment": {score.name: score.to_json() for score in measured.before},
         },
     )
-    write_json(
-        folder / "gate.json", {"schema": "twinset/gate/1", **gate_part(measured.gate, measured, run).model_dump()}
-    )
+    gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
+    write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     utility = measured.utility.to_json() if measured.utility is not None else {}
-    verdict = {
-        "decision": measured.verdict.decision,
-        "sentence": measured.verdict.sentence,
-        "difference": measured.verdict.difference.to_json() if measured.verdict.difference else None,
-    }
+    verdict = verdict_part(measured.verdict).model_dump()
     write_json(folder / "utility.json", {"schema": "twinset/utility/1", "arms": utility, "verdict": verdict})
-
-
-def gate_part(gate: GateResult, measured: Measured, run: Run) -> documents.GatePart:
-    """The gate's outcome with the names of the closest pairs."""
-    made, train = measured.accepted.ids, run.real.training.ids
-    pairs: list[dict[str, str | float | None]] = [
-        {
-            "synthetic": made[pair.synthetic],
-            "training": train[pair.training],
-            "distance": pair.distance,
-            "ratio": pair.ratio,
-        }
-        for pair in gate.pairs[:50]
-    ]
-    return documents.GatePart(passed=gate.passed, reasons=list(gate.reasons), pairs=pairs)
-
-
-def arms_part(utility: Utility | None) -> dict[str, documents.ArmPart]:
-    """The arms for a document."""
-    if utility is None:
-        return {}
-    picked = {utility.without_synthetic, utility.with_synthetic}
-    return {
-        name: documents.ArmPart(
-            mean=arm.mean,
-            low=arm.low,
-            high=arm.high,
-            seeds=list(arm.values),
-            setting=arm.recipe.text,
-            picked=arm.recipe in picked,
-        )
-        for name, arm in utility.arms.items()
-    }
-
-
-def scores_part(scores: Sequence[Score]) -> dict[str, documents.ScorePart]:
-    """Scores by name for a document."""
-    return {score.name: documents.ScorePart.model_validate(score.to_json()) for score in scores}
 
 
 def _document(
@@ -138,23 +90,18 @@ def _document(
 ) -> documents.RunDocument:
     assert isinstance(run.recipe.count, dict)
     planned, accepted = sum(run.recipe.count.values()), len(measured.accepted)
-    found = measured.verdict.difference
     return documents.RunDocument(
         run=str(run.folder),
         report=str(run.folder / "report.html"),
         digest=measured.digest,
-        verdict=documents.VerdictPart(
-            decision=measured.verdict.decision,
-            sentence=measured.verdict.sentence,
-            difference=documents.Difference(value=found.value, low=found.low, high=found.high) if found else None,
-        ),
+        verdict=verdict_part(measured.verdict),
         counts=documents.Counts(
             planned=planned, accepted=accepted, rejected=tried.rejected, failed=max(0, planned - accepted)
         ),
-        scores=scores_part([*measured.scores, *gate_scores(measured)]),
+        scores=scores_part([*measured.scores, *gate_scores(measured.gate)]),
         utility=arms_part(measured.utility),
         utility_metric="balanced accuracy",
-        gate=gate_part(measured.gate, measured, run),
+        gate=gate_part(measured.gate, measured.accepted, run.real.training),
         exports={format_: str(path) for format_, path in exports.items()},
         warnings=[*run.real.facts.notes, *limits],
         seconds=round(sum(run.timings.read().values()), 3),

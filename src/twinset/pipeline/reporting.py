@@ -6,13 +6,17 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from twinset.stages import Progress, silent
+from twinset.store import disk_refusals
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 
 class Listener(Protocol):
-    """Hears what happens in a run."""
+    """Hears what happens in a run, until it is closed (by ``contextlib.closing``, so also after an error)."""
 
     def stage(self, name: str) -> Progress:
         """A stage begins; the returned function takes its progress."""
@@ -24,6 +28,10 @@ class Listener(Protocol):
 
     def warn(self, text: str) -> None:
         """Something that the person should know."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will happen: what was displayed ends, and the terminal is as it was."""
         ...
 
 
@@ -41,13 +49,16 @@ class Quiet:
     def warn(self, text: str) -> None:
         """No display."""
 
+    def close(self) -> None:
+        """No display."""
+
 
 @dataclass
 class Console:
     """Progress bars with ETA where stderr is a terminal; a line every ten seconds elsewhere."""
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
-    _live: object = None
+    _live: RichProgress | None = None
 
     def stage(self, name: str) -> Progress:
         """Starts the display of one stage."""
@@ -71,9 +82,9 @@ class Console:
             TimeRemainingColumn(),
             console=RichConsole(file=self.stream),
         )
+        self._live = display  # first, so that an interrupt while it starts is followed by its end
         display.start()
         task = display.add_task(escape(name), total=None)
-        self._live = display
 
         def progress(done: int, total: int, what: str) -> None:
             display.update(task, completed=done, total=total, description=escape(f"{name}: {what}" if what else name))
@@ -81,11 +92,10 @@ class Console:
         return progress
 
     def close(self) -> None:
-        """Ends the running display."""
-        stop = getattr(self._live, "stop", None)
-        if stop is not None:
-            stop()
-        self._live = None
+        """Ends the running display: its last state stays above what is printed next, the cursor comes back."""
+        display, self._live = self._live, None
+        if display is not None:
+            display.stop()
 
     def note(self, text: str) -> None:
         """One line."""
@@ -135,9 +145,9 @@ class RunLog:
     path: Path
 
     def add(self, event: str, **facts: str | int | float | None) -> None:
-        """Appends one event with the time of day."""
+        """Appends one event with the time of day; :class:`RunFolderError` if the disk refuses."""
         import json
 
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}, sort_keys=True)
-        with self.path.open("a", encoding="utf-8") as handle:
+        with disk_refusals(self.path, "to write a line"), self.path.open("a", encoding="utf-8") as handle:
             handle.write(line + "\n")

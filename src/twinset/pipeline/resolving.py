@@ -127,8 +127,16 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
         ],
         "edit": [decided("editors", part, f"edit.{i}").model_dump(mode="json") for i, part in enumerate(recipe.edit)],
     }
+    if recipe.align != "off":
+        values["align"] = [_spelled_out(part, f"align.{i}") for i, part in enumerate(recipe.align)]
     values["evaluate"] = {**recipe.evaluate.model_dump(mode="json"), "utility": _utility(recipe, real, machine, budget)}
     return Recipe.model_validate(values)
+
+
+def _spelled_out(part: UsePart, where: str) -> dict[str, object]:
+    """An aligner with all its settings, so that another version's defaults do not change it."""
+    method = methods.build("aligners", part.use, part.settings, where=where)
+    return {"use": part.use, **methods.settings_of(method)}
 
 
 def _counts(recipe: Recipe, real: RealData) -> dict[str, int]:
@@ -167,6 +175,7 @@ def _utility(recipe: Recipe, real: RealData, machine: Machine, budget: float) ->
         workers=machine.workers,
         cells=UtilityPlan(ClassifierSettings(), seed=0, seeds=part.seeds).cell_count,
         batch=part.batch,
+        width=None if part.width == "auto" else part.width,
         n_evaluate=evaluated,
     )
     decided = {"steps": settings.steps, "width": settings.width}

@@ -9,6 +9,7 @@ from twinset import documents
 from twinset.pipeline.fitting import fit, sources_of
 from twinset.pipeline.folders import begin, recipe_of, run_folder
 from twinset.pipeline.making import Maker
+from twinset.pipeline.manifest import write_manifest
 from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.planning import Planner
@@ -24,8 +25,8 @@ def run(
 ) -> documents.RunDocument:
     """Runs a recipe to its report, or continues where an earlier sitting stopped."""
     folder = run_folder(written, out)
-    begin(folder, written)
     with locked(folder):
+        begin(folder, written)
         return _finish(open_run(folder, written, Machine.of(workers=workers, device=device), listener, reread=True))
 
 
@@ -49,15 +50,23 @@ def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listen
 def _finish(run: Run, *, again: bool = False) -> documents.RunDocument:
     result = run.folder / "result.json"
     if result.exists() and not again:
-        return documents.RunDocument.model_validate(read_json(result))
+        return _where_it_is(documents.RunDocument.model_validate(read_json(result)), run.folder)
     store = ShardStore(run.folder)
     if not store.index_path.exists():
         make(run)
     measured: Measured = measure(run, again=again)
     document = release(run, measured)
+    write_manifest(run.folder)
     write_json(result, json.loads(document.model_dump_json(by_alias=True)))
     RunLog(run.folder / "log.jsonl").add("end", digest=document.digest, decision=document.verdict.decision)
     return document
+
+
+def _where_it_is(document: documents.RunDocument, folder: Path) -> documents.RunDocument:
+    """The document with its paths below ``folder``: a run may have been moved since it was written."""
+    exports = {format_: str(folder / "export" / format_) for format_ in document.exports}
+    moved = {"run": str(folder), "report": str(folder / "report.html"), "exports": exports}
+    return document.model_copy(update=moved)
 
 
 def make(run: Run) -> None:
@@ -87,9 +96,9 @@ def make(run: Run) -> None:
         run.machine.device,
         run.stream,
         run.listener,
+        run.timings,
     )
-    with run.timings.stage("generate and align"):
-        maker.make()
+    maker.make()
 
 
 def exit_code(document: documents.RunDocument) -> int:

@@ -22,19 +22,28 @@ def printable(text: str) -> str:
 
 def run(document: documents.RunDocument) -> str:
     """The verdict, the arms, and where everything is."""
-    lines = ["", f"{TITLES[document.verdict.decision]}: {document.verdict.sentence}", ""]
+    lines = ["", _verdict(document.verdict), ""]
     lines += _arms(document.utility, document.utility_metric)
     counts = document.counts
     lines.append(
         f"images    {counts.accepted} accepted of {counts.planned} planned, {counts.rejected} tries rejected"
         + (f", {counts.failed} slots not filled" if counts.failed else "")
     )
-    lines += [f"gate      {'passed' if document.gate.passed else 'blocked: ' + '; '.join(document.gate.reasons)}"]
-    lines += [f"export    {path} ({format_})" for format_, path in document.exports.items()]
+    lines.append(f"gate      {'passed' if document.gate.passed else 'blocked: ' + _reasons(document.gate)}")
+    lines += [f"export    {printable(path)} ({format_})" for format_, path in document.exports.items()]
     lines += [f"warning   {printable(text)}" for text in document.warnings]
-    lines += [f"report    {document.report}", f"run       {document.run}", f"digest    {document.digest}"]
+    lines += [f"report    {printable(document.report)}", f"run       {printable(document.run)}"]
+    lines.append(f"digest    {document.digest}")
     lines.append(f"took      {duration(document.seconds)}")
     return "\n".join(lines)
+
+
+def _verdict(verdict: documents.VerdictPart) -> str:
+    return f"{TITLES[verdict.decision]}: {printable(verdict.sentence)}"
+
+
+def _reasons(gate: documents.GatePart) -> str:
+    return printable("; ".join(gate.reasons))
 
 
 def _arms(utility: dict[str, documents.ArmPart], metric: str) -> list[str]:
@@ -56,7 +65,7 @@ def plan(document: documents.PlanDocument) -> str:
     lines.append(f"  to make     {sum(document.slots.values())} images ({_counts(document.slots)})")
     lines.append(f"  shards      {document.shards}, about {document.bytes / 1e6:.1f} MB")
     lines += [f"  {name:<11} about {duration(seconds)}" for name, seconds in document.seconds.items()]
-    lines += [f"  missing     {text}" for text in document.missing]
+    lines += [f"  missing     {printable(text)}" for text in document.missing]
     return "\n".join(lines + [f"  note        {printable(text)}" for text in document.notes])
 
 
@@ -67,21 +76,21 @@ def _counts(counts: dict[str, int], limit: int = 12) -> str:
 
 def status(document: documents.StatusDocument) -> str:
     """How far a run is."""
-    lines = [f"{document.run}: {'finished' if document.finished else document.stage}"]
+    lines = [f"{printable(document.run)}: {'finished' if document.finished else document.stage}"]
     lines.append(f"  generated   {document.generated} tries for {document.planned} slots")
     if document.accepted is not None:
         lines.append(f"  accepted    {document.accepted}")
-    lines += [f"  {name:<24} {duration(seconds)}" for name, seconds in document.stages.items()]
+    lines += [f"  {printable(name):<24} {duration(seconds)}" for name, seconds in document.stages.items()]
     return "\n".join(lines)
 
 
 def verify(document: documents.VerifyDocument) -> str:
     """Whether a run is what it says it is."""
-    lines = [f"{document.run}: {'ok' if document.ok else 'NOT ok'}"]
+    lines = [f"{printable(document.run)}: {'ok' if document.ok else 'NOT ok'}"]
     lines.append(
         f"  {document.shards} shards re-hashed, {document.regenerated} samples made again, digest {document.digest}"
     )
-    return "\n".join(lines + [f"  {part.path}: {part.problem}" for part in document.mismatches])
+    return "\n".join(lines + [f"  {printable(f'{part.path}: {part.problem}')}" for part in document.mismatches])
 
 
 def inspection(lines: Sequence[str]) -> str:
@@ -99,18 +108,17 @@ def comparison(document: documents.CompareDocument) -> str:
         floor = "" if score.floor is None else f"{score.floor:.4g}"
         lines.append(f"  {name:<28} {value:>10}  {interval:<22} {floor:>12}")
         if score.undefined_because:
-            lines.append(f"    undefined: {score.undefined_because}")
+            lines.append(f"    undefined: {printable(score.undefined_because)}")
     lines.append("")
     lines += _arms(document.utility, "balanced accuracy")
     if document.gate is not None:
         lines.append(
-            "copies: "
-            + ("none found beyond the holdout baseline" if document.gate.passed else "; ".join(document.gate.reasons))
+            "copies: " + ("none found beyond the holdout baseline" if document.gate.passed else _reasons(document.gate))
         )
     if document.verdict is not None:
-        lines.append(f"{TITLES[document.verdict.decision]}: {document.verdict.sentence}")
+        lines.append(_verdict(document.verdict))
     lines += [f"warning: {printable(text)}" for text in document.warnings]
-    return "\n".join(lines + ([f"report: {document.report}"] if document.report else []))
+    return "\n".join(lines + ([f"report: {printable(document.report)}"] if document.report else []))
 
 
 def plugins(document: documents.PluginsDocument) -> str:
@@ -118,16 +126,22 @@ def plugins(document: documents.PluginsDocument) -> str:
     lines = []
     for part in document.plugins:
         lines.append(
-            f"{part.kind.removesuffix('s'):<10} {part.name:<14} {part.distribution} {part.version}  {part.target}"
+            printable(
+                f"{part.kind.removesuffix('s'):<10} {part.name:<14} {part.distribution} {part.version}  {part.target}"
+            )
         )
-        lines += [f"    {line}" for line in part.problem.rstrip().splitlines()]
+        lines += [f"    {printable(line)}" for line in part.problem.rstrip().splitlines()]
     return "\n".join(lines)
 
 
 def doctor(document: documents.DoctorDocument) -> str:
     """What is installed."""
-    lines = [f"{name:<12} {value}" for name, value in document.environment.items()]
+    lines = [f"{name:<12} {printable(value)}" for name, value in document.environment.items()]
     lines += [f"{'extra ' + name:<12} {value}" for name, value in document.extras.items()]
     return "\n".join(
-        [*lines, *(f"problem: {text}" for text in document.problems), "all good" if document.ok else "not ready"]
+        [
+            *lines,
+            *(f"problem: {printable(text)}" for text in document.problems),
+            "all good" if document.ok else "not ready",
+        ]
     )

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.copying import CopyPair, CopyTest, copy_test
+from twinset.embedding.embedder import require_unfitted
 from twinset.images import PixelBatch
 from twinset.stages import Embedder
 
@@ -51,6 +52,11 @@ class GateResult:
     def skipped() -> GateResult:
         """The gate when the recipe turns it off."""
         return GateResult(True, (), None, None, "not tested")
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything was compared, or could have been."""
+        return self.released is not None or bool(self.reasons)
 
     @property
     def pairs(self) -> tuple[CopyPair, ...]:
@@ -115,11 +121,7 @@ def feature_gate(
 
     Raises ``ValueError`` if it was trained on any of them: training images lie elsewhere than unseen ones for it.
     """
-    seen = embedder.fitted_on.intersection(ids)
-    if seen:
-        raise ValueError(
-            f"expected an embedder that saw none of the compared images; got {embedder.name}, trained on {len(seen)}"
-        )
+    require_unfitted(embedder, ids)
     test = copy_test(accepted, training, holdout, alpha=alpha)
     return _decide(test, test, alpha=alpha, space=f"features of {embedder.name}")
 

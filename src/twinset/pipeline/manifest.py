@@ -1,0 +1,50 @@
+"""What a finished run consists of: the sha256 of every file, so that it can be told later what has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from twinset.documents import MismatchPart
+from twinset.errors import RunFolderError
+from twinset.store import TEMPORARY, read_json, write_json
+
+MANIFEST = "manifest.json"
+UNLISTED = (MANIFEST, "log.jsonl", "run.lock", "timings.json", "result.json")
+"""What goes on changing, and the result, which is written last and checked by its digest."""
+
+BLOCK = 1 << 20
+
+
+def write_manifest(folder: Path) -> None:
+    """Lists every file below a run folder with its sha256."""
+    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+    write_json(folder / MANIFEST, {"schema": "twinset/manifest/1", "files": files})
+
+
+def changed_since(folder: Path) -> Iterator[MismatchPart]:
+    """Files of a finished run that are gone or are not what they were; paths relative to the folder."""
+    values = read_json(folder / MANIFEST)
+    if not isinstance(values, dict) or not isinstance(values.get("files"), dict):
+        raise RunFolderError(f"{folder / MANIFEST}: expected the list of a run's files; got something else")
+    for name, recorded in sorted(values["files"].items()):
+        path = folder / name
+        if not path.is_file():
+            yield MismatchPart(path=name, problem="expected a file; got none")
+        elif (found := _sha256(path)) != recorded:
+            yield MismatchPart(path=name, problem=f"expected sha256 {recorded[:12]}…; got {found[:12]}…")
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    listed = (path for path in found if path.relative_to(folder).as_posix() not in UNLISTED)
+    return sorted(path for path in listed if not any(part.startswith(TEMPORARY) for part in path.parts))
+
+
+def _sha256(path: Path) -> str:
+    total = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()

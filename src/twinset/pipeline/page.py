@@ -1,0 +1,92 @@
+"""What was measured, as parts of the report: shared by the page of a run and that of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinset import report
+from twinset.copying import HIT_RATIO
+from twinset.dataset import Dataset
+from twinset.downstream import Utility, Verdict
+from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline.parts import gate_scores
+from twinset.privacy.gate import GateResult
+from twinset.scores import Score
+
+SHOWN_PAIRS = 24
+
+
+def verdict(found: Verdict) -> report.Verdict:
+    """The verdict with its difference."""
+    measured = found.difference
+    difference = report.Difference(measured.value, measured.low, measured.high) if measured is not None else None
+    return report.Verdict(found.decision, found.sentence, difference)
+
+
+def picture(dataset: Dataset, row: int, note: str = "") -> report.Picture:
+    """One image for the page."""
+    sample = dataset[row]
+    return report.Picture(sample.id, sample.pixels(), note)
+
+
+def metrics(scores: Sequence[Score], classes: Sequence[str], *, note: str) -> tuple[report.MetricTable, ...]:
+    """Tables of all scores, those of single classes apart."""
+    per_class = [score for score in scores if any(score.name.endswith(f"[{name}]") for name in classes)]
+    whole = [score for score in scores if score not in per_class]
+    tables = []
+    if whole:
+        tables.append(report.MetricTable("Fidelity and diversity", tuple(whole), note))
+    if per_class:
+        tables.append(report.MetricTable("By class", tuple(per_class), "Fewer images, so wider intervals."))
+    return tuple(tables)
+
+
+def utility(utility: Utility, settings: ClassifierSettings) -> report.Utility:
+    """The arms, the trials, and how they were trained."""
+    picked = {utility.without_synthetic, utility.with_synthetic}
+    arms = tuple(
+        report.Arm(
+            name=name,
+            mean=arm.mean,
+            low=arm.low,
+            high=arm.high,
+            seeds=arm.values,
+            n_real=0 if name == "synthetic" else utility.n_train,
+            n_synthetic=utility.n_synthetic if "synthetic" in name else 0,
+            setting=arm.recipe.text,
+            validation=arm.validation,
+            picked=arm.recipe in picked,
+            per_class=tuple(float("nan") if value is None else value for value in arm.recall),
+        )
+        for name, arm in utility.arms.items()
+    )
+    trials = tuple(
+        report.Trial(trial.recipe.arm, trial.recipe.text, trial.validation, trial.recipe in picked)
+        for trial in utility.trials
+    )
+    return report.Utility(
+        arms=arms,
+        trials=trials,
+        network=f"residual CNN, width {settings.width}",
+        steps=settings.steps,
+        n_test=utility.n_test,
+        note=f"{utility.n_test_families} families of test images; picked on {utility.n_validation} validation images.",
+    )
+
+
+def gate(gate: GateResult, synthetic: Dataset, training: Dataset) -> report.Gate | None:
+    """The copy test with its closest pairs as pictures; None if nothing was tested."""
+    if gate.released is None:
+        return None
+    pairs = tuple(
+        report.ClosePair(
+            picture(synthetic, pair.synthetic),
+            picture(training, pair.training),
+            pair.distance,
+            pair.ratio,
+            flagged=pair.ratio < HIT_RATIO,
+            class_id=int(synthetic.class_ids[pair.synthetic]),
+        )
+        for pair in gate.pairs[:SHOWN_PAIRS]
+    )
+    return report.Gate(gate.passed, gate.finding, gate.space, gate_scores(gate), pairs)

@@ -1,0 +1,72 @@
+"""What was measured, as parts of the documents that ``--json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinset import documents
+from twinset.dataset import Dataset
+from twinset.downstream import Utility, Verdict
+from twinset.privacy.gate import GateResult
+from twinset.scores import Score
+
+LISTED_PAIRS = 50
+
+
+def gate_part(gate: GateResult, synthetic: Dataset, training: Dataset) -> documents.GatePart:
+    """The gate's outcome with the names of the closest pairs."""
+    pairs: list[dict[str, str | float | None]] = [
+        {
+            "synthetic": synthetic.ids[pair.synthetic],
+            "training": training.ids[pair.training],
+            "distance": pair.distance,
+            "ratio": pair.ratio,
+        }
+        for pair in gate.pairs[:LISTED_PAIRS]
+    ]
+    return documents.GatePart(passed=gate.passed, tested=gate.tested, reasons=list(gate.reasons), pairs=pairs)
+
+
+def gate_scores(gate: GateResult) -> tuple[Score, ...]:
+    """The figures of the copy test as scores."""
+    test = gate.released
+    if test is None:
+        return ()
+    counts = {"real": test.counts["training"], "synthetic": test.counts["synthetic"]}
+    settings = {"alpha": test.alpha, "held out": test.counts["holdout"]}
+    return (
+        Score("membership_auc", test.membership_auc, False, counts, settings=settings),
+        Score("copy_test_p_value", test.p_value, True, counts, settings=settings),
+        Score("training_images_hit", float(test.training_hits), False, counts, settings=settings),
+        Score("held_out_images_hit", float(test.holdout_hits), None, counts, settings=settings),
+    )
+
+
+def verdict_part(verdict: Verdict) -> documents.VerdictPart:
+    """The verdict for a document."""
+    found = verdict.difference
+    difference = documents.Difference(value=found.value, low=found.low, high=found.high) if found else None
+    return documents.VerdictPart(decision=verdict.decision, sentence=verdict.sentence, difference=difference)
+
+
+def arms_part(utility: Utility | None) -> dict[str, documents.ArmPart]:
+    """The arms for a document."""
+    if utility is None:
+        return {}
+    picked = {utility.without_synthetic, utility.with_synthetic}
+    return {
+        name: documents.ArmPart(
+            mean=arm.mean,
+            low=arm.low,
+            high=arm.high,
+            seeds=list(arm.values),
+            setting=arm.recipe.text,
+            picked=arm.recipe in picked,
+        )
+        for name, arm in utility.arms.items()
+    }
+
+
+def scores_part(scores: Sequence[Score]) -> dict[str, documents.ScorePart]:
+    """Scores by name for a document."""
+    return {score.name: documents.ScorePart.model_validate(score.to_json()) for score in scores}
