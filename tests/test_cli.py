@@ -385,7 +385,7 @@ def test_a_terminal_gets_its_cursor_back_and_a_result_on_its_own_line(ending: st
     assert process.returncode == (0 if ending == "result" else 130)
     assert drawn.count("\x1b[?25l") == 1
     assert "━" in drawn
-    assert after.splitlines()[:1] == (["RESULT: ok"] if ending == "result" else [])
+    assert after.splitlines()[:1] == ["RESULT: ok" if ending == "result" else "error: stopped"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
@@ -436,3 +436,16 @@ def test_bash_completes_verbs_options_and_names(typed: str, offered: str, tmp_pa
     """
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == offered, ended.stderr
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from twinset import pipeline
+
+    def stopped(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run", stopped)
+    ended, out, err = called(monkeypatch, capsys, "run", "builtin:digits", "--json")
+    assert ended == 130
+    assert json.loads(out)["error"]["code"] == "interrupted"
+    assert "run the same command again to continue" in err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, get_args
 
 import typer
 
-from twinset.errors import TwinsetError, UsageError
+from twinset.errors import TwinsetError, UsageError, printable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -31,6 +31,7 @@ app = typer.Typer(
     ),
 )
 
+INTERRUPTED = 130
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one per core.")]
@@ -243,7 +244,7 @@ def init(
     from twinset import pipeline
 
     document = pipeline.init(source, out=out)
-    _print(document, lambda: f"wrote {document.recipe}\nnext: twinset run {document.recipe}", as_json=json)
+    _print(document, lambda: "wrote {0}\nnext: twinset run {0}".format(printable(document.recipe)), as_json=json)
 
 
 @app.command()
@@ -301,7 +302,7 @@ def convert(
     from twinset import pipeline
 
     document = pipeline.convert(source, destination, to)
-    _print(document, lambda: f"wrote {document.images} images to {document.destination}", as_json=json)
+    _print(document, lambda: printable(f"wrote {document.images} images to {document.destination}"), as_json=json)
 
 
 @app.command()
@@ -393,7 +394,7 @@ def _guarded(as_json: bool) -> int:
             return 2
         return _fail(as_json, "usage", message, "see `twinset --help`", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(as_json, "interrupted", "stopped", "run the same command again to continue", 130)
+        result = INTERRUPTED
     except MemoryError:
         return _fail(as_json, "memory", "expected enough memory; got none left", "use fewer --workers", 1)
     except Exception as error:  # our own mistake: the traceback helps to report it
@@ -403,6 +404,8 @@ def _guarded(as_json: bool) -> int:
         return _fail(
             as_json, "internal", f"{type(error).__name__}: {error}", "this is a fault of twinset: please report it", 1
         )
+    if result == INTERRUPTED:  # Click turns Ctrl-C into this exit code
+        return _fail(as_json, "interrupted", "stopped", "run the same command again to continue", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 
@@ -411,7 +414,9 @@ def _fail(as_json: bool, code: str, message: str, hint: str, exit_code: int) -> 
         from twinset.documents import ErrorDocument, ErrorPart, to_json
 
         print(to_json(ErrorDocument(error=ErrorPart(code=code, message=message, hint=hint))), flush=True)
-    print(f"error: {message}" + (f"\n  hint: {hint}" if hint else ""), file=sys.stderr, flush=True)
+    print(
+        f"error: {printable(message)}" + (f"\n  hint: {printable(hint)}" if hint else ""), file=sys.stderr, flush=True
+    )
     return exit_code
 
 

@@ -149,3 +149,8 @@ class GateError(TwinsetError):
 
     code = "gate"
     exit_code = 6
+
+
+def printable(text: str) -> str:
+    """One line for a terminal: control characters, which names from data may hold, are made visible."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -38,8 +38,12 @@ def changed_since(folder: Path) -> Iterator[MismatchPart]:
 
 def _files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    listed = (path for path in found if path.relative_to(folder).as_posix() not in UNLISTED)
-    return sorted(path for path in listed if not any(part.startswith(TEMPORARY) for part in path.parts))
+    names = {path.relative_to(folder): path for path in found}
+    return [
+        path
+        for name, path in sorted(names.items())
+        if name.as_posix() not in UNLISTED and not any(part.startswith(TEMPORARY) for part in name.parts)
+    ]
 
 
 def _sha256(path: Path) -> str:

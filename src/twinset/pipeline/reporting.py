@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from twinset.errors import printable
 from twinset.stages import Progress, silent
 from twinset.store import disk_refusals
 
@@ -100,7 +101,7 @@ class Console:
     def note(self, text: str) -> None:
         """One line."""
         self.close()
-        print(text, file=self.stream, flush=True)
+        print(printable(text), file=self.stream, flush=True)
 
     def warn(self, text: str) -> None:
         """One line that says it is a warning."""

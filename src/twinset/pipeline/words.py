@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinset import documents
+from twinset.errors import printable
 from twinset.pipeline.reporting import duration
 
 TITLES: dict[documents.Decision, str] = {
@@ -13,11 +14,6 @@ TITLES: dict[documents.Decision, str] = {
     "no_measurable_difference": "NO MEASURABLE DIFFERENCE",
     "blocked_by_gate": "BLOCKED BY THE RELEASE GATE",
 }
-
-
-def printable(text: str) -> str:
-    """The text with control characters made visible."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def run(document: documents.RunDocument) -> str:
@@ -29,7 +25,7 @@ def run(document: documents.RunDocument) -> str:
         f"images    {counts.accepted} accepted of {counts.planned} planned, {counts.rejected} tries rejected"
         + (f", {counts.failed} slots not filled" if counts.failed else "")
     )
-    lines.append(f"gate      {'passed' if document.gate.passed else 'blocked: ' + _reasons(document.gate)}")
+    lines.append(f"gate      {_gate(document)}")
     lines += [f"export    {printable(path)} ({format_})" for format_, path in document.exports.items()]
     lines += [f"warning   {printable(text)}" for text in document.warnings]
     lines += [f"report    {printable(document.report)}", f"run       {printable(document.run)}"]
@@ -40,6 +36,14 @@ def run(document: documents.RunDocument) -> str:
 
 def _verdict(verdict: documents.VerdictPart) -> str:
     return f"{TITLES[verdict.decision]}: {printable(verdict.sentence)}"
+
+
+def _gate(document: documents.RunDocument) -> str:
+    gate = document.gate
+    if gate.passed:
+        return "passed" if gate.tested else "not tested (gate.copies: off)"
+    blocked = document.verdict.decision == "blocked_by_gate"
+    return f"{'blocked' if blocked else 'reported, not blocked (gate.copies: report)'}: {_reasons(gate)}"
 
 
 def _reasons(gate: documents.GatePart) -> str:
