@@ -86,14 +86,16 @@ def test_another_colour_is_another_picture() -> None:
     assert not is_near_copy(first, np.ascontiguousarray(first[..., ::-1]))
 
 
-def test_an_aligned_series_is_not_one_picture() -> None:
+@pytest.mark.parametrize("others", [0, 1, 30])
+def test_an_aligned_series_is_not_one_picture(others: int) -> None:
     rng = np.random.default_rng(0)
     product = scene(9, channels=1).astype(np.float64)
     shots = [
         np.clip(product + resize(rng.integers(118, 138, (16, 16, 1), dtype=np.uint8), 64, 64) - 128.0, 0, 255)
         for _ in range(30)
     ]
-    assert duplicates(dataset_of([shot.astype(np.uint8) for shot in shots])) == ()
+    strays = [scene(seed, channels=1) for seed in range(20, 20 + others)]
+    assert duplicates(dataset_of([*strays, *(shot.astype(np.uint8) for shot in shots)])) == ()
 
 
 def test_more_copies_than_neighbours_are_looked_at_are_one_family() -> None:
@@ -118,11 +120,12 @@ def test_any_number_of_augmented_copies_is_one_family(copies: int) -> None:
 
 def test_clusters_within_a_crowd_stay_one_family() -> None:
     rng = np.random.default_rng(0)
-    first = scene(3)
-    other = (first * 0.7 + resize(first, 32, 32).mean() * 0.3).astype(np.uint8)
-    other = np.clip(other + 6.0 * (scene(4)[..., :1] > 128), 0, 255).astype(np.uint8)
-    assert is_near_copy(first, first)
-    del rng, other
+    first = scene(3).astype(np.float64)
+    shaded = first + 2.8 * np.sin(np.linspace(0, 3 * np.pi, 64))[:, None, None]
+    crowd = [version + rng.normal(0, 2, first.shape) for version in (first, shaded) for _ in range(20)]
+    pictures = [np.clip(picture, 0, 255).round().astype(np.uint8) for picture in crowd]
+    dataset = dataset_of([*(scene(seed) for seed in range(10, 30)), *pictures])
+    assert families(dataset).tolist() == [*range(20), *[20] * 40]
 
 
 def test_blank_pictures_are_copies_only_when_equal() -> None:

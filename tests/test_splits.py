@@ -117,6 +117,32 @@ def test_a_missing_part_is_carved_out_of_training(missing: str) -> None:
     assert any(f"no {missing} part was given" in note for note in parts.notes)
 
 
+def test_training_alone_is_dealt_out_as_if_no_split_were_named() -> None:
+    labels = [0] * 100 + [1] * 60 + [2] * 40
+    alone_in_train = labelled(labels, ["train"] * 200)
+    family = np.arange(200) // 2
+    parts = split(alone_in_train, families=family, rng=Stream(1))
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [120, 40, 40]
+    assert parts.counts()["test"] == {"0": 20, "1": 12, "2": 8}
+    train, validation, test = families_by_part(parts)
+    assert not train & validation
+    assert not train & test
+    assert not validation & test
+    undecided = split(labelled(labels), families=family, rng=Stream(1))
+    assert parts.test.ids == undecided.test.ids
+    assert parts.validation.ids == undecided.validation.ids
+    assert parts.notes == (
+        "no validation part was given: 40 training images became it",
+        "no test part was given: 40 training images became it",
+    )
+
+
+def test_a_dataset_without_training_images_is_an_error() -> None:
+    dataset = labelled([0, 1] * 10, ["test"] * 20)
+    with pytest.raises(DataError, match="expected images for the train part; got none out of 20"):
+        split(dataset, families=alone(dataset), rng=Stream(1))
+
+
 def test_images_outside_the_given_splits_are_left_out_and_counted() -> None:
     dataset = labelled([0, 1] * 13, [*GIVEN, None, None])
     parts = split(dataset, families=alone(dataset), rng=Stream(1))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import pydantic
 import yaml
@@ -20,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from twinset import methods
 from twinset.errors import RecipeError, UnknownNameError
 from twinset.yamlfile import YamlFile, load_yaml, parse_yaml
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 EXPORTS = ("imagefolder", "webdataset", "parquet", "csv")
@@ -311,8 +315,8 @@ def _build(kind: methods.Kind, part: UsePart, at: tuple[str | int, ...], file: Y
 
 
 def _explain(error: pydantic.ValidationError, file: YamlFile) -> RecipeError:
-    first = error.errors()[0]
-    location = tuple(part for part in first["loc"] if not _is_union_tag(part))
+    alternatives = _alternatives(error)
+    first, location = alternatives[0], _location(alternatives[0])
     where = ".".join(str(part) for part in location)
     line = file.line(location)
     if first["type"] == "extra_forbidden":
@@ -326,11 +330,43 @@ def _explain(error: pydantic.ValidationError, file: YamlFile) -> RecipeError:
             line=line,
             hint="`twinset init DIR` writes a whole recipe" if where == "data" else "add it",
         )
-    message = first["msg"].removeprefix("Value error, ")
-    if not message.startswith("expected"):
-        message = message.replace("Input should be", "expected").replace("Value should be", "expected")
+    message = " or ".join(dict.fromkeys(_expected(each["msg"]) for each in alternatives)).replace(
+        " or expected ", " or "
+    )
     got = "" if isinstance(first["input"], dict | BaseModel) else f"; got {first['input']!r}"
     return RecipeError(f"{where}: {message}{got}" if where else message, path=file.name, line=line)
+
+
+def _alternatives(error: pydantic.ValidationError) -> list[ErrorDetails]:
+    """What is wrong at one place: several problems where several kinds of value would do; the deepest place counts."""
+    errors = error.errors()
+    place = _location(errors[0])
+    here = [each for each in errors if _location(each)[: len(place)] == place]
+    deepest = max(here, key=lambda each: len(_location(each)))
+    return [each for each in here if _location(each) == _location(deepest)]
+
+
+def _location(error: ErrorDetails) -> tuple[str | int, ...]:
+    return tuple(part for part in error["loc"] if not _is_union_tag(part))
+
+
+_WORDS = (
+    (r"(Input|Value) should be", "expected"),
+    (r", unable.*", ""),
+    (r"a valid dictionary( or instance of \w+)?", "`key: value` lines"),
+    (r"a valid (tuple|list)", "a list"),
+    (r"a valid integer", "a whole number"),
+    (r"expected (greater|less)", r"expected a number \1"),
+    (r"Tuple should have at most (\d+) items.*", r"expected at most \1 items"),
+)
+"""Pydantic's words in the words of people who write YAML."""
+
+
+def _expected(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    for pattern, words in _WORDS:
+        message = re.sub(pattern, words, message)
+    return message
 
 
 def _is_union_tag(part: str | int) -> bool:

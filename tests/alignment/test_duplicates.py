@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from twinset.alignment.duplicates import Duplicates, first_alike
+from twinset.copying import copy_features
 from twinset.images import ImageSpec
 
 SPEC = ImageSpec(8, 8, 1)
@@ -25,12 +26,49 @@ def test_more_equal_pictures_than_neighbours_looked_at_are_all_found():
     assert first_alike(images_of(*[2] * 100), before=None, nearer_than=0.02) == [0] * 100
 
 
+def collapsed(count):
+    """What a collapsed generator makes: one picture with noise, all within 0.02 of the first, few of each other."""
+    rng = np.random.default_rng(3)
+    base = rng.integers(60, 190, (1, 16, 16, 1)).astype(float)
+    noise = rng.normal(0, 0.55, (count, 16, 16, 1))
+    noise[0] = 0
+    return np.clip(base + noise, 0, 255).round().astype(np.uint8)
+
+
+def test_a_collapsed_generator_keeps_one_picture():
+    pictures = collapsed(200)
+    features = copy_features(pictures)
+    assert np.linalg.norm(features - features[0], axis=1).max() < 0.02
+    assert first_alike(pictures, before=None, nearer_than=0.02) == [0] * 200
+    assert first_alike(pictures[1:], before=pictures[:1], nearer_than=0.02) == [0] * 199
+
+
+def one_by_one(images, before, limit):
+    """The definition, without blocks: every image against all that were kept before it."""
+    features = copy_features(np.concatenate([before, images])).astype(float)
+    kept, found = list(range(len(before))), []
+    for row in range(len(before), len(features)):
+        alike = [other for other in kept if np.linalg.norm(features[row] - features[other]) <= limit]
+        found.append(min(alike, default=row))
+        kept += [] if alike else [row]
+    return found, features[kept[len(before) :]]
+
+
+@pytest.mark.parametrize("block", [1, 7, 2048])
+def test_no_two_kept_pictures_are_alike_whatever_the_block_size(block, monkeypatch):
+    monkeypatch.setattr("twinset.alignment.duplicates.BLOCK", block)
+    pictures = collapsed(120)
+    for limit in (0.0, 0.012, 0.015, 0.02):
+        expected, kept = one_by_one(pictures[20:], pictures[:20], limit)
+        assert first_alike(pictures[20:], before=pictures[:20], nearer_than=limit) == expected
+        apart = np.linalg.norm(kept[:, None] - kept[None], axis=-1) + 9 * np.eye(len(kept))
+        assert (apart > limit).all()
+
+
 def test_chains_do_not_pull_different_pictures_together():
     base = np.random.default_rng(1).integers(60, 190, (1, 16, 16, 1)).astype(float)
     step = np.random.default_rng(2).normal(0, 3, base.shape)
     chain = np.concatenate([base + n * step for n in range(3)]).round().astype(np.uint8)
-    from twinset.copying import copy_features
-
     features = copy_features(chain)
     one, two = np.linalg.norm(features[1] - features[0]), np.linalg.norm(features[2] - features[0])
     assert first_alike(chain, before=None, nearer_than=float(one + two) / 2) == [0, 0, 2]

@@ -56,6 +56,8 @@ def first_alike(images: PixelBatch, *, before: PixelBatch | None, nearer_than: f
         rows = np.arange(start, min(start + BLOCK, len(everything)))
         for earlier in range(0, start, BLOCK):
             kept = _kept(first, np.arange(earlier, min(earlier + BLOCK, start)))
+            if not len(kept):
+                continue
             waiting = _kept(first, rows)
             alike = _alike(features[waiting], features[kept], nearer_than)
             repeats = alike.any(axis=1)

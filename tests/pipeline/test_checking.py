@@ -1,0 +1,129 @@
+"""What `verify` notices, and what is refused before any work."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import twinset
+from twinset import documents, pipeline
+from twinset.errors import DataError, MissingModelError, RecipeError
+from twinset.pipeline.reporting import Quiet
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    twinset.load("builtin:digits").take(range(300)).export(folder / "photos", format="imagefolder")
+    return folder / "photos"
+
+
+def quick(data: Path | str, **changes: object) -> dict[str, object]:
+    return {
+        "data": str(data),
+        "count": 20,
+        "generate": [],
+        "edit": [{"use": "classical"}, {"use": "mixup"}],
+        "align": "off",
+        "evaluate": {"fidelity": False, "utility": "off"},
+        "gate": {"copies": "off"},
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(real: Path, tmp_path_factory: pytest.TempPathFactory) -> documents.RunDocument:
+    return twinset.run(quick(real), out=tmp_path_factory.mktemp("runs") / "run", workers=1, quiet=True)
+
+
+def verified(folder: Path, samples: int = 4) -> documents.VerifyDocument:
+    return pipeline.verify(folder, samples=samples, device="auto", listener=Quiet())
+
+
+def test_edits_are_made_again(finished: documents.RunDocument) -> None:
+    found = verified(Path(finished.run), samples=20)
+    assert (found.ok, found.regenerated, found.digest) == (True, 20, finished.digest)
+
+
+@pytest.mark.parametrize("where", ["export/imagefolder", "report.html", "_done", "resolved.yaml", "real"])
+def test_any_changed_or_missing_file_is_named(finished: documents.RunDocument, where: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.run, folder)
+    place = folder / where
+    changed = place if place.is_file() else min(path for path in place.rglob("*") if path.is_file())
+    changed.write_bytes(changed.read_bytes() + b"\n")
+    assert [part.path for part in verified(folder).mismatches] == [changed.relative_to(folder).as_posix()]
+    changed.unlink()
+    (found,) = verified(folder).mismatches
+    assert found.problem == "expected a file; got none"
+
+
+def test_a_gate_that_was_off_has_not_passed_a_test(finished: documents.RunDocument) -> None:
+    from twinset.pipeline import words
+
+    assert (finished.gate.passed, finished.gate.tested) == (True, False)
+    assert "not tested" in words.run(finished)
+
+
+def test_the_resolved_recipe_of_a_relative_path_runs(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(real.parent)
+    (real.parent / "r.yaml").write_text(yaml.safe_dump(quick("photos")))
+    first = twinset.run("r.yaml", out=tmp_path / "first", workers=1, quiet=True)
+    again = twinset.run(tmp_path / "first" / "resolved.yaml", out=tmp_path / "again", workers=1, quiet=True)
+    assert again.digest == first.digest
+
+
+def test_a_missing_model_is_known_at_once(real: Path, tmp_path: Path) -> None:
+    recipe = quick(real, evaluate={"embedder": {"use": "pretrained", "name": "dinov2", "path": str(tmp_path / "dino")}})
+    began = time.monotonic()
+    with pytest.raises(MissingModelError):
+        twinset.run(recipe, out=tmp_path / "run", workers=1, quiet=True)
+    assert time.monotonic() - began < 5
+    assert not (tmp_path / "run" / "shards").exists()
+
+
+def test_nothing_to_make_is_refused(real: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="at least one image to make"):
+        twinset.run(quick(real, count={"0": 0}), out=tmp_path / "none", workers=1, quiet=True)
+    lone = tmp_path / "lone"
+    shutil.copytree(real / "3", lone / "3")
+    folder = quick(real, count={"5": 4}, generate=[{"use": "folder", "path": str(lone)}], edit=[])
+    with pytest.raises(DataError, match="expected images of 5"):
+        twinset.run(folder, out=tmp_path / "empty", workers=1, quiet=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"evaluate": {"utility": {"width": 20}}}, {"align": [{"use": "agreement", "width": 20}]}],
+)
+def test_settings_that_cannot_work_are_refused_before_any_work(
+    real: Path, change: dict[str, object], tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="multiple of 8"):
+        twinset.run(quick(real, **change), out=tmp_path / "run", workers=1, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_comparison_shows_its_gate_and_leaves_shared_images_out(real: Path, tmp_path: Path) -> None:
+    digits = twinset.load(real)
+    digits.take(range(0, 150)).export(tmp_path / "train", format="imagefolder")
+    digits.take(range(130, 300)).export(tmp_path / "held", format="imagefolder")
+    digits.take(range(0, 60)).export(tmp_path / "copies", format="imagefolder")
+    found = twinset.compare(
+        tmp_path / "held", tmp_path / "copies", train=tmp_path / "train", report=tmp_path / "page.html"
+    )
+    assert found.n_real == 150
+    assert "20 real images are training images too" in found.warnings[0]
+    assert found.gate is not None
+    assert not found.gate.passed
+    text = (tmp_path / "page.html").read_text()
+    assert "opying detected" in text
+    assert "No copy test was run" not in text
+    assert "twinset compare held copies --train train" in text
+    assert str(tmp_path) not in text
