@@ -270,14 +270,16 @@ def _crowd(squares: NDArray[np.float32], reach: float, contrast: NDArray[np.floa
     last gap within ``reach``: a series whose distances grow steadily is none, nor is one with nothing beyond it.
     """
     inside = np.flatnonzero(squares < reach**2)
-    inside = inside[np.argsort(squares[inside], kind="stable")]
-    distances = np.sqrt(np.maximum(squares[inside], 0.0))
+    ascending = np.sort(np.maximum(squares[inside], 0.0))
     beyond = squares[np.isfinite(squares) & (squares >= reach**2)]
-    following = np.append(distances[1:], np.sqrt(beyond.min()) if len(beyond) else 0.0)
-    gaps = np.flatnonzero(distances < NEIGHBOUR_RATIO * following)
-    size = int(gaps[-1]) + 1 if len(gaps) else 0
-    grey = distances[:size] * np.maximum(contrast[inside[:size]], own)
-    members = inside[:size][grey < CROWD_DIFFERENCE]
+    following = np.append(ascending[1:], beyond.min() if len(beyond) else 0.0)
+    gaps = np.flatnonzero(ascending < NEIGHBOUR_RATIO**2 * following)
+    if not len(gaps):
+        return []
+    members = inside[squares[inside] <= ascending[gaps[-1]]]
+    grey = np.sqrt(np.maximum(squares[members], 0.0)) * np.maximum(contrast[members], own)
+    members = members[grey < CROWD_DIFFERENCE]
+    members = members[np.argsort(squares[members], kind="stable")]
     spread = np.linspace(0, len(members) - 1, min(CROWD_LINKS, len(members))).astype(np.int64)
     return [int(row) for row in np.union1d(members[:NEIGHBOURS], members[spread])]
 
