@@ -392,6 +392,9 @@ def _guarded(as_json: bool) -> int:
         message = str(error.format_message()) if hasattr(error, "format_message") else str(error)
         if not message:
             return 2
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(message, file=sys.stderr)
+            return 2
         return _fail(as_json, "usage", message, "see `twinset --help`", 2)
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED

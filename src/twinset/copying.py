@@ -35,6 +35,9 @@ SIDE = 32
 HIT_RATIO = 0.5
 """A synthetic image nearer to a real one than this share of its distance to any other real one has hit it."""
 
+SAME_RATIO = 0.05
+"""A pair at less than this share of the distance to any other real image is one picture, up to rounding."""
+
 DUPLICATE_SHARE = 0.2
 """Real images nearer than this share of the usual nearest-neighbour distance are one image in several files."""
 
@@ -178,7 +181,8 @@ class CopyTest:
     ``training_hits`` and ``holdout_hits`` count *distinct* real images hit; ``training_share`` and
     ``holdout_share`` are the shares of synthetic images that hit one. ``counts`` are the distinct images compared,
     and as ``repeats`` the held-out images that were left out because they are training images.
-    ``smallest_detectable`` is the number of distinct training images hit that would have been flagged.
+    ``same_as_holdout`` counts synthetic images that are a held-out one (d₁/d₂ < .05): no generator that never saw it
+    makes it. ``smallest_detectable`` is the number of distinct training images hit that would have been flagged.
     """
 
     flagged: bool
@@ -191,6 +195,7 @@ class CopyTest:
     training_share: float
     holdout_share: float
     pairs: tuple[CopyPair, ...]
+    same_as_holdout: int
     counts: Mapping[str, int]
     smallest_detectable: int | None
 
@@ -255,6 +260,7 @@ def copy_test(
         training_share=float((hits.found & (hits.rows < count)).mean()),
         holdout_share=float((hits.found & (hits.rows >= count)).mean()),
         pairs=_pairs(hits, real, synthetic),
+        same_as_holdout=int(((hits.rows >= count) & (_ratio(hits.distances, hits.seconds) < SAME_RATIO)).sum()),
         counts={"training": count, "holdout": other_count, "synthetic": len(synthetic), "repeats": real.repeats},
         smallest_detectable=smallest_significant_hits(
             count / (count + other_count), others, alpha=alpha / len(p_values)

@@ -103,6 +103,11 @@ class Sample:
         if isinstance(self.image, np.ndarray):
             check_pixels(self.image)
 
+    def __repr__(self) -> str:
+        held = "pixels" if isinstance(self.image, np.ndarray) else self.path or f"{len(self.image or b'')} bytes"
+        made = f", made by {self.origin.method}" if self.origin.method else ""
+        return f"Sample({self.id!r}, {self.annotation}, {held}{made})"
+
     def pixels(self) -> Pixels:
         """uint8 (H, W, 1) or (H, W, 3), decoded now; a file whose digest changed is an error."""
         if isinstance(self.image, np.ndarray):
@@ -282,6 +287,9 @@ class Dataset:
         from twinset.formats import write
 
         return write(self, Path(destination), format)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self)} images, {len(self.classes)} classes)"
 
     def _repr_html_(self) -> str:
         from twinset.notebook import dataset_html

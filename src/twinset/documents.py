@@ -117,6 +117,7 @@ class StatusDocument(_Document):
     run: str
     stage: str
     finished: bool
+    running: bool = Field(False, description="Whether a process works on it now.")
     planned: int
     generated: int
     accepted: int | None
@@ -263,6 +264,7 @@ def schema(name: str) -> dict[str, object]:
         from twinset.recipe import Recipe
 
         return Recipe.model_json_schema()
+    name = {"resume": "run", "evaluate": "run"}.get(name, name)
     if name not in DOCUMENTS:
         raise UnknownNameError("schema", name, [*DOCUMENTS, "recipe"])
     return DOCUMENTS[name].model_json_schema()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from twinset import methods
 from twinset.errors import RecipeError, UnknownNameError
-from twinset.yamlfile import YamlFile, load_yaml, parse_yaml
+from twinset.yamlfile import KeyPath, YamlFile, load_yaml, parse_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -62,8 +62,9 @@ class GroupsPart(_Part):
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> GroupsPart:
-        if sum(value is not None for value in (self.column, self.regex, self.folder)) != 1:
-            raise ValueError("expected exactly one of column, regex, folder")
+        from twinset.families import GroupRule
+
+        GroupRule(column=self.column, regex=self.regex, folder=self.folder)
         return self
 
 
@@ -99,7 +100,7 @@ class UsePart(BaseModel):
 class UtilityPart(_Part):
     """The five arms (docs/numbers.md)."""
 
-    seeds: int = Field(3, ge=1, le=50, description="Trainings per arm.")
+    seeds: int = Field(3, ge=1, le=50, description="Trainings per arm; the two that are compared get two more.")
     flip: Literal["auto"] | bool = Field(
         "auto", description="Mirror in the classical arms; auto: if the data allows it."
     )
@@ -251,6 +252,8 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
     values = file.values
     for override in overrides:
         values = _override(values, override)
+    if overrides:
+        file = replace(file, values=values, lines=_lines_but(file.lines, overrides))
     try:
         recipe = Recipe.model_validate(values)
     except pydantic.ValidationError as error:
@@ -263,6 +266,16 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
     data = recipe.data.model_copy(update={"path": placed(recipe.data.path)})
     recipe = recipe.with_paths(placed).model_copy(update={"data": data})
     return WrittenRecipe(recipe)
+
+
+def _lines_but(lines: Mapping[KeyPath, int], overrides: Sequence[str]) -> dict[KeyPath, int]:
+    """Where keys stand in the file, without those that ``--set`` has replaced."""
+    replaced = [tuple(override.partition("=")[0].strip().split(".")) for override in overrides]
+    return {
+        path: line
+        for path, line in lines.items()
+        if not any(tuple(str(part) for part in path)[: len(keys)] == keys for keys in replaced)
+    }
 
 
 def _override(values: dict[str, object], override: str) -> dict[str, object]:

@@ -157,6 +157,10 @@ class CalibratedMethod(Protocol):
         """The same settings with nothing open; ``seconds`` is what its fit may take with ``threads``."""
         ...
 
+    def fit_seconds(self, spec: ImageSpec, *, n_classes: int, threads: int, device: str) -> float:
+        """What a fit with nothing open takes on this machine, roughly."""
+        ...
+
 
 @runtime_checkable
 class Editor(Protocol):

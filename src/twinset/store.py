@@ -104,8 +104,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Sorted, indented JSON, written atomically; NaN is refused."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+    """Indented JSON in the order given, written atomically; NaN is refused."""
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> object:
@@ -168,6 +168,18 @@ def locked(folder: Path) -> Iterator[None]:
             with suppress(OSError):
                 if made_here and not (folder / "run.json").exists():
                     path.unlink()
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds this folder now (:func:`locked`)."""
+    try:
+        with (folder / "run.lock").open("rb") as handle:
+            _lock(handle.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _hold(descriptor: int, path: Path) -> None:

@@ -5,7 +5,7 @@
 """
 
 from twinset.downstream.arms import ARMS, ArmName, Cell, CellResult, Recipe, UtilityPlan
-from twinset.downstream.budget import choose_settings, unbalanced
+from twinset.downstream.budget import choose_settings, study_seconds, unbalanced
 from twinset.downstream.cells import UtilityData, run_cell
 from twinset.downstream.intervals import Difference
 from twinset.downstream.summary import ArmSummary, Utility, summarise
@@ -27,6 +27,7 @@ __all__ = [
     "choose_settings",
     "decide",
     "run_cell",
+    "study_seconds",
     "summarise",
     "unbalanced",
 ]

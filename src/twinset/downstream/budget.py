@@ -67,6 +67,14 @@ def choose_settings(
     return replace(settings, steps=FEWEST_STEPS)
 
 
+def study_seconds(
+    spec: ImageSpec, n_classes: int, settings: ClassifierSettings, *, workers: int, cells: int, n_evaluate: int
+) -> float:
+    """What ``cells`` cells with these settings take on ``workers`` one-thread processes, by a probe."""
+    step = _seconds_per_step(spec, n_classes, settings)
+    return cells / min(workers, cells) * step * (settings.steps + n_evaluate / settings.batch / 3) / SAFETY
+
+
 def _seconds_per_step(spec: ImageSpec, n_classes: int, settings: ClassifierSettings) -> float:
     """The median over some probes, on one thread as cells have it, after one that only warms up."""
     rng = Stream(0).child("probe")

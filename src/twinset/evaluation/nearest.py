@@ -108,7 +108,7 @@ class NearestRecord:
             return self.scores(records, counts=_counts(evidence), extractor=evidence.extractor, rng=rng)
         return [
             Score(name, None, better, _counts(evidence), undefined_because=reason, extractor=evidence.extractor)
-            for name, better in ((RATIO, True), (SHARE, False))
+            for name, better in ((RATIO, None), (SHARE, False))
         ]
 
     def scores(
@@ -127,7 +127,7 @@ class NearestRecord:
             Score(
                 RATIO,
                 ratio,
-                True,
+                None,
                 counts,
                 interval=None if ratio is None else self._bootstrap(records, ratio, rng),
                 undefined_because=why,

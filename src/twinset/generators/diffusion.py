@@ -42,6 +42,13 @@ class DiffusionGenerator:
     classes: tuple[str, ...]
     shares: tuple[float, ...] | None
 
+    def __repr__(self) -> str:
+        spec, settings = self.model.spec, self.model.settings
+        return (
+            f"DiffusionGenerator({settings.network.family}, width {settings.network.width}, {settings.training.steps} "
+            f"steps, {spec.height} × {spec.width} × {spec.channels}, {len(self.classes)} classes)"
+        )
+
     def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
         """One sample per slot, in order; a slot sits in row ``index`` modulo the batch size."""
         images = self.model.sample(
@@ -52,6 +59,8 @@ class DiffusionGenerator:
 
     def sample(self, wanted: int | Sequence[int], *, rng: RandomSource) -> Dataset:
         """A dataset of ``wanted`` images with classes in training proportions, or of one image per class id given."""
+        if isinstance(wanted, int) and wanted < 1:
+            raise ValueError(f"expected at least one image; got {wanted}")
         stream = Stream.of(rng)
         class_ids = self._draw(wanted, stream) if isinstance(wanted, int) else list(wanted)
         beyond = [c for c in class_ids if not 0 <= c < len(self.classes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -10,7 +11,7 @@ from typing import Self
 from twinset.dataset import Dataset
 from twinset.errors import RunFolderError
 from twinset.images import ImageSpec
-from twinset.models.calibration import DiffusionPlan, calibrate
+from twinset.models.calibration import SAMPLING_SHARE, DiffusionPlan, calibrate, seconds_per_step
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fit_diffusion
 from twinset.models.networks import Family, NetworkSettings
 from twinset.models.sampling import Sampler, SamplingSettings
@@ -106,6 +107,14 @@ class DiffusionChoices:
         if not self.open:
             return self
         return self._with_plan(self._plan(spec, n_classes, n_training, seconds, threads, device))
+
+    def fit_seconds(self, spec: ImageSpec, *, n_classes: int, threads: int, device: str = "cpu") -> float:
+        """What a fit with nothing left open takes here, by a probe."""
+        settings = self.settings()
+        network, training = settings.network, settings.training
+        with torch_threads(threads):
+            step = seconds_per_step(network, spec, n_classes, training.batch, device=device, clock=time.perf_counter)
+        return step * training.steps / SAMPLING_SHARE
 
     def _plan(
         self, spec: ImageSpec, n_classes: int, n_training: int, seconds: float, threads: int, device: str

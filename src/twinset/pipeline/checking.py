@@ -8,22 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from twinset import documents
+from twinset.dataset import SPLITS
 from twinset.errors import RunFolderError
 from twinset.pipeline.fitting import Source, as_generator, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import Timings, identity, recipe_of
 from twinset.pipeline.manifest import changed_since
 from twinset.pipeline.opening import Run, missing_models, reopen
 from twinset.pipeline.planning import Planner
-from twinset.pipeline.real import changed_files, load_real, prepare_real, read_real
-from twinset.pipeline.reporting import Listener
-from twinset.pipeline.resolving import FIT_SHARE, UTILITY_SHARE, Machine, resolve
+from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
+from twinset.pipeline.reporting import Listener, duration
+from twinset.pipeline.resolving import Machine, estimate, resolve
 from twinset.randomness import Stream
-from twinset.recipe import WrittenRecipe
+from twinset.recipe import Recipe, WrittenRecipe
 from twinset.stages import Generator
-from twinset.store import ShardStore, locked, read_json, read_table
+from twinset.store import ShardStore, in_use, locked, read_json, read_table
 from twinset.threads import torch_threads
 
 BYTES_PER_PIXEL = 1.2
+OVERRUN = 1.3
+"""A plan that takes longer than this share of the time asked for says so."""
 
 
 def status(folder: Path) -> documents.StatusDocument:
@@ -43,9 +46,13 @@ def status(folder: Path) -> documents.StatusDocument:
         generated = int(np.isin(shards, list(done)).sum()) if done else 0
     if store.index_path.exists():
         accepted, stage = read_table(store.index_path).num_rows, "measuring"
+    running = in_use(folder)
+    if not finished and not running:
+        stage = f"stopped while {stage}"
     return documents.StatusDocument(
         run=str(folder),
         stage="finished" if finished else stage,
+        running=running,
         finished=finished,
         planned=planned,
         generated=generated,
@@ -141,10 +148,10 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
         real = prepare_real(written.recipe, dataset, report, folder)
         resolved = resolve(written.recipe, real, machine)
         real = load_real(folder)
+        seconds = estimate(resolved, real, machine)
     assert isinstance(resolved.count, dict)
     rows = Planner.of(resolved, run_key="plan").first_round(list(resolved.count.values()))
     pixels = real.spec.height * real.spec.width * real.spec.channels
-    budget = written.recipe.minutes * 60
     return documents.PlanDocument(
         recipe=resolved.to_values(),
         training=real.training.class_counts(),
@@ -152,12 +159,25 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
         test=real.part("test").class_counts(),
         slots=resolved.count,
         shards=len({row["shard"] for row in rows}),
-        seconds={
-            "fit": round(budget * FIT_SHARE, 1),
-            "utility": round(budget * UTILITY_SHARE, 1),
-            "whole run": round(budget, 1),
-        },
+        seconds={name: round(value, 1) for name, value in seconds.items()},
         bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.export))),
         missing=missing_models(written.recipe),
-        notes=list(real.facts.notes),
+        notes=[*real.facts.notes, *_notes(real, resolved, seconds["whole run"])],
     )
+
+
+def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
+    """What the plan should make people think about."""
+    notes = [
+        f"class {name!r} has no image in the {part} part"
+        for part in SPLITS
+        for name, count in real.part(part).class_counts().items()
+        if not count
+    ]
+    asked = resolved.minutes * 60
+    if seconds > OVERRUN * asked:
+        notes.append(
+            f"this takes about {duration(seconds)}, not the {duration(asked)} asked for: below a floor of training "
+            "steps the figures would mislead; fewer seeds or smaller images make it quicker"
+        )
+    return notes

@@ -37,7 +37,7 @@ from twinset.report import render
 from twinset.scores import Score
 from twinset.splits import split
 from twinset.stages import Embedder
-from twinset.store import write_bytes
+from twinset.store import disk_refusals, write_bytes
 from twinset.threads import available_cores, torch_threads
 
 UTILITY_SECONDS = 300.0
@@ -126,6 +126,10 @@ def compare(
 ) -> documents.CompareDocument:
     """The comparison as a document; ``report`` also writes a page."""
     began = time.monotonic()
+    if report is not None:
+        with disk_refusals(report, "a page that can be written"):
+            report.expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
+    embedder_named(embedder)
     held, made = _load(real), _load(synthetic)
     shown = _load(train) if train is not None else None
     if utility and (shown is None or (held.class_ids < 0).any() or (made.class_ids < 0).any()):

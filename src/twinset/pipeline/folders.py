@@ -30,6 +30,12 @@ def run_folder(written: WrittenRecipe, out: Path | None) -> Path:
     return Path.cwd() / "runs" / f"{name[:40]}-{written.digest()[:8]}"
 
 
+def refuse_inside(folder: Path, source: str | Path) -> None:
+    """Nothing is written into the user's dataset: it would be read as part of it the next time."""
+    if isinstance(source, Path) and source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+        raise RunFolderError(f"{folder}: expected a place outside {source}; got one inside", hint="choose another")
+
+
 def begin(folder: Path, written: WrittenRecipe) -> None:
     """Makes the folder the run of this recipe. A folder with anything else in it is refused."""
     if folder.exists() and not folder.is_dir():

@@ -152,7 +152,7 @@ class Maker:
             )
             for shard, source in missing
         ]
-        progress = self.listener.stage("generate")
+        progress = self.listener.stage(_in_round("generate", plan))
         total = sum(len(task.slots) for task in tasks)
         done = 0
         for number, _ in self._executor().map(make_shard, tasks):
@@ -194,7 +194,7 @@ class Maker:
         shards = [shard for shard, _ in _shards(plan) if self.store.judgement(shard) is None]
         if not shards:
             return
-        progress = self.listener.stage("align")
+        progress = self.listener.stage(_in_round("align", plan))
         tasks = [JudgeShard(self.folder, shard, self.real.dataset.classes, filters) for shard in shards]
         for done, (number, judgement) in enumerate(self.executor.map(judge_shard, tasks), start=1):
             rows = plan.filter(pc.equal(plan.column("shard"), shards[number]))
@@ -243,6 +243,12 @@ class Maker:
                 at += 1
         order = sorted(range(len(found)), key=lambda i: found[i][1]["slot"])
         return [found[i][1] for i in order], _joined(pieces).take([found[i][0] for i in order])
+
+
+def _in_round(what: str, plan: pa.Table) -> str:
+    """What is being done, and in which round if it is not the first."""
+    last = max(plan.column("round").to_pylist())
+    return f"{what}, round {last + 1}" if last else what
 
 
 def _shards(plan: pa.Table) -> list[tuple[int, int]]:

@@ -88,6 +88,7 @@ def missing_models(recipe: Recipe) -> list[str]:
 def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: Listener, *, reread: bool) -> Run:
     """Reads and splits the real images and resolves the recipe, unless an earlier sitting did."""
     check_models(written.recipe)
+    listener.note(f"run {folder}")
     remove_temporaries(folder)
     timings = Timings(folder)
     RunLog(folder / "log.jsonl").add("begin", workers=machine.workers, device=machine.device)

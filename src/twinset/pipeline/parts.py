@@ -33,12 +33,13 @@ def gate_scores(gate: GateResult) -> tuple[Score, ...]:
     if test is None:
         return ()
     counts = {"real": test.counts["training"], "synthetic": test.counts["synthetic"]}
+    held_out = {"real": test.counts["holdout"], "synthetic": test.counts["synthetic"]}
     settings = {"alpha": test.alpha, "held out": test.counts["holdout"]}
     return (
         Score("membership_auc", test.membership_auc, False, counts, settings=settings),
-        Score("copy_test_p_value", test.p_value, True, counts, settings=settings),
+        Score("copy_test_p_value", test.p_value, None, counts, settings=settings),
         Score("training_images_hit", float(test.training_hits), False, counts, settings=settings),
-        Score("held_out_images_hit", float(test.holdout_hits), None, counts, settings=settings),
+        Score("held_out_images_hit", float(test.holdout_hits), None, held_out, settings=settings),
     )
 
 

@@ -19,6 +19,12 @@ from twinset.pipeline.parts import arms_part, gate_part, gate_scores, scores_par
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.store import write_bytes, write_json
 
+FEW_MADE = 0.5
+"""A class of which less than this share of the planned images was accepted is named."""
+
+EASILY_TOLD = 0.95
+"""Above this AUC of a real-or-synthetic classifier, the images are named as unlike real ones."""
+
 
 def release(run: Run, measured: Measured) -> documents.RunDocument:
     """Writes what the gate lets out and the report in any case; the document that ``run`` answers with."""
@@ -27,7 +33,7 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
         run.listener.stage("export")
         exports = _export(run, measured)
     command = f"twinset run {shlex.quote(str(_shown(run.folder) / 'resolved.yaml'))}"
-    limits = _limits(run)
+    limits = _limits(run, measured)
     _write_json(run, measured)
     data = report_data(run, measured, tried, command=command, limits=limits)
     path = run.folder / "report.html"
@@ -59,8 +65,20 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     return found
 
 
-def _limits(run: Run) -> list[str]:
-    limits = []
+def _limits(run: Run, measured: Measured) -> list[str]:
+    assert isinstance(run.recipe.count, dict)
+    accepted = measured.accepted.class_counts()
+    limits = [
+        f"Class {name!r}: {accepted.get(name, 0)} of {planned} images made."
+        for name, planned in run.recipe.count.items()
+        if accepted.get(name, 0) < FEW_MADE * planned
+    ]
+    told_apart = next((score.value for score in measured.scores if score.name == "detectability_auc"), None)
+    if told_apart is not None and told_apart > EASILY_TOLD:
+        limits.append(
+            f"A classifier tells the synthetic images from real ones almost without fail (AUC {told_apart:.3f}): they "
+            "do not look real. More minutes for the generator may help; the other figures of likeness matter less."
+        )
     if any(part.use == "folder" for part in run.recipe.generate):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
     if run.recipe.edit:

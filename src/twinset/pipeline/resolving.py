@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 
 from twinset import __version__, methods
-from twinset.downstream import UtilityPlan, choose_settings
-from twinset.errors import RunFolderError
+from twinset.downstream import UtilityPlan, choose_settings, study_seconds
+from twinset.errors import RunFolderError, UsageError
 from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
@@ -44,6 +44,11 @@ class Machine:
             import torch
 
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        elif device.startswith("cuda"):
+            import torch
+
+            if not torch.cuda.is_available():
+                raise UsageError(f"expected a CUDA device for --device {device}; got none here", hint="--device cpu")
         return Machine(workers or available_cores(), device)
 
 
@@ -131,6 +136,34 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
         values["align"] = [_spelled_out(part, f"align.{i}") for i, part in enumerate(recipe.align)]
     values["evaluate"] = {**recipe.evaluate.model_dump(mode="json"), "utility": _utility(recipe, real, machine, budget)}
     return Recipe.model_validate(values)
+
+
+def estimate(resolved: Recipe, real: RealData, machine: Machine) -> dict[str, float]:
+    """Seconds that the fits and the utility study of a resolved recipe take here, by probes; the rest by its share."""
+    n_classes, threads = len(real.training.classes), int(resolved.threads)
+    kinds: list[tuple[methods.Kind, tuple[UsePart, ...]]] = [
+        ("generators", resolved.generate),
+        ("editors", resolved.edit),
+    ]
+    fits = 0.0
+    for kind, parts in kinds:
+        for part in parts:
+            method = methods.build(kind, part.use, part.settings, where=kind)
+            if isinstance(method, CalibratedMethod):
+                fits += method.fit_seconds(real.spec, n_classes=n_classes, threads=threads, device=machine.device)
+    study, utility = 0.0, resolved.evaluate.utility
+    if utility != "off":
+        settings = ClassifierSettings(width=int(utility.width), steps=int(utility.steps), batch=utility.batch)
+        study = study_seconds(
+            real.spec,
+            n_classes,
+            settings,
+            workers=machine.workers,
+            cells=UtilityPlan(settings, seed=0, seeds=utility.seeds).cell_count,
+            n_evaluate=len(real.holdout),
+        )
+    rest = OVERHEAD_SECONDS + (1 - FIT_SHARE - UTILITY_SHARE) * resolved.minutes * 60
+    return {"fit": fits, "utility": study, "the rest": rest, "whole run": fits + study + rest}
 
 
 def _spelled_out(part: UsePart, where: str) -> dict[str, object]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twinset import documents
 from twinset.pipeline.fitting import fit, sources_of
-from twinset.pipeline.folders import begin, recipe_of, run_folder
+from twinset.pipeline.folders import begin, recipe_of, refuse_inside, run_folder
 from twinset.pipeline.making import Maker
 from twinset.pipeline.manifest import write_manifest
 from twinset.pipeline.measuring import Measured, measure
@@ -25,6 +25,7 @@ def run(
 ) -> documents.RunDocument:
     """Runs a recipe to its report, or continues where an earlier sitting stopped."""
     folder = run_folder(written, out)
+    refuse_inside(folder, written.source)
     with locked(folder):
         begin(folder, written)
         return _finish(open_run(folder, written, Machine.of(workers=workers, device=device), listener, reread=True))

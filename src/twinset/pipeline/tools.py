@@ -14,7 +14,7 @@ from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
 from twinset.inspection import Inspection
 from twinset.inspection import inspect as inspect_dataset
-from twinset.pipeline.folders import environment
+from twinset.pipeline.folders import environment, refuse_inside
 from twinset.recipe import EXPORTS, recipe_from_values
 from twinset.store import write_bytes
 from twinset.threads import available_cores
@@ -45,6 +45,7 @@ def convert(source: str, destination: Path, to: str) -> documents.ConvertDocumen
     """Writes a dataset in another format into a new folder."""
     if to not in get_args(WritableFormat):
         raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")
+    refuse_inside(destination.expanduser(), source_of(source))
     dataset, report = read(source_of(source), on_bad_input="refuse")
     written = write(dataset, destination.expanduser(), cast(WritableFormat, to))
     return documents.ConvertDocument(
@@ -89,11 +90,16 @@ def init(source: str, *, out: Path | None) -> documents.InitDocument:
     path = (out or Path(f"{name}.yaml")).expanduser()
     if path.exists():
         raise RunFolderError(f"{path}: expected no file there; got one", hint="choose another --out")
-    place = where if isinstance(where, str) else str(where.resolve())
+    place = where if isinstance(where, str) else _from(path.resolve().parent, where.resolve())
     text = recipe_text(place, inspection)
     recipe_from_values({"data": place})
     write_bytes(path.resolve(), text.encode())
     return documents.InitDocument(recipe=str(path), text=text)
+
+
+def _from(folder: Path, data: Path) -> str:
+    """The data as a recipe in this folder names it: relative if it lies below, so that both can be moved."""
+    return str(data.relative_to(folder)) if data.is_relative_to(folder) else str(data)
 
 
 def recipe_text(place: str, inspection: Inspection) -> str:

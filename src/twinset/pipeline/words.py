@@ -35,7 +35,9 @@ def run(document: documents.RunDocument) -> str:
 
 
 def _verdict(verdict: documents.VerdictPart) -> str:
-    return f"{TITLES[verdict.decision]}: {printable(verdict.sentence)}"
+    headline, _, rest = verdict.sentence.partition(": ")
+    told = headline.lower() == TITLES[verdict.decision].lower()
+    return f"{TITLES[verdict.decision]}: {printable(rest if told and rest else verdict.sentence)}"
 
 
 def _gate(document: documents.RunDocument) -> str:

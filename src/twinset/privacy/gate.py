@@ -4,7 +4,8 @@ Three questions, because each can be fooled alone:
 
 * Is what would be released nearer to the training images than to real images that nobody trained on? That is the
   joint copy test (:func:`twinset.copying.copy_test`).
-* Is one of the released images a training image? One is enough, although no test of a set can see it.
+* Is one of the released images a training image? One is enough, although no test of a set can see it. The same holds
+  for held-out images: who releases them releases real images, and figures measured on them say nothing.
 * Did the generator copy before its copies were filtered? Removing the copies that we can see does not make the rest
   safe, so the near-copy share of all candidates must not be materially above that of held-out images.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.copying import CopyPair, CopyTest, copy_test
+from twinset.copying import SAME_RATIO, CopyPair, CopyTest, copy_test
 from twinset.embedding.embedder import require_unfitted
 from twinset.images import PixelBatch
 from twinset.stages import Embedder
@@ -25,13 +26,8 @@ from twinset.stages import Embedder
 MATERIAL_SHARE = 0.05
 """Near copies among all candidates, above the share that held-out images explain, that make a copier."""
 
-SAME_RATIO = 0.05
-"""A pair at less than this share of the distance to any other real image is one picture, up to rounding."""
-
 FEWEST_REAL = 2
 """Below this number of training or held-out images nothing can be compared."""
-
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -130,9 +126,15 @@ def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, s
     reasons = []
     if released is not None and released.flagged:
         reasons.append(released.finding)
-    if released is not None and (same := _training_images(released, alpha)):
-        shown = ", ".join(f"number {pair.synthetic} is training image {pair.training}" for pair in same[:SHOWN])
-        reasons.append(f"{len(same)} of the images to be released are training images ({shown})")
+    if released is not None:
+        same = sum(pair.ratio < SAME_RATIO for pair in released.pairs)
+        if _unnatural(same, released, alpha):
+            reasons.append(f"{same} of the images to be released are training images")
+        if _unnatural(released.same_as_holdout, released, alpha):
+            reasons.append(
+                f"{released.same_as_holdout} of the images to be released are held-out real images: what was measured "
+                "on those is void"
+            )
     if made is not None and _copier(made, alpha):
         reasons.append(
             f"the generator copies: {made.training_share:.1%} of all images it made are near copies of training "
@@ -141,16 +143,15 @@ def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, s
     return GateResult(not reasons, tuple(reasons), released, made, space)
 
 
-def _training_images(test: CopyTest, alpha: float) -> tuple[CopyPair, ...]:
-    """Released images that are a training image, unless held-out images are training images as often."""
+def _unnatural(same: int, test: CopyTest, alpha: float) -> bool:
+    """Whether so many released images are real ones that repeats among the real images do not explain it."""
     from scipy.stats import binom
 
-    same = tuple(pair for pair in test.pairs if pair.ratio < SAME_RATIO)
     repeats = test.counts["repeats"]
     if not same or not repeats:
-        return same
+        return bool(same)
     natural = (repeats + 1) / (repeats + test.counts["holdout"] + 1)
-    return same if binom.sf(len(same) - 1, test.counts["synthetic"], natural) < alpha else ()
+    return bool(binom.sf(same - 1, test.counts["synthetic"], natural) < alpha)
 
 
 def _copier(made: CopyTest, alpha: float) -> bool:

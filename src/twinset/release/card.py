@@ -108,7 +108,10 @@ def _introduction(release: Release) -> str:
 def _verdict(release: Release) -> str:
     if release.decision is None:
         return "Not measured: no classifier was trained with and without these images."
-    lines = [f"**{HEADLINES[release.decision]}.** {plain(release.sentence)}"]
+    headline, _, rest = release.sentence.partition(": ")
+    told = headline.lower() in HEADLINES[release.decision].lower() or headline.lower() in ("use it", "do not use it")
+    told_again = rest[:1].upper() + rest[1:] if told and rest else release.sentence
+    lines = [f"**{HEADLINES[release.decision]}.** {plain(told_again)}"]
     if release.difference is not None:
         value, low, high = (f"{100 * part:+.1f}".replace("-", "−") for part in release.difference)
         lines.append(f"Difference on real test images: {value} percentage points of {release.metric} ({low} … {high}).")
@@ -190,7 +193,8 @@ def _gate(release: Release) -> str:
         return "Not tested. These images may repeat training images."
     result = "Passed" if release.gate_passed else "Failed"
     caution = "Passing means that no copies were found, not that the data is private."
-    return f"**{result}.** {plain(release.gate_sentence)} {caution}"
+    sentence = release.gate_sentence[:1].upper() + release.gate_sentence[1:].rstrip(".")
+    return f"**{result}.** {plain(sentence)}. {caution}"
 
 
 def _limits(release: Release) -> str:

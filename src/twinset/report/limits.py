@@ -27,17 +27,17 @@ def _of_the_verdict(data: ReportData) -> Iterator[str]:
     if difference is not None:
         half = (difference.high - difference.low) / 2
         yield (
-            f"The interval is ±{points(half).lstrip('+')} percentage points wide: effects much smaller than that "
-            "could not have been seen."
+            f"The interval reaches {points(half).lstrip('+')} percentage points to either side: effects much smaller "
+            "than that could not have been seen."
         )
     if data.verdict is not None and data.verdict.decision == "no_measurable_difference":
         yield "No measurable difference is not a proof of equality: a larger test set may still find one."
     if utility.n_test is not None and utility.n_test < FEW_TEST_IMAGES:
         yield f"Only {count(utility.n_test)} real test images stand behind the verdict."
-    seeds = min((len(arm.seeds) for arm in utility.arms), default=0)
+    seeds = min((len(arm.seeds) for arm in utility.arms if arm.picked), default=0)
     if 0 < seeds < FEW_SEEDS:
         times = "once" if seeds == 1 else "twice"
-        yield f"Each arm was trained {times} only; the spread between seeds is poorly known."
+        yield f"The compared arms were trained {times} only; the spread between seeds is poorly known."
     network = f" ({utility.network})" if utility.network else ""
     yield f"Usefulness was measured with one network{network} and one training length; another may gain more or less."
 
