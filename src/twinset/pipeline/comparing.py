@@ -144,6 +144,8 @@ def compare(
         held, shared = _without(held, shown)
         if shared:
             warnings.append(f"{shared} real images are training images too (up to near duplicates) and were left out")
+    if held.classes and made.classes and set(held.classes) != set(made.classes):
+        warnings.append("the two sets have different classes")
     spec, size = choose_spec(ImagePart(), held)
     listener.stage("fidelity")
     with torch_threads(1):
