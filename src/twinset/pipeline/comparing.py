@@ -126,10 +126,7 @@ def compare(
 ) -> documents.CompareDocument:
     """The comparison as a document; ``report`` also writes a page."""
     began = time.monotonic()
-    if report is not None:
-        with disk_refusals(report, "a page that can be written"):
-            report.expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
-    embedder_named(embedder)
+    _check(report, embedder)
     held, made = _load(real), _load(synthetic)
     shown = _load(train) if train is not None else None
     if utility and (shown is None or (held.class_ids < 0).any() or (made.class_ids < 0).any()):
@@ -171,13 +168,27 @@ def compare(
         seconds=round(time.monotonic() - began, 3),
     )
     if report is not None:
-        command = ["twinset", "compare", _name(real), _name(synthetic)]
-        command += ["--train", _name(train)] if train is not None else []
-        command += ["--utility"] if utility else []
-        command += ["--embedder", embedder.partition(":")[0], "--seed", str(seed)]
-        data = _report_data(comparison, command=shlex.join(command), warnings=warnings)
+        command = _command(real, synthetic, train=train, utility=utility, embedder=embedder, seed=seed)
+        data = _report_data(comparison, command=command, warnings=warnings)
         write_bytes(report.expanduser().resolve(), render(data).encode())
     return document
+
+
+def _check(report: Path | None, embedder: str) -> None:
+    """What would otherwise be noticed after the work."""
+    embedder_named(embedder)
+    if report is not None:
+        with disk_refusals(report, "a page that can be written"):
+            report.expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
+
+
+def _command(real: str, synthetic: str, *, train: str | None, utility: bool, embedder: str, seed: int) -> str:
+    """What makes the page again, with names in place of paths."""
+    words = ["twinset", "compare", _name(real), _name(synthetic)]
+    words += ["--train", _name(train)] if train is not None else []
+    words += ["--utility"] if utility else []
+    words += ["--embedder", embedder.partition(":")[0], "--seed", str(seed)]
+    return shlex.join(words)
 
 
 def _name(source: str) -> str:
