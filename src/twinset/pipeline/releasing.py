@@ -73,8 +73,6 @@ def _limits(run: Run, measured: Measured) -> list[str]:
         for name, planned in run.recipe.count.items()
         if accepted.get(name, 0) < FEW_MADE * planned
     ]
-    if measured.gate.leakage:
-        limits.append(f"{measured.gate.leakage[:1].upper()}{measured.gate.leakage[1:]}.")
     told_apart = next((score.value for score in measured.scores if score.name == "detectability_auc"), None)
     if told_apart is not None and told_apart > EASILY_TOLD:
         limits.append(

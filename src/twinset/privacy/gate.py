@@ -2,9 +2,8 @@
 
 Three questions, because each can be fooled alone:
 
-* Is what would be released materially nearer to the training images than to real images that nobody trained on? That
-  is the joint copy test (:func:`twinset.copying.copy_test`), and either copies of single images or a membership AUC
-  that matters.
+* Is what would be released nearer to the training images than to real images that nobody trained on? That is the
+  joint copy test (:func:`twinset.copying.copy_test`).
 * Is one of the released images a training image? One is enough, although no test of a set can see it. The same holds
   for held-out images: who releases them releases real images, and figures measured on them say nothing.
 * Did the generator copy before its copies were filtered? Removing the copies that we can see does not make the rest
@@ -26,10 +25,6 @@ from twinset.stages import Embedder
 
 MATERIAL_SHARE = 0.05
 """Near copies among all candidates, above the share that held-out images explain, that make a copier."""
-
-MATERIAL_AUC = 0.6
-"""Membership AUC from which nearness alone, without a single copy, blocks. With enough images the least advantage of
-training images is significant, and every model that learns has some; how much is reported in any case."""
 
 FEWEST_REAL = 2
 """Below this number of training or held-out images nothing can be compared."""
@@ -67,20 +62,9 @@ class GateResult:
     @property
     def finding(self) -> str:
         """One sentence that claims no more than was tested."""
-        if self.released is None or self.reasons:
+        if self.released is None:
             return "; ".join(self.reasons) or "copies were not tested"
-        return self.leakage or self.released.finding
-
-    @property
-    def leakage(self) -> str:
-        """What a set that passes still gives away, if that is more than chance; else empty."""
-        test = self.released
-        if test is None or not self.passed or not test.flagged:
-            return ""
-        return (
-            f"no copies found, but the images lie a little nearer to the training images than chance allows "
-            f"(p = {test.p_value:.2g}, membership AUC {test.membership_auc:.2f}; {MATERIAL_AUC} would block)"
-        )
+        return "; ".join(self.reasons) or self.released.finding
 
 
 def copy_gate(
@@ -140,7 +124,7 @@ def feature_gate(
 
 def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, space: str) -> GateResult:
     reasons = []
-    if released is not None and released.flagged and _material(released):
+    if released is not None and released.flagged:
         reasons.append(released.finding)
     if released is not None:
         same = sum(pair.ratio < SAME_RATIO for pair in released.pairs)
@@ -157,12 +141,6 @@ def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, s
             f"images ({made.holdout_share:.1%} of held-out ones)"
         )
     return GateResult(not reasons, tuple(reasons), released, made, space)
-
-
-def _material(test: CopyTest) -> bool:
-    """Whether what was flagged matters: copies of single images, or training images that are easily told."""
-    copied = len(test.p_values) * test.p_values["distinct_hits"] < test.alpha
-    return copied or test.membership_auc >= MATERIAL_AUC
 
 
 def _unnatural(same: int, test: CopyTest, alpha: float) -> bool:
