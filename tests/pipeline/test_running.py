@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -181,40 +182,56 @@ def nothing_is_half_written(folder: Path) -> None:
                 Image.open(path).load()
 
 
+KILLS = int(os.environ.get("TWINSET_KILLS", "4"))
+"""SIGKILLs in the test below. More than four also take a recipe of about a minute; pytest -s shows the stages hit."""
+
+A_MINUTE = {**SMALL, "count": 300, "generate": [{**SMALL["generate"][0], "steps": 600}]}  # type: ignore[index]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(
-    finished: documents.RunDocument, tmp_path: Path
-) -> None:
+def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
-    values = yaml.safe_load((Path(finished.run) / "resolved.yaml").read_text())
-    values["evaluate"]["utility"] = "off"
-    recipe.write_text(yaml.safe_dump(values))
-    folder = tmp_path / "killed"
-    command = [
-        sys.executable,
-        "-m",
-        "twinset.cli",
-        "run",
-        str(recipe),
-        "--out",
-        str(folder),
-        "--workers",
-        "2",
-        "--quiet",
-    ]
-    draw = random.Random(3)
-    for _ in range(int(os.environ.get("TWINSET_KILLS", "5"))):
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(draw.uniform(2.0, 14.0))
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        nothing_is_half_written(folder)
+    recipe.write_text(yaml.safe_dump(A_MINUTE if KILLS > 4 else SMALL))
+
+    def command(folder: Path) -> list[str]:
+        options = ["--out", str(folder), "--workers", "2", "--quiet", "--json"]
+        return [sys.executable, "-m", "twinset.cli", "run", str(recipe), *options]
+
+    def digest(stdout: str | bytes) -> str:
+        return str(json.loads(stdout)["digest"])
+
+    began = time.monotonic()
+    undisturbed = subprocess.run(command(tmp_path / "whole"), capture_output=True, text=True, check=False)
+    took = time.monotonic() - began
+    assert undisturbed.returncode in (0, 5), undisturbed.stderr
+    draw, stages, folder = random.Random(3), [], tmp_path / "killed-0"
+    while len(stages) < KILLS:
+        run = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            stdout, _ = run.communicate(timeout=draw.uniform(1.0, took))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.communicate()
+            nothing_is_half_written(folder)
+            stages.append(twinset_status(folder))
+        else:
+            assert digest(stdout) == digest(undisturbed.stdout), stages
+            assert not list(folder.rglob(".tmp-*"))
+            folder = tmp_path / f"killed-{len(stages)}"
     time.sleep(1.5)
-    ended = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    ended = subprocess.run(command(folder), capture_output=True, text=True, check=False)
     assert ended.returncode in (0, 5), ended.stderr
-    assert json.loads(ended.stdout)["digest"] == finished.digest
+    assert digest(ended.stdout) == digest(undisturbed.stdout), stages
     assert not list(folder.rglob(".tmp-*"))
+    print(f"\n{took:.0f} s undisturbed; killed in {dict(Counter(stages))}")
+
+
+def twinset_status(folder: Path) -> str:
+    """The stage that a run stopped in."""
+    asked = [sys.executable, "-m", "twinset.cli", "status", str(folder), "--json"]
+    document = json.loads(subprocess.run(asked, capture_output=True, text=True, check=False).stdout)
+    return str(document.get("stage", "before the run folder"))
 
 
 def test_a_resolved_recipe_refuses_another_content_of_its_folder(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import source_of
 from twinset.privacy.gate import GateResult, copy_gate
+from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart
 from twinset.report import render
@@ -108,6 +109,7 @@ def compare_datasets(
             holdout=real.prepared(spec),
             training_classes=training.class_ids if labelled else None,
             holdout_classes=real.class_ids if labelled else None,
+            parents=parent_rows(synthetic, training),
         )
     return Compared(scores, gate, used.name)
 

@@ -37,6 +37,7 @@ from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.privacy.gate import GateResult, copy_gate
+from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, UtilityPart
 from twinset.scores import Score
@@ -114,6 +115,7 @@ def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Reci
         holdout=holdout.prepared(real.spec),
         training_classes=training.class_ids,
         holdout_classes=holdout.class_ids,
+        parents=parent_rows(accepted, training),
         alpha=recipe.gate.alpha,
     )
 

@@ -1,6 +1,6 @@
 """The copy gate: a set goes out only if nothing speaks for copies.
 
-Three questions, because each can be fooled alone:
+Four questions, because each can be fooled alone:
 
 * Is what would be released nearer to the training images than to real images that nobody trained on? That is the
   joint copy test (:func:`twinset.copying.copy_test`).
@@ -8,11 +8,14 @@ Three questions, because each can be fooled alone:
   for held-out images: who releases them releases real images, and figures measured on them say nothing.
 * Did the generator copy before its copies were filtered? Removing the copies that we can see does not make the rest
   safe, so the near-copy share of all candidates must not be materially above that of held-out images.
+* Does an edited image still show the training image it was made from? A rotation hides a copy from the tests above, but
+  editors record their parents, and the parent must not be the nearest training image materially more often than chance
+  (:mod:`twinset.privacy.lineage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +24,12 @@ from numpy.typing import NDArray
 from twinset.copying import SAME_RATIO, CopyPair, CopyTest, copy_test
 from twinset.embedding.embedder import require_unfitted
 from twinset.images import PixelBatch
+from twinset.privacy.lineage import Traced, trace_parents
 from twinset.stages import Embedder
 
 MATERIAL_SHARE = 0.05
-"""Near copies among all candidates, above the share that held-out images explain, that make a copier."""
+"""Near copies among all candidates, above the share that held-out images explain, that make a copier; and edited
+images that show their parent, above what chance explains."""
 
 FEWEST_REAL = 2
 """Below this number of training or held-out images nothing can be compared."""
@@ -35,7 +40,8 @@ class GateResult:
     """Whether the release may go out, why not, and the tests behind it.
 
     ``released`` is the test of the accepted images, ``made`` that of all candidates (None: not tested). ``space`` says
-    how images were compared. ``pairs`` are the closest synthetic–training pairs of the accepted images.
+    how images were compared. ``pairs`` are the closest synthetic–training pairs of the accepted images. ``traced``
+    tells how many of those with recorded parents show one (None: no such images).
     """
 
     passed: bool
@@ -43,6 +49,7 @@ class GateResult:
     released: CopyTest | None
     made: CopyTest | None
     space: str
+    traced: Traced | None = None
 
     @staticmethod
     def skipped() -> GateResult:
@@ -75,12 +82,14 @@ def copy_gate(
     holdout: PixelBatch,
     training_classes: NDArray[np.integer] | None = None,
     holdout_classes: NDArray[np.integer] | None = None,
+    parents: Sequence[Sequence[int]] | None = None,
     alpha: float = 0.01,
 ) -> GateResult:
     """The gate on pictures, uint8 (·, H, W, C) of one size, compared under flips and small shifts.
 
-    ``candidates`` are all images that were made, ``accepted`` those that would be released. Too few real images to
-    compare with block a release: what cannot be tested is not passed.
+    ``candidates`` are all images that were made, ``accepted`` those that would be released, ``parents`` the training
+    rows that each of the accepted was made from, where that is known. Too few real images to compare with block a
+    release: what cannot be tested is not passed.
     """
     space = "normalised pixels under flips and small shifts"
     if min(len(training), len(holdout)) < FEWEST_REAL:
@@ -101,7 +110,12 @@ def copy_gate(
 
     released = test(accepted)
     made = released if np.array_equal(candidates, accepted) else test(candidates)
-    return _decide(released, made, alpha=alpha, space=space)
+    traced = (
+        trace_parents(accepted, training, holdout, parents=parents, training_classes=training_classes)
+        if parents is not None
+        else None
+    )
+    return _decide(released, made, traced, alpha=alpha, space=space)
 
 
 def feature_gate(
@@ -119,10 +133,12 @@ def feature_gate(
     """
     require_unfitted(embedder, ids)
     test = copy_test(accepted, training, holdout, alpha=alpha)
-    return _decide(test, test, alpha=alpha, space=f"features of {embedder.name}")
+    return _decide(test, test, None, alpha=alpha, space=f"features of {embedder.name}")
 
 
-def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, space: str) -> GateResult:
+def _decide(
+    released: CopyTest | None, made: CopyTest | None, traced: Traced | None, *, alpha: float, space: str
+) -> GateResult:
     reasons = []
     if released is not None and released.flagged:
         reasons.append(released.finding)
@@ -140,7 +156,12 @@ def _decide(released: CopyTest | None, made: CopyTest | None, *, alpha: float, s
             f"the generator copies: {made.training_share:.1%} of all images it made are near copies of training "
             f"images ({made.holdout_share:.1%} of held-out ones)"
         )
-    return GateResult(not reasons, tuple(reasons), released, made, space)
+    if traced is not None and traced.excess > MATERIAL_SHARE and traced.p_value < alpha:
+        reasons.append(
+            f"{traced.found} of {traced.total} edited images still show the training image they were made from "
+            f"({traced.expected:.0f} by chance)"
+        )
+    return GateResult(not reasons, tuple(reasons), released, made, space, traced)
 
 
 def _unnatural(same: int, test: CopyTest, alpha: float) -> bool:
