@@ -438,6 +438,21 @@ def test_bash_completes_verbs_options_and_names(typed: str, offered: str, tmp_pa
     assert ended.stdout.strip() == offered, ended.stderr
 
 
+def test_a_path_that_is_not_utf_8_still_gives_one_json_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended, out, err = called(monkeypatch, capsys, "status", "/nowhere/a\udcff", "--json")
+    error = json.loads(out)["error"]
+    assert (ended, error["code"]) == (4, "run-folder")
+    assert error["message"].startswith("/nowhere/a\\udcff: expected a run folder")
+    assert err.startswith("error: /nowhere/a\\udcff: ")
+
+
+def test_a_path_that_is_not_utf_8_comes_back_from_json_as_it_was() -> None:
+    document = documents.InitDocument(recipe="photos/a\udcff.yaml", text="data: é")
+    assert documents.InitDocument.model_validate(json.loads(documents.to_json(document))) == document
+
+
 def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from twinset import pipeline
 

@@ -66,10 +66,9 @@ def test_equal_pixels_in_other_clothes_are_exact_copies() -> None:
     assert [(group.kind, group.rows) for group in found] == [("exact", (1, 3))]
 
 
-def test_exact_copies_alone_can_be_asked_for() -> None:
+def test_exact_and_near_copies_of_one_picture_are_one_group() -> None:
     first = scene(1)
     dataset = dataset_of([first, as_jpeg(first, 90), first])
-    assert [(group.kind, group.rows) for group in duplicates(dataset, near=False)] == [("exact", (0, 2))]
     assert [(group.kind, group.rows) for group in duplicates(dataset)] == [("near", (0, 1, 2))]
 
 
@@ -149,6 +148,18 @@ def test_local_means_keep_the_mean_at_any_size() -> None:
     for grid in (1, 5, 12, 40):
         assert local_means(plane, grid).mean() == pytest.approx(plane.mean())
     assert local_means(plane, 1)[0, 0] == pytest.approx(plane.mean())
+
+
+def edited_from(parents: Sequence[tuple[str, ...]]) -> Dataset:
+    samples = [
+        Sample(f"{row}", image=scene(row), origin=Origin("classical", 1, "d", parents=of))
+        for row, of in enumerate(parents)
+    ]
+    return Dataset.of(samples, classes=[])
+
+
+def test_children_of_one_parent_are_one_family_though_the_parent_is_elsewhere() -> None:
+    assert families(edited_from([("p",), ("q",), ("p",), (), ("r", "q")])).tolist() == [0, 1, 0, 2, 1]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -150,7 +150,7 @@ TABLES: dict[str, tuple[Callable[[Path], object], type[TwinsetError], str]] = {
     "folder as file": (
         lambda r: ((r / "d").mkdir(), table(r, "path,label\nd,x\n")),
         CSV,
-        "expected a readable file; got Is a",
+        "expected a plain file; got a folder",
     ),
     "unknown split": (lambda r: table(r, "path,label,split\na.png,x,fold3\n"), CSV, "expected a split out of train"),
     "header only": (lambda r: table(r, "path,label\n"), CSV, "expected pictures; got none"),
@@ -209,7 +209,11 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], type[TwinsetError], str]] = 
         "expected one picture a key; got 2",
     ),
     "same tar key twice": (same_tar_key, CSV, "expected unique ids; got 's/a' again"),
-    "bad JSON in tar": (lambda r: tar(r / "s.tar", ("a.png", png()), ("a.json", b"{")), CSV, "s.tar: a: Expecting"),
+    "bad JSON in tar": (
+        lambda r: tar(r / "s.tar", ("a.png", png()), ("a.json", b"{")),
+        CSV,
+        "s.tar: a: expected the member .json as JSON",
+    ),
     "text as Parquet": (lambda r: put(r / "train.parquet", b"PAR1" + b"x" * 90), CSV, "expected a Parquet file; got"),
     "Parquet without bytes": (
         lambda r: parquet(
@@ -432,3 +436,87 @@ def assert_one_line(source: Path, kind: type[TwinsetError], words: str) -> None:
     assert "\n" not in text
     assert "expected" in text
     assert "got" in text
+
+
+def test_an_animation_cut_off_after_its_first_frame_is_a_bad_picture(tmp_path: Path) -> None:
+    good(tmp_path)
+    whole = odd("animated")
+    for number, cut in enumerate(range(len(whole) // 3, len(whole) - 1)):
+        put(tmp_path / "gif" / f"{number}.gif", whole[:cut])
+    dataset, report = read(tmp_path, on_bad_input="skip")
+    problems = {bad.problem for bad in report.bad_files}
+    assert all(problem.startswith("expected a whole picture; got ") for problem in problems)
+    assert len(dataset) + len(report.bad_files) == 4 + number + 1
+    assert any("index out of range" in problem or "unpack" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        r'"caption": "nice \ud83d"',
+        r'"id": "\ud83d1"',
+        r'"note\ud83d": 1',
+        r'"note": "\udcff"',
+        r'"attributes": {"a": "\ud83d"}',
+        r'"method": "\ud83d", "seed": 1, "recipe_digest": "d", "parents": [], "licence": ""',
+        r'"method": "m", "seed": 1, "recipe_digest": "d", "parents": ["\ud83d"], "licence": ""',
+    ],
+)
+def test_text_that_utf8_cannot_hold_is_a_bad_entry(cells: str, tmp_path: Path) -> None:
+    table(tmp_path, f'{{"path": "a.png", "label": "x"}}\n{{"path": "b.png", "label": "x", {cells}}}\n', "labels.jsonl")
+    assert_one_line(tmp_path / "labels.jsonl", DatasetFormatError, "labels.jsonl:2: b.png: expected ")
+    dataset, _ = read(tmp_path / "labels.jsonl", on_bad_input="skip")
+    assert dataset.ids == ["a.png"]
+
+
+def test_a_number_of_thousands_of_digits_is_a_name_like_others(tmp_path: Path) -> None:
+    long = "1" * 5000
+    table(tmp_path, f"path,label\na.png,{long}\nb.png,00{long[1:]}\n")
+    assert read(tmp_path / "labels.csv")[0].classes == (f"00{long[1:]}", long)
+
+
+@posix
+def test_folders_nested_without_end_are_walked(tmp_path: Path) -> None:
+    good(tmp_path)
+    places = [tmp_path / "deep"]
+    for _ in range(600):
+        places.append(places[-1] / "d")
+    for place in places:
+        place.mkdir()
+    put(places[-1] / "1.png", png(9))
+    try:
+        dataset, _ = read(tmp_path)
+    finally:  # shutil.rmtree is recursive
+        (places[-1] / "1.png").unlink()
+        for place in reversed(places):
+            place.rmdir()
+    assert dataset.class_counts() == {"cat": 2, "deep" + "/d" * 600: 1, "dog": 2}
+
+
+@posix
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["a.tar", "train.parquet", "labels.csv", "classes.json", "provenance.jsonl"])
+def test_pipes_do_not_hang(name: str, tmp_path: Path) -> None:
+    if name != "a.tar":
+        good(tmp_path)
+    os.mkfifo(tmp_path / name)
+    if name == "labels.csv":
+        assert len(read(tmp_path)[0]) == 4
+    else:
+        assert_one_line(tmp_path, DatasetFormatError, f"{name}: expected a plain file; got a folder, pipe or device")
+
+
+@posix
+@pytest.mark.parametrize("name", ["train.parquet", "s.tar", "labels.csv"])
+def test_a_link_that_the_user_names_is_followed(name: str, tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    parquet(real, {"image": [png(1)], "label": [0]})
+    tar(real / "s.tar", ("a.png", png(2)))
+    table(real, "path,label\na.png,x\n")
+    (real / name).rename(real / "blob")
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / name).symlink_to(real / "blob")
+    dataset, _ = read(tmp_path / "named" / name)
+    assert len(dataset) == 1
+    assert dataset[0].pixels().shape == (8, 8, 1)
+    assert dataset.splits == ["train" if name == "train.parquet" else None]

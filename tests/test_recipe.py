@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,16 @@ def error_of(tmp_path: Path, text: str, *overrides: str) -> str:
         ("data: x\ncuont: 5\n", "did you mean 'count'?"),
         ("data: x\ndata: y\n", "recipe.yaml:2: expected each key once; got 'data' again (first in line 1)"),
         ("data: [x\n", "recipe.yaml:2: expected YAML"),
-        ("data: !!python/object/apply:os.system ['true']\n", "recipe.yaml:1: expected YAML; got could not determine"),
-        ("a: &a [1]\ndata: *a\n", "recipe.yaml:2: expected plain values; got an alias"),
+        ("data: !!python/object/apply:os.system ['true']\n", "recipe.yaml:1: expected plain values; got a tag"),
+        ("data: !!str x\n", "recipe.yaml:1: expected plain values; got a tag"),
+        ("data: x\nname: !!binary aGk=\n", "recipe.yaml:2: expected plain values; got a tag"),
+        ("data: x\nevaluate: {fidelity: !!bool maybe}\n", "recipe.yaml:2: expected plain values; got a tag"),
+        ("data: x\nname: !!timestamp x\n", "recipe.yaml:2: expected plain values; got a tag"),
+        ("data: x\ncount: !!map {a: 1}\n", "recipe.yaml:2: expected plain values; got a tag"),
+        ("data: ! x\n", "recipe.yaml:1: expected plain values; got a tag"),
+        ("data: x\nedit: &a []\n", "recipe.yaml:2: expected plain values; got an anchor"),
+        ("data: &a x\n", "recipe.yaml:1: expected plain values; got an anchor"),
+        ("data: *a\n", "recipe.yaml:1: expected plain values; got an alias"),
         ("count: 5\n", "data: expected this key; got none"),
         ("data: x\ncount: 0\n", "recipe.yaml:2: count"),
         ("data: x\ncount: many\n", "recipe.yaml:2: count"),
@@ -46,6 +55,32 @@ def error_of(tmp_path: Path, text: str, *overrides: str) -> str:
         ("data: x\ntask: detection\n", "recipe.yaml:2: task"),
         ("data: x\ngate: {copies: allow}\n", "recipe.yaml:2: gate.copies"),
         ("data: x\nminutes: .nan\n", "recipe.yaml:2: minutes"),
+        (
+            "data: {path: x, window: [65535, 0]}\n",
+            "recipe.yaml:1: data.window: expected two numbers, the value of black",
+        ),
+        ("data: {path: x, window: [9, 9]}\n", "recipe.yaml:1: data.window: expected two numbers, the value of black"),
+        (
+            "data: {path: x, window: [0, .inf]}\n",
+            "recipe.yaml:1: data.window: expected two numbers, the value of black",
+        ),
+        ("data: {path: x, window: [.nan, 1]}\n", "below that of white; got [nan, 1]"),
+        (
+            "data: x\nimage: {size: [0, 32]}\n",
+            "recipe.yaml:2: image.size.0: expected a number greater than or equal to 4",
+        ),
+        (
+            "data: x\nimage: {size: [32, -4]}\n",
+            "recipe.yaml:2: image.size.1: expected a number greater than or equal to",
+        ),
+        (
+            "data: x\nimage: {size: [4000, 4000]}\n",
+            "recipe.yaml:2: image.size.0: expected a number less than or equal to 5",
+        ),
+        ("seed: 1\ndata: ~nosuchuser/x\n", "recipe.yaml:2: expected a path; got '~nosuchuser/x'"),
+        ("seed: 1\ndata:\n  path: ~nosuchuser/x\n", "recipe.yaml:3: expected a path; got '~nosuchuser/x'"),
+        ("data: x\ngenerate: [{use: folder, path: ~nosuchuser/x}]\n", "there is no such home folder"),
+        ('data: "a\\0b"\n', "recipe.yaml:1: expected a path; got 'a\\x00b'; a file name cannot hold a NUL character"),
     ],
 )
 def test_a_bad_recipe_gives_one_line_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
@@ -65,7 +100,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_recipe(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("override", ["count", "=3", "generate.7.steps=3", "count=0"])
+@pytest.mark.parametrize("override", ["count", "=3", "generate.7.steps=3", "count=0", "seed=!!int 5", "data=&a y"])
 def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
     assert error_of(tmp_path, "data: x\ngenerate: [{use: diffusion}]\n", override)
 
@@ -93,6 +128,27 @@ def test_the_digest_ignores_place_name_and_what_comes_after() -> None:
         assert recipe_from_values({**base, **change}).recipe.digest() == digest
     for change in ({"seed": 2}, {"count": 7}, {"data": {"path": "x", "window": [0, 255]}}, {"shard_size": 3}):
         assert recipe_from_values({**base, **change}).recipe.digest() != digest
+
+
+def test_a_path_that_leads_back_to_itself_is_told(tmp_path: Path) -> None:
+    try:
+        (tmp_path / "loop").symlink_to("loop")
+    except OSError:
+        pytest.skip("needs links")
+    if sys.version_info < (3, 13):
+        assert "recipe.yaml:1: expected a path; got 'loop', which leads nowhere" in error_of(tmp_path, "data: loop\n")
+
+
+def test_values_that_only_look_like_tags_and_anchors_may_be_quoted(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("data: '!x'\nsplit: {groups: {column: \"&a\"}}\n")
+    recipe = load_recipe(tmp_path / "r.yaml").recipe
+    assert recipe.data.path == str(tmp_path.resolve() / "!x")
+    assert recipe.split.groups is not None
+    assert recipe.split.groups.column == "&a"
+
+
+def test_a_size_may_have_two_sides(tmp_path: Path) -> None:
+    assert recipe_from_values({"data": "x", "image": {"size": [4, 512]}}).recipe.image.size == (4, 512)
 
 
 def test_the_data_path_starts_at_the_recipe(tmp_path: Path) -> None:

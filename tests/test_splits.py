@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinset.annotations import Annotation
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import SPLITS, Dataset, Sample
 from twinset.errors import DataError
 from twinset.families import families
+from twinset.images import Window
 from twinset.randomness import Stream
 from twinset.splits import Split, few_shot_subsets, split
 
@@ -28,16 +29,27 @@ def families_by_part(parts: Split) -> list[set[int]]:
     return [set(f.tolist()) for f in (parts.train_families, parts.validation_families, parts.test_families)]
 
 
+def counts(parts: Split) -> dict[str, dict[str, int]]:
+    return {name: getattr(parts, name).class_counts() for name in SPLITS}
+
+
 def test_fractions_hold_in_every_class() -> None:
     dataset = labelled([0] * 50 + [1] * 20 + [2] * 10)
     parts = split(dataset, families=alone(dataset), rng=Stream(1))
-    assert parts.counts() == {
+    assert counts(parts) == {
         "train": {"0": 30, "1": 12, "2": 6},
         "validation": {"0": 10, "1": 4, "2": 2},
         "test": {"0": 10, "1": 4, "2": 2},
     }
     assert sorted([*parts.train.ids, *parts.validation.ids, *parts.test.ids]) == dataset.ids
     assert set(parts.test.splits) == {"test"}
+
+
+def test_what_is_held_out_keeps_its_window_and_its_split_names() -> None:
+    window = Window(0, 4095)
+    parts = split(labelled([0, 1] * 10).with_window(window), families=np.arange(20), rng=Stream(1))
+    assert parts.holdout.window == window
+    assert set(parts.holdout.splits) == {"validation", "test"}
 
 
 def test_the_seed_decides_and_nothing_else_does() -> None:
@@ -62,7 +74,7 @@ def test_families_never_straddle_and_classes_stay_near_their_fractions(data: st.
     assert not validation & test
     assert len(parts.train) + len(parts.validation) + len(parts.test) == count
     for name, share in zip(("train", "validation", "test"), (0.6, 0.2, 0.2), strict=True):
-        for n in parts.counts()[name].values():
+        for n in counts(parts)[name].values():
             assert abs(n - share * count / 3) <= 6
 
 
@@ -123,7 +135,7 @@ def test_training_alone_is_dealt_out_as_if_no_split_were_named() -> None:
     family = np.arange(200) // 2
     parts = split(alone_in_train, families=family, rng=Stream(1))
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [120, 40, 40]
-    assert parts.counts()["test"] == {"0": 20, "1": 12, "2": 8}
+    assert counts(parts)["test"] == {"0": 20, "1": 12, "2": 8}
     train, validation, test = families_by_part(parts)
     assert not train & validation
     assert not train & test

@@ -15,6 +15,7 @@ from twinset.errors import RunFolderError
 from twinset.stages import Judgement
 from twinset.store import (
     ShardStore,
+    in_use,
     locked,
     read_json,
     read_table,
@@ -55,18 +56,6 @@ def test_samples_come_back_equal_and_in_slot_order(tmp_path: Path) -> None:
     assert accepted.ids == ["000000-0", "000001-3", "000002-0"]
     assert [int(s.pixels()[0, 0, 0]) for s in accepted] == [0, 1, 2]
     assert accepted.digest() == Dataset.of([sample(0), sample(1, 3), sample(2)], classes=["even", "odd"]).digest()
-
-
-def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
-    store = ShardStore(tmp_path)
-    store.commit(0, [sample(0)])
-    assert store.check(0) is None
-    data = bytearray(store.shard_path(0).read_bytes())
-    data[len(data) // 2] ^= 1
-    store.shard_path(0).write_bytes(bytes(data))
-    mismatch = store.check(0)
-    assert mismatch is not None
-    assert "sha256" in mismatch.problem
 
 
 def test_judgements_come_back(tmp_path: Path) -> None:
@@ -120,6 +109,21 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_look_at_a_run_is_no_use_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    with locked(tmp_path):
+        write_json(tmp_path / "run.json", {})
+        assert in_use(tmp_path)
+    with (tmp_path / "run.lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not in_use(tmp_path)
+        with pytest.raises(RunFolderError, match="another process works in"), locked(tmp_path):
+            pass
+        monkeypatch.setattr(store_module.time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        with locked(tmp_path):
+            assert in_use(tmp_path)
+
+
 def test_a_place_that_cannot_be_a_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for folder, says in (
@@ -171,7 +175,9 @@ def test_a_disk_without_locks_is_told_from_a_busy_folder(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("data", [b"", b"{", b"PAR1"])
 def test_damaged_files_say_so(tmp_path: Path, data: bytes) -> None:
     write_bytes(tmp_path / "x", data)
-    with pytest.raises(RunFolderError):
+    with pytest.raises(RunFolderError, match="another --out"):
         read_json(tmp_path / "x")
-    with pytest.raises(RunFolderError):
-        read_table(tmp_path / "x")
+    with pytest.raises(RunFolderError, match="write it again"):
+        read_json(tmp_path / "x", hint="write it again")
+    with pytest.raises(RunFolderError, match="write it again"):
+        read_table(tmp_path / "x", hint="write it again")

@@ -22,7 +22,6 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Annotation": "twinset.annotations",
-    "Comparison": "twinset.stages",
     "Dataset": "twinset.dataset",
     "Diffusion": "twinset.generators.diffusion",
     "Folder": "twinset.generators.folder",
@@ -39,7 +38,10 @@ _HOME = {
     "evaluate": "twinset.api",
     "inspect": "twinset.api",
     "load": "twinset.api",
+    "resume": "twinset.api",
     "run": "twinset.api",
+    "status": "twinset.api",
+    "verify": "twinset.api",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
@@ -51,7 +53,10 @@ if TYPE_CHECKING:
     from twinset.api import evaluate as evaluate
     from twinset.api import inspect as inspect
     from twinset.api import load as load
+    from twinset.api import resume as resume
     from twinset.api import run as run
+    from twinset.api import status as status
+    from twinset.api import verify as verify
     from twinset.dataset import Dataset as Dataset
     from twinset.dataset import Origin as Origin
     from twinset.dataset import Sample as Sample
@@ -62,7 +67,6 @@ if TYPE_CHECKING:
     from twinset.randomness import Stream as Stream
     from twinset.scores import Interval as Interval
     from twinset.scores import Score as Score
-    from twinset.stages import Comparison as Comparison
     from twinset.stages import Slot as Slot
 
 

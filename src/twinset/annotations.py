@@ -8,14 +8,16 @@ from types import MappingProxyType
 
 AttributeValue = str | int | float | bool
 
+TOLERANCE = 1e-4
+
 
 @dataclass(frozen=True)
 class Annotation:
     """Labels of one picture; at least one field is present.
 
     ``class_id`` indexes the dataset's classes. ``class_probabilities`` (C,) sums to one and is there when a
-    label is soft (mixing, teachers); ``class_id`` is then its mode unless given. ``attributes`` are free
-    columns such as patient or site.
+    label is soft (mixing, teachers); ``class_id`` is then its mode, and among equals the given one. ``attributes``
+    are free columns such as patient or site.
     """
 
     class_id: int | None = None
@@ -27,15 +29,25 @@ class Annotation:
         if self.class_id is not None and self.class_id < 0:
             raise ValueError(f"expected class_id ≥ 0; got {self.class_id}")
         if self.class_probabilities is not None:
-            total = sum(self.class_probabilities)
-            if min(self.class_probabilities, default=-1.0) < 0 or abs(total - 1) > 1e-4:
-                raise ValueError(f"expected class_probabilities ≥ 0 that sum to 1; got a sum of {total:g}")
-            if self.class_id is None:
-                mode = max(range(len(self.class_probabilities)), key=self.class_probabilities.__getitem__)
-                object.__setattr__(self, "class_id", mode)
+            object.__setattr__(self, "class_id", _mode(self.class_probabilities, self.class_id))
         if self.class_id is None and self.caption is None and not self.attributes:
             raise ValueError("expected at least one label; got an empty Annotation (use None for unlabelled)")
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Annotation, (self.class_id, self.class_probabilities, self.caption, dict(self.attributes)))
+
+
+def _mode(probabilities: tuple[float, ...], given: int | None) -> int:
+    """The most probable class; ``given`` where that is one of several, up to the rounding of stored numbers."""
+    total = sum(probabilities)
+    if not (min(probabilities, default=-1.0) >= 0 and abs(total - 1) <= TOLERANCE):
+        raise ValueError(f"expected class_probabilities ≥ 0 that sum to 1; got a sum of {total:g}")
+    mode = probabilities.index(max(probabilities))
+    if given is None:
+        return mode
+    if given >= len(probabilities):
+        raise ValueError(f"expected class_id below the {len(probabilities)} class_probabilities; got {given}")
+    if probabilities[given] < probabilities[mode] - TOLERANCE:
+        raise ValueError(f"expected class_id {mode}, the highest of class_probabilities; got {given}")
+    return given

@@ -1,4 +1,4 @@
-"""Everything the command line does, as functions."""
+"""The Python face: runs as the command line has them, and the stages as functions of datasets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import cast
 from twinset import documents, methods, pipeline
 from twinset.alignment import align as align_with
 from twinset.dataset import Dataset
-from twinset.images import ImageSpec
-from twinset.pipeline.comparing import compare_datasets
+from twinset.pipeline.comparing import fidelity_of
+from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Console, Listener, Quiet
 from twinset.randomness import RandomSource, Stream
-from twinset.recipe import load_recipe, recipe_from_values
+from twinset.recipe import ImagePart, recipe_for, recipe_from_values
 from twinset.scores import Score
 from twinset.stages import Aligner, Alignment, SetFilter
 
@@ -42,13 +42,40 @@ def run(
     device: str = "auto",
     quiet: bool = False,
 ) -> documents.RunDocument:
-    """Runs a recipe (a file, or its values) to its report; continues a run that was stopped."""
-    written = recipe_from_values(recipe) if isinstance(recipe, Mapping) else load_recipe(Path(recipe))
-    told: Listener = Quiet() if quiet else Console()
-    with closing(told) as listener:
+    """Runs a recipe to its report; continues a run that was stopped.
+
+    ``recipe``: a YAML file, the values of one, or a dataset (folder, table file or ``"builtin:digits"``) for defaults.
+    """
+    written = recipe_from_values(recipe) if isinstance(recipe, Mapping) else recipe_for(recipe)
+    with closing(_listener(quiet)) as listener:
         return pipeline.run(
             written, out=None if out is None else Path(out), workers=workers, device=device, listener=listener
         )
+
+
+def resume(
+    run: str | Path, *, workers: int | None = None, device: str = "auto", quiet: bool = False
+) -> documents.RunDocument:
+    """Continues the run in this folder from what it has committed."""
+    with closing(_listener(quiet)) as listener:
+        return pipeline.resume(Path(run), workers=workers, device=device, listener=listener)
+
+
+def status(run: str | Path) -> documents.StatusDocument:
+    """How far the run in this folder is; works while it is going."""
+    return pipeline.status(Path(run))
+
+
+def verify(run: str | Path, *, samples: int = 8, device: str = "auto", quiet: bool = False) -> documents.VerifyDocument:
+    """Re-hashes every file of a finished run, and makes ``samples`` samples again to compare them."""
+    if samples < 0:
+        raise ValueError(f"expected samples ≥ 0; got {samples}")
+    with closing(_listener(quiet)) as listener:
+        return pipeline.verify(Path(run), samples=samples, device=device, listener=listener)
+
+
+def _listener(quiet: bool) -> Listener:
+    return Quiet() if quiet else Console()
 
 
 def compare(
@@ -91,7 +118,7 @@ def align(
         else item
         for item in aligners
     ]
-    spec = ImageSpec(*training[0].pixels().shape)
+    spec, _ = choose_spec(ImagePart(), training)
     return align_with(synthetic, training=training, holdout=holdout, spec=spec, aligners=built, rng=Stream.of(rng))
 
 
@@ -104,4 +131,6 @@ def evaluate(
     embedder: str = "random",
 ) -> list[Score]:
     """Fidelity, diversity, detectability and, with ``training``, nearest records against ``real``."""
-    return compare_datasets(real, synthetic, training=training, embedder=embedder, rng=Stream.of(rng)).scores
+    spec, _ = choose_spec(ImagePart(), real)
+    scores, _ = fidelity_of(real, synthetic, training=training, embedder=embedder, rng=Stream.of(rng), spec=spec)
+    return scores

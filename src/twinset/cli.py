@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from twinset.pipeline.reporting import Listener
-    from twinset.recipe import WrittenRecipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,24 +69,6 @@ def _device(name: str) -> str:
     return name
 
 
-def _written(source: str, overrides: list[str], minutes: float | None) -> WrittenRecipe:
-    from twinset.recipe import load_recipe, recipe_from_values
-
-    if minutes is not None:
-        overrides = [*overrides, f"minutes={minutes:g}"]
-    path = Path(source).expanduser()
-    if not source.startswith("builtin:") and path.suffix.lower() in (".yaml", ".yml"):
-        return load_recipe(path, overrides=overrides)
-    if source.startswith("builtin:"):
-        return recipe_from_values({"data": source, "minutes": 5}, overrides=overrides)
-    if not path.exists():
-        raise UsageError(
-            f"expected a recipe (.yaml), a dataset folder or builtin:NAME; got {source!r}, which does not exist",
-            hint="check the path; `twinset init DIR` writes a recipe",
-        )
-    return recipe_from_values({"data": str(path.resolve())}, overrides=overrides)
-
-
 @app.command()
 def run(
     source: Annotated[str, typer.Argument(metavar="RECIPE|DIR|builtin:NAME", help="What to make a twin of.")],
@@ -111,8 +92,9 @@ def run(
     """
     from twinset import pipeline
     from twinset.pipeline import words
+    from twinset.recipe import recipe_for
 
-    written = _written(source, set_ or [], minutes)
+    written = recipe_for(source, overrides=set_ or [], minutes=minutes)
     if dry_run:
         plan = pipeline.dry_run(written, workers=workers, device=_device(device))
         _print(plan, lambda: words.plan(plan), as_json=json)
@@ -413,13 +395,12 @@ def _guarded(as_json: bool) -> int:
 
 
 def _fail(as_json: bool, code: str, message: str, hint: str, exit_code: int) -> int:
+    message, hint = printable(message), printable(hint)
     if as_json:
         from twinset.documents import ErrorDocument, ErrorPart, to_json
 
         print(to_json(ErrorDocument(error=ErrorPart(code=code, message=message, hint=hint))), flush=True)
-    print(
-        f"error: {printable(message)}" + (f"\n  hint: {printable(hint)}" if hint else ""), file=sys.stderr, flush=True
-    )
+    print(f"error: {message}" + (f"\n  hint: {hint}" if hint else ""), file=sys.stderr, flush=True)
     return exit_code
 
 

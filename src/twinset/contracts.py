@@ -6,19 +6,21 @@
         def method(self):
             return MyMethod()
 
-Each test states one law. ``training()`` gives 60 small grey digits in two sizes of nothing special; override
-it to bring your own.
+Each test states one law. ``training()`` gives 60 small grey digits; override it to bring your own. What is said of
+sizes must hold for these images and for the same ones half as tall again: recipes may ask for any size.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
 from twinset.dataset import Dataset, Sample
+from twinset.images import ImageSpec
 from twinset.randomness import Stream, seed_for
 from twinset.stages import Aligner, Editor, EditorMethod, Generator, Method, SetFilter, Slot
 
@@ -29,6 +31,14 @@ def digits(count: int = 60) -> Dataset:
 
     dataset, _ = read("builtin:digits", on_bad_input="refuse")
     return dataset.take(range(count))
+
+
+def taller(dataset: Dataset) -> Dataset:
+    """The same samples with pictures half as tall again, so that height and width cannot be mixed up."""
+    height, width, channels = dataset[0].pixels().shape
+    spec = ImageSpec(height + height // 2, width, channels)
+    samples = [replace(sample, image=spec.prepare(sample.pixels()), path=None, sha256=None) for sample in dataset]
+    return Dataset.of(samples, classes=dataset.classes, splits=dataset.splits, name=dataset.name)
 
 
 def slots(dataset: Dataset, count: int = 12, *, attempt: int = 0) -> list[Slot]:
@@ -54,6 +64,10 @@ def same(left: Sample, right: Sample) -> bool:
         and left.origin == right.origin
         and np.array_equal(left.pixels(), right.pixels())
     )
+
+
+def _shapes(samples: Iterable[Sample]) -> set[tuple[int, ...]]:
+    return {sample.pixels().shape for sample in samples}
 
 
 class GeneratorContract:
@@ -89,8 +103,9 @@ class GeneratorContract:
 
     def test_pictures_have_the_size_of_the_training_images(self) -> None:
         training = self.training()
-        shape = training[0].pixels().shape
-        assert {sample.pixels().shape for sample in self.generate(slots(training))} == {shape}
+        assert _shapes(self.generate(slots(training))) == _shapes(training.take([0]))
+        tall = taller(training)
+        assert _shapes(self.method().fit(tall, rng=Stream(0)).generate(slots(tall))) == _shapes(tall.take([0]))
 
     def test_equal_seeds_give_equal_samples(self) -> None:
         wanted = slots(self.training())
@@ -128,18 +143,22 @@ class EditorContract:
 
     def fitted(self) -> Editor:
         """An editor that is ready."""
+        return self._fitted_on(self.training())
+
+    def _fitted_on(self, training: Dataset) -> Editor:
         editor = self.editor()
-        return editor.fit(self.training(), rng=Stream(0)) if isinstance(editor, EditorMethod) else editor
+        return editor.fit(training, rng=Stream(0)) if isinstance(editor, EditorMethod) else editor
 
     def test_the_parent_is_recorded(self) -> None:
         sample = self.training()[0]
         assert sample.id in self.fitted().edit(sample, rng=Stream(1)).origin.parents
 
     def test_the_sample_keeps_its_size_and_a_label(self) -> None:
-        sample = self.training()[0]
-        edited = self.fitted().edit(sample, rng=Stream(1))
-        assert edited.pixels().shape == sample.pixels().shape
-        assert edited.annotation is not None
+        training = self.training()
+        for editor, sample in ((self.fitted(), training[0]), (self._fitted_on(taller(training)), taller(training)[0])):
+            edited = editor.edit(sample, rng=Stream(1))
+            assert edited.pixels().shape == sample.pixels().shape
+            assert edited.annotation is not None
 
     def test_equal_streams_give_equal_edits(self) -> None:
         sample, editor = self.training()[0], self.fitted()
@@ -172,8 +191,6 @@ class AlignerContract:
         assert self._reasons(synthetic.take(range(10)), everything)[:10] == whole[:10]
 
     def _reasons(self, synthetic: Dataset, everything: Dataset) -> tuple[str | None, ...]:
-        from twinset.images import ImageSpec
-
         aligner = self.aligner()
         if isinstance(aligner, SetFilter):
             return aligner.judge_set(synthetic, accepted=None)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -55,6 +56,9 @@ SCHEMA = pa.schema(
     ]
 )
 """One row a sample. ``image`` holds encoded bytes, or ``path`` and ``sha256`` name a file; ``attributes`` is JSON."""
+
+ARRAY_BYTES = (1 << 31) - 1
+"""Most image bytes that one Arrow array can hold; datasets beyond that keep theirs in several."""
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -179,12 +183,20 @@ class Dataset:
         root: Path | None = None,
         name: str = "dataset",
     ) -> Dataset:
-        """A dataset of these samples; pictures held as pixels are encoded as PNG."""
-        rows = [sample_row(sample) for sample in samples]
+        """A dataset of these samples, all of one window; pictures held as pixels are encoded as PNG."""
+        rows: list[dict[str, object]] = []
+        windows: set[Window] = set()
+        for sample in samples:
+            rows.append(sample_row(sample))
+            if not isinstance(sample.image, np.ndarray):
+                windows.add(sample.window)
+        if len(windows) > 1:
+            raise ValueError(f"expected samples of one window of grey values; got {windows}; read them with the same")
         if splits is not None:
             for row, split in zip(rows, splits, strict=True):
                 row["split"] = split
-        return Dataset(tuple(classes), pa.Table.from_pylist(rows, schema=SCHEMA), root=root, name=name)
+        table = pa.Table.from_pylist(rows, schema=SCHEMA)
+        return Dataset(tuple(classes), table, root=root, window=next(iter(windows), FULL_RANGE), name=name)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -230,7 +242,7 @@ class Dataset:
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Dataset:
         """The samples at these rows, in this order."""
-        return replace(self, table=self.table.take(pa.array(np.asarray(rows, dtype=np.int64))).combine_chunks())
+        return replace(self, table=_taken(self.table, np.asarray(rows, dtype=np.int64)))
 
     def where(self, keep: Sequence[bool] | NDArray[np.bool_]) -> Dataset:
         """The samples at which ``keep`` (N,) is true."""
@@ -241,11 +253,21 @@ class Dataset:
         at = SCHEMA.get_field_index("split")
         return replace(self, table=self.table.set_column(at, SCHEMA.field(at), pa.array(splits, pa.string())))
 
+    def with_window(self, window: Window) -> Dataset:
+        """The same samples, their 16-bit and float pictures shown through another range of grey values."""
+        return replace(self, window=window)
+
     def concat(self, other: Dataset) -> Dataset:
-        """Both, one after the other; the classes must be the same."""
+        """Both, one after the other; classes and window must be the same. Files of another root get absolute paths."""
         if other.classes != self.classes:
             raise ValueError(f"expected the same classes; got {self.classes} and {other.classes}")
-        return Dataset.of([*self, *other], classes=self.classes, name=self.name)
+        if other.window != self.window:
+            raise ValueError(
+                f"expected the same window of grey values; got {self.window} and {other.window}; "
+                "give one of them the other's by with_window"
+            )
+        added = other.table if other.root == self.root else _with_absolute_paths(other)
+        return replace(self, table=pa.concat_tables([self.table, added]))
 
     def prepared(self, spec: ImageSpec) -> PixelBatch:
         """All pictures at one size: uint8 (N, H, W, C)."""
@@ -262,11 +284,17 @@ class Dataset:
         return total.hexdigest()
 
     def source_digest(self) -> str:
-        """sha256 over ids, labels, given splits and encoded bytes, as they were read; no picture is decoded."""
+        """sha256 over ids, labels, given splits, attributes and encoded bytes, as they were read; nothing is decoded.
+
+        A sample without attributes counts as it did before they were part of this.
+        """
         total = hashlib.sha256(json.dumps(list(self.classes)).encode())
-        for row in self.table.select(["id", "sha256", "image", "class_id", "split"]).to_pylist():
+        for row in self.table.select(["id", "sha256", "image", "class_id", "split", "attributes"]).to_pylist():
             content = row["sha256"] or hashlib.sha256(row["image"]).hexdigest()
-            total.update(json.dumps([row["id"], content, row["class_id"], row["split"]]).encode())
+            values = [row["id"], content, row["class_id"], row["split"]]
+            if row["attributes"] is not None:
+                values.append(row["attributes"])
+            total.update(json.dumps(values).encode())
         return total.hexdigest()
 
     def split(
@@ -285,8 +313,9 @@ class Dataset:
     def export(self, destination: str | Path, *, format: WritableFormat) -> WriteReport:
         """Writes a new folder in ``format``; synthetic images carry their provenance."""
         from twinset.formats import write
+        from twinset.provenance import encode_with_provenance
 
-        return write(self, Path(destination), format)
+        return write(self, Path(destination), format, encode=encode_with_provenance)
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {len(self)} images, {len(self.classes)} classes)"
@@ -295,6 +324,45 @@ class Dataset:
         from twinset.notebook import dataset_html
 
         return dataset_html(self)
+
+
+def _taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+    """These rows, in this order; images array by array where a single array could not hold them."""
+    images = table.column("image")
+    if images.nbytes <= ARRAY_BYTES:
+        return table.take(pa.array(rows)).combine_chunks()
+    others = table.drop_columns(["image"]).take(pa.array(rows)).combine_chunks()
+    starts = np.cumsum([0, *(len(chunk) for chunk in images.chunks)])
+    home = np.searchsorted(starts, rows, side="right") - 1
+    runs = pairwise([*np.flatnonzero(np.diff(home, prepend=-1)).tolist(), len(rows)])
+    pieces = [images.chunk(int(home[a])).take(pa.array(rows[a:b] - starts[home[a]])) for a, b in runs]
+    at = SCHEMA.get_field_index("image")
+    return others.add_column(at, SCHEMA.field(at), pa.chunked_array(list(_packed(pieces)), pa.binary()))
+
+
+def _packed(pieces: Iterable[pa.Array]) -> Iterator[pa.Array]:
+    """The same values in as few arrays as can hold them."""
+    held: list[pa.Array] = []
+    size = 0
+    for piece in pieces:
+        if held and size + piece.nbytes > ARRAY_BYTES:
+            yield pa.concat_arrays(held)
+            held, size = [], 0
+        held.append(piece)
+        size += piece.nbytes
+    if held:
+        yield pa.concat_arrays(held)
+
+
+def _with_absolute_paths(dataset: Dataset) -> pa.Table:
+    """The table with absolute paths to the pictures that are files."""
+    root, at = (dataset.root or Path()).absolute(), SCHEMA.get_field_index("path")
+    inside = dataset.table.column("image").is_valid().to_pylist()
+    paths = [
+        path if path is None or held else str(root / path)
+        for path, held in zip(dataset.table.column("path").to_pylist(), inside, strict=True)
+    ]
+    return dataset.table.set_column(at, SCHEMA.field(at), pa.array(paths, pa.string()))
 
 
 def sample_digest(sample: Sample) -> bytes:

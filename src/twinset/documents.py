@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
 
 from twinset.errors import UnknownNameError
-
-Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
+from twinset.scores import Decision
 
 
 class _Document(BaseModel):
@@ -51,7 +52,7 @@ class ScorePart(_Document):
     n_real: int
     n_synthetic: int
     extractor: str | None
-    floor: float | None = Field(None, description="Two disjoint sets of real images at the same N.")
+    floor: float | None = Field(None, description="Two disjoint halves of the real images.")
     settings: dict[str, str | int | float] = {}
     warnings: list[str] = []
 
@@ -271,5 +272,8 @@ def schema(name: str) -> dict[str, object]:
 
 
 def to_json(document: BaseModel) -> str:
-    """One line of JSON."""
-    return document.model_dump_json(by_alias=True)
+    """One line of JSON. A path that is not UTF-8 has its odd bytes as escapes, as Python's ``json`` reads them back."""
+    try:
+        return document.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        return json.dumps(document.model_dump(mode="json", by_alias=True))

@@ -10,10 +10,9 @@
     │   ├── DatasetFormatError            a folder or file we cannot read as a dataset (file, line)
     │   ├── ImageError                    bytes that are not a usable picture
     │   └── ChangedFileError              a file is not the one recorded earlier
-    ├── RunFolderError                4   a run folder that is damaged, foreign or in use
-    ├── PartialResultError            5   work ended before all that was asked for was made
-    └── GateError                     6   the release gate refused
+    └── RunFolderError                4   a run folder that is damaged, foreign or in use
 
+A finished run is no error: its process ends with 5 where slots stayed empty and with 6 where the gate refused.
 Bad *arguments* of a Python function stay ``ValueError`` and ``TypeError``. Every message reads
 *expected X; got Y*; ``hint`` says what to do about it.
 """
@@ -135,20 +134,6 @@ class RunFolderError(TwinsetError):
 
     code = "run-folder"
     exit_code = 4
-
-
-class PartialResultError(TwinsetError):
-    """Work ended, and less came out than was asked for."""
-
-    code = "partial"
-    exit_code = 5
-
-
-class GateError(TwinsetError):
-    """The release gate refused."""
-
-    code = "gate"
-    exit_code = 6
 
 
 def printable(text: str) -> str:

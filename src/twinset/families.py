@@ -109,8 +109,9 @@ class DuplicateGroup:
 def families(dataset: Dataset, *, groups: GroupRule | None = None) -> NDArray[np.int64]:
     """(N,) family of every sample, numbered from 0 in order of first appearance.
 
-    Joins duplicates (:func:`duplicates`), samples of one group, and samples with their parents where those are
-    in the dataset. Raises :class:`DatasetFormatError` if the group rule finds nothing for some sample.
+    Joins duplicates (:func:`duplicates`), samples of one group, and samples with their parents and with whatever
+    else descends from those, whether the parents are in the dataset or not. Raises :class:`DatasetFormatError`
+    if the group rule finds nothing for some sample.
     """
     union = _Union(len(dataset))
     for group in duplicates(dataset):
@@ -118,9 +119,9 @@ def families(dataset: Dataset, *, groups: GroupRule | None = None) -> NDArray[np
     if groups is not None:
         for rows in _group_rows(dataset, groups):
             union.join(rows)
-    known = {sample_id: row for row, sample_id in enumerate(dataset.ids)}
+    holder = {sample_id: row for row, sample_id in enumerate(dataset.ids)}
     for row, parents in enumerate(dataset.table.column("parents").to_pylist()):
-        union.join([row, *(known[parent] for parent in parents or () if parent in known)])
+        union.join([row, *(holder.setdefault(parent, row) for parent in parents or ())])
     return union.labels()
 
 
@@ -148,8 +149,8 @@ def _describe(rule: GroupRule) -> str:
     return f"regex {rule.regex!r}" if rule.regex is not None else f"folder depth {rule.folder}"
 
 
-def duplicates(dataset: Dataset, *, near: bool = True) -> tuple[DuplicateGroup, ...]:
-    """Groups of two or more copies, by first row. ``near=False`` looks for equal decoded pixels only.
+def duplicates(dataset: Dataset) -> tuple[DuplicateGroup, ...]:
+    """Groups of two or more copies, by first row.
 
     Grey pictures equal their RGB copies. Not found: flips, crops and rotations; and, for pictures of under about
     30 pixels a side, many resized copies: at that size a resampled digit differs as much as another one does
@@ -160,21 +161,20 @@ def duplicates(dataset: Dataset, *, near: bool = True) -> tuple[DuplicateGroup, 
     apart. A dataset that is nothing but one such crowd has no gap; of it only the closest copies are joined.
     """
     digests: list[bytes] = []
-    thumbnails = np.empty((len(dataset), GRID * GRID if near else 0), dtype=np.float32)
-    for row, (digest, thumbnail) in enumerate(ordered_map(_fingerprint if near else _digest_only, dataset)):
+    thumbnails = np.empty((len(dataset), GRID * GRID), dtype=np.float32)
+    for row, (digest, thumbnail) in enumerate(ordered_map(_fingerprint, dataset)):
         digests.append(digest)
         thumbnails[row] = thumbnail
     union = _Union(len(dataset))
     first: dict[bytes, int] = {}
     for row, digest in enumerate(digests):
         union.join((first.setdefault(digest, row), row))
-    if near:
-        distinct = np.asarray(sorted(first.values()), dtype=np.int64)
-        thumbnails = thumbnails[distinct]
-        for a, b in _candidates(thumbnails - thumbnails.mean(axis=1, keepdims=True)):
-            i, j = int(distinct[a]), int(distinct[b])
-            if union.root(i) != union.root(j) and is_near_copy(dataset[i].pixels(), dataset[j].pixels()):
-                union.join((i, j))
+    distinct = np.asarray(sorted(first.values()), dtype=np.int64)
+    thumbnails = thumbnails[distinct]
+    for a, b in _candidates(thumbnails - thumbnails.mean(axis=1, keepdims=True)):
+        i, j = int(distinct[a]), int(distinct[b])
+        if union.root(i) != union.root(j) and is_near_copy(dataset[i].pixels(), dataset[j].pixels()):
+            union.join((i, j))
     members: dict[int, list[int]] = defaultdict(list)
     for row, label in enumerate(union.labels().tolist()):
         members[label].append(row)
@@ -187,15 +187,8 @@ def duplicates(dataset: Dataset, *, near: bool = True) -> tuple[DuplicateGroup, 
 
 def _fingerprint(sample: Sample) -> tuple[bytes, NDArray[np.float32]]:
     pixels = _canonical(sample.pixels())
-    return _digest(pixels), local_means(luma(pixels), GRID).reshape(-1).astype(np.float32)
-
-
-def _digest_only(sample: Sample) -> tuple[bytes, NDArray[np.float32]]:
-    return _digest(_canonical(sample.pixels())), np.empty(0, dtype=np.float32)
-
-
-def _digest(pixels: Pixels) -> bytes:
-    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
+    digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
+    return digest, local_means(luma(pixels), GRID).reshape(-1).astype(np.float32)
 
 
 def _canonical(pixels: Pixels) -> Pixels:

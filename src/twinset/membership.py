@@ -175,17 +175,19 @@ def smallest_significant_hits(share: float, other_hits: int, *, alpha: float) ->
     return int(np.argmax(significant)) if significant.any() else None
 
 
-def expected_log_minimum(sorted_distances: Scores, *, total: int, draws: int, floor: float) -> Scores:
-    """E[log of the least distance to ``draws`` images drawn from ``total``], exactly, for each row: (N,).
+def expected_log_minimum(
+    sorted_distances: Scores, *, total: int | NDArray[np.int64], draws: int, floor: float
+) -> Scores:
+    """E[log of the least distance to ``draws`` images drawn from ``total`` (one number, or (N,)), exactly: (N,).
 
     ``sorted_distances`` (N, k) holds the k smallest of the ``total`` distances, ascending. Comparing two sets
     at one number of draws makes them comparable whatever their sizes. Distances count as at least ``floor``.
     """
-    kept = sorted_distances.shape[1]
-    order = np.arange(kept)
-    taken = np.minimum(1.0, draws / (total - order))
-    weights = taken * np.concatenate([[1.0], np.cumprod(1 - taken[:-1])])
-    expected: Scores = np.log(np.maximum(sorted_distances, floor)) @ (weights / weights.sum())
+    order = np.arange(sorted_distances.shape[1])
+    taken = np.minimum(1.0, draws / (np.atleast_1d(total)[:, None] - order))
+    weights = taken * np.cumprod(1 - np.pad(taken[:, :-1], ((0, 0), (1, 0))), axis=1)
+    logs = np.log(np.maximum(sorted_distances, floor))
+    expected: Scores = (weights * logs).sum(axis=1) / weights.sum(axis=1)
     return expected
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +20,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from twinset import methods
-from twinset.errors import RecipeError, UnknownNameError
+from twinset.errors import RecipeError, UnknownNameError, UsageError
 from twinset.yamlfile import KeyPath, YamlFile, load_yaml, parse_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Side = Annotated[int, Field(ge=4, le=512)]
 EXPORTS = ("imagefolder", "webdataset", "parquet", "csv")
 
 
@@ -42,11 +44,18 @@ class DataPart(_Part):
         None, description="Values of 16-bit or float images that become black and white; default 0 and 65535."
     )
 
+    @pydantic.field_validator("window")
+    @classmethod
+    def _window(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not (all(map(math.isfinite, value)) and value[0] < value[1]):
+            raise ValueError("expected two numbers, the value of black below that of white")
+        return value
+
 
 class ImagePart(_Part):
     """The one size that the run works at."""
 
-    size: Literal["auto"] | Annotated[int, Field(ge=4, le=512)] | tuple[int, int] = Field(
+    size: Literal["auto"] | Side | tuple[Side, Side] = Field(
         "auto", description="Side in pixels, [height, width], or auto: as the images are, at most 32."
     )
     channels: Literal["auto", 1, 3] = Field("auto", description="1 grey, 3 RGB.")
@@ -248,6 +257,37 @@ def recipe_from_values(
     return _written(YamlFile(dict(values), {}, name), overrides, (base or Path.cwd()).resolve())
 
 
+def recipe_for(source: str | Path, *, overrides: Sequence[str] = (), minutes: float | None = None) -> WrittenRecipe:
+    """The recipe in a YAML file, or the default one for a dataset: a folder, a table file or ``builtin:NAME``."""
+    named = str(source)
+    if minutes is not None:
+        overrides = [*overrides, f"minutes={minutes:g}"]
+    if named.startswith("builtin:"):
+        return recipe_from_values({"data": named, "minutes": 5}, overrides=overrides)
+    path = expanded(named)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return load_recipe(path, overrides=overrides)
+    if not path.exists():
+        raise UsageError(
+            f"expected a recipe (.yaml), a dataset folder or builtin:NAME; got {named!r}, which does not exist",
+            hint="check the path; `twinset init DIR` writes a recipe",
+        )
+    return recipe_from_values({"data": str(path.resolve())}, overrides=overrides)
+
+
+def expanded(path: str | Path) -> Path:
+    """A path as a person wrote it, with the home folder in place of ``~``; :class:`UsageError` if there is none."""
+    if "\0" in str(path):
+        raise UsageError(f"expected a path; got {str(path)!r}", hint="a file name cannot hold a NUL character")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"expected a path; got {str(path)!r}, but there is no such home folder",
+            hint="write the folder out, or begin with ./ if its name begins with ~",
+        ) from error
+
+
 def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRecipe:
     values = file.values
     for override in overrides:
@@ -260,10 +300,18 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
         raise _explain(error, file) from error
     build_methods(recipe, file)
 
-    def placed(path: str) -> str:
-        return path if path.startswith("builtin:") else str((base / Path(path).expanduser()).resolve())
+    def placed(path: str, at: KeyPath = ()) -> str:
+        if path.startswith("builtin:"):
+            return path
+        try:
+            return str((base / expanded(path)).resolve())
+        except UsageError as error:
+            raise RecipeError(error.message, path=file.name, line=file.line(at), hint=error.hint) from error
+        except (OSError, RuntimeError) as error:  # so Python tells of a link that leads back to itself
+            message = f"expected a path; got {path!r}, which leads nowhere"
+            raise RecipeError(message, path=file.name, line=file.line(at), hint="repair its links") from error
 
-    data = recipe.data.model_copy(update={"path": placed(recipe.data.path)})
+    data = recipe.data.model_copy(update={"path": placed(recipe.data.path, ("data", "path"))})
     recipe = recipe.with_paths(placed).model_copy(update={"data": data})
     return WrittenRecipe(recipe)
 

@@ -5,6 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
+"""What the scores of a synthetic set come to."""
+
+ANSWERS: Mapping[Decision, str] = {
+    "use": "Use it",
+    "do_not_use": "Do not use it",
+    "no_measurable_difference": "No measurable difference",
+    "blocked_by_gate": "Blocked: it copies training images",
+}
+"""The headings under which report and card give a decision."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Interval:
 class Score:
     """One figure of an evaluation. ``value`` is None exactly when ``undefined_because`` says why.
 
-    ``floor`` is what two disjoint sets of real images score against each other at the same N; ``counts``
+    ``floor`` is what two disjoint sets of real images score against each other at half the N; ``counts``
     hold the numbers of images behind the figure (``real``, ``synthetic``); ``settings`` what else fixes it
     (estimator, seed, dtype, resize, k); ``warnings`` what a reader must know.
     """

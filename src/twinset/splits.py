@@ -38,10 +38,6 @@ class Split:
     def __repr__(self) -> str:
         return f"Split({len(self.train)} training, {len(self.validation)} validation, {len(self.test)} test images)"
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Images per class of every part."""
-        return {name: getattr(self, name).class_counts() for name in SPLITS}
-
 
 def split(
     dataset: Dataset,

@@ -163,6 +163,16 @@ class CalibratedMethod(Protocol):
 
 
 @runtime_checkable
+class Remarking(Protocol):
+    """A fitted generator or editor with something to tell in the report, such as that its training stopped early."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Whole sentences."""
+        ...
+
+
+@runtime_checkable
 class Editor(Protocol):
     """Real image in, varied image out; parents are recorded."""
 
@@ -252,19 +262,3 @@ class Alignment:
     rejected: Dataset
     reasons: tuple[str, ...]
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two or three sets of one task: real training images, real images held out from them, synthetic ones."""
-
-    training: Dataset
-    holdout: Dataset
-    synthetic: Dataset
-
-    def __post_init__(self) -> None:
-        shared = set(self.training.ids) & set(self.holdout.ids)
-        if shared:
-            raise ValueError(f"expected training and holdout without shared samples; got {len(shared)} shared")
-        if not self.training.classes == self.holdout.classes == self.synthetic.classes:
-            raise ValueError("expected the same classes in training, holdout and synthetic")

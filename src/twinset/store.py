@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from twinset.stages import Judgement
 
 TEMPORARY = ".tmp-"
+PUT_BACK = "put back the file as it was, or start a new run with another --out"
+"""What helps where no step of a run would make the file again as it was."""
+
+LOCK_TRIES, LOCK_PAUSE_SECONDS = 5, 0.05
+"""A look at the lock (:func:`in_use`) takes it for an instant, and must not turn a starting run away."""
+
 _LEFTOVER = re.compile(rf"{re.escape(TEMPORARY)}.+-\d+-[0-9a-f]{{8}}", re.DOTALL)
 
 PLAN_SCHEMA = pa.schema(
@@ -108,12 +115,12 @@ def write_json(path: Path, value: object) -> None:
     write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> object:
-    """What a JSON file of a run holds; a damaged one is a :class:`RunFolderError`."""
+def read_json(path: Path, *, hint: str = PUT_BACK) -> object:
+    """What a JSON file of a run holds; a damaged one is a :class:`RunFolderError` with this hint."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path}: expected JSON; got {error}", hint="delete this file to redo its step") from error
+        raise RunFolderError(f"{path}: expected JSON; got {error}", hint=hint) from error
 
 
 def write_table(path: Path, table: pa.Table) -> str:
@@ -125,13 +132,13 @@ def write_table(path: Path, table: pa.Table) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_table(path: Path) -> pa.Table:
-    """A Parquet table of a run; a damaged one is a :class:`RunFolderError`."""
+def read_table(path: Path, *, hint: str = PUT_BACK) -> pa.Table:
+    """A Parquet table of a run; a damaged one is a :class:`RunFolderError` with this hint."""
     try:
         return pq.read_table(path, memory_map=False)
     except (OSError, pa.ArrowException) as error:
         first = str(error).splitlines()[0]
-        raise RunFolderError(f"{path}: expected a Parquet table; got {first}", hint="run `twinset verify`") from error
+        raise RunFolderError(f"{path}: expected a Parquet table; got {first}", hint=hint) from error
 
 
 def remove_temporaries(folder: Path) -> int:
@@ -171,10 +178,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process holds this folder now (:func:`locked`)."""
+    """Whether a process holds this folder now (:func:`locked`); others who look at the same time do not count."""
     try:
         with (folder / "run.lock").open("rb") as handle:
-            _lock(handle.fileno())
+            _lock(handle.fileno(), shared=True)
     except FileNotFoundError:
         return False
     except OSError:
@@ -184,7 +191,7 @@ def in_use(folder: Path) -> bool:
 
 def _hold(descriptor: int, path: Path) -> None:
     try:
-        _lock(descriptor)
+        _lock_patiently(descriptor)
         # A refused holder takes its file away: a lock on a file that has lost its name keeps nobody out.
         held = os.path.samestat(os.fstat(descriptor), path.stat())
     except (BlockingIOError, PermissionError, FileNotFoundError):
@@ -201,23 +208,24 @@ def _hold(descriptor: int, path: Path) -> None:
         )
 
 
-def _lock(descriptor: int) -> None:
+def _lock_patiently(descriptor: int) -> None:
+    for _ in range(LOCK_TRIES - 1):
+        with suppress(BlockingIOError, PermissionError):
+            _lock(descriptor)
+            return
+        time.sleep(LOCK_PAUSE_SECONDS)
+    _lock(descriptor)
+
+
+def _lock(descriptor: int, *, shared: bool = False) -> None:
     if os.name == "posix":
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     else:
         import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """One file that is not what its marker says."""
-
-    path: str
-    problem: str
 
 
 @dataclass(frozen=True)
@@ -248,6 +256,17 @@ class ShardStore:
         """The side table with scores and reasons of one shard."""
         return self.folder / "scores" / f"{shard:06d}.parquet"
 
+    def redo(self, *damaged: Path) -> str:
+        """The way out of a damaged file that a resumed run makes again: what to delete before."""
+        finished = (self.index_path, self.folder / "result.json")
+        named = dict.fromkeys(path for path in (*damaged, *finished) if path.exists())
+        names = ", ".join(path.relative_to(self.folder).as_posix() for path in named)
+        return f"delete {names} in {self.folder}, then `twinset resume` it" if names else "`twinset resume` the run"
+
+    def _table(self, path: Path, *also: Path) -> pa.Table:
+        """A table of this folder; the hint names the files that go with a damaged one."""
+        return read_table(path, hint=self.redo(path, *also))
+
     def commit(self, shard: int, samples: Sequence[Sample]) -> None:
         """Writes a shard and then its marker."""
         table = pa.Table.from_pylist([sample_row(sample) for sample in samples], schema=SCHEMA)
@@ -261,24 +280,15 @@ class ShardStore:
     def shard(self, shard: int) -> pa.Table:
         """The rows of a committed shard."""
         if not self.committed(shard):
-            raise RunFolderError(f"expected shard {shard:06d} to be committed; got no marker", hint="resume the run")
-        return read_table(self.shard_path(shard))
+            raise RunFolderError(
+                f"{self.marker_path(shard)}: expected the marker of a committed shard; got none",
+                hint=self.redo(),
+            )
+        return self._table(self.shard_path(shard), self.marker_path(shard))
 
     def shard_dataset(self, shard: int, classes: Sequence[str]) -> Dataset:
         """A committed shard as a dataset."""
         return Dataset(tuple(classes), self.shard(shard), name=f"shard-{shard:06d}")
-
-    def check(self, shard: int) -> Mismatch | None:
-        """Re-hashes one committed shard."""
-        path = self.shard_path(shard)
-        marker = read_json(self.marker_path(shard))
-        assert isinstance(marker, dict)
-        if not path.exists():
-            return Mismatch(str(path), "expected a shard; got no file")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest != marker["sha256"]:
-            return Mismatch(str(path), f"expected sha256 {marker['sha256'][:12]}…; got {digest[:12]}…")
-        return None
 
     def save_judgement(self, shard: int, slots: Sequence[int], attempts: Sequence[int], verdict: Judgement) -> None:
         """Scores and reasons of one shard, keyed by slot and attempt."""
@@ -296,7 +306,7 @@ class ShardStore:
 
         if not self.scores_path(shard).exists():
             return None
-        table = read_table(self.scores_path(shard))
+        table = self._table(self.scores_path(shard))
         scores = {
             name.removeprefix("score."): np.asarray(table.column(name).to_numpy(), dtype=np.float64)
             for name in table.column_names
@@ -312,7 +322,11 @@ class ShardStore:
 
     def plan(self) -> pa.Table:
         """All rows planned so far."""
-        return read_table(self.plan_path).cast(PLAN_SCHEMA)
+        return self._table(self.plan_path).cast(PLAN_SCHEMA)
+
+    def index(self) -> pa.Table:
+        """Which row of which shard fills which slot."""
+        return self._table(self.index_path)
 
     def write_index(self, rows: Sequence[dict[str, int]]) -> None:
         """Lists the accepted samples, ordered by slot."""
@@ -321,7 +335,7 @@ class ShardStore:
 
     def accepted(self, classes: Sequence[str]) -> Dataset:
         """The dataset of accepted samples, ordered by slot."""
-        index = read_table(self.index_path).to_pydict()
+        index = self.index().to_pydict()
         pieces: list[pa.Table] = []
         order: list[int] = []
         by_shard: dict[int, list[tuple[int, int]]] = {}

@@ -75,12 +75,12 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
         raise RecipeError(f"expected UTF-8 text; got byte {data[error.start]:#04x}", path=name) from error
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
+            if found := _beyond_values(event):
                 raise RecipeError(
-                    "expected plain values; got an alias",
+                    f"expected plain values; got {found}",
                     path=name,
                     line=event.start_mark.line + 1 if event.start_mark else None,
-                    hint="write the value out",
+                    hint="write the value out, in quotes if it begins with &, * or !",
                 )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.load(text, Loader=_Loader)
@@ -101,6 +101,15 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
     lines: dict[KeyPath, int] = {}
     _collect(node, (), lines, name)
     return YamlFile(values, lines, name)
+
+
+def _beyond_values(event: yaml.Event) -> str:
+    """What an event has that no recipe needs; "" for a plain one."""
+    if isinstance(event, yaml.AliasEvent):
+        return "an alias"
+    if getattr(event, "anchor", None) is not None:
+        return "an anchor"
+    return "a tag" if getattr(event, "tag", None) is not None else ""
 
 
 def _kind(values: object) -> str:

@@ -35,6 +35,23 @@ def test_a_pilot_of_real_scans_alone_costs_hardly_any(real):
     assert kept >= 0.98 * len(made)
 
 
+@pytest.mark.parametrize("kind", ["knn", "kde"])
+def test_a_pilot_of_nothing_but_noise_cannot_raise_its_own_threshold(real, noise, kind):
+    judge = fitted(real, noise, kind=kind)
+    assert all(reason is not None for reason in judge.judge(noise).reasons)
+    assert judge.threshold <= judge.judge(real[1]).scores["distance_from_real"].max()
+
+
+def test_with_ten_held_out_images_the_training_images_say_how_far_real_ones_lie(real, noise):
+    training, holdout, made = real
+    few = holdout.take(range(10, 20))
+    judge = fitted((training, few, made), noise)
+    assert all(reason is not None for reason in judge.judge(noise).reasons)
+    assert sum(reason is None for reason in judge.judge(made).reasons) >= 0.95 * len(made)
+    farthest = judge.judge(few).scores["distance_from_real"].max()
+    assert (judge.judge(made).scores["distance_from_real"] > farthest).mean() > 0.1  # which the ten would throw out
+
+
 def test_without_a_pilot_the_held_out_images_set_the_threshold(real, noise):
     judge = fitted(real, noise.take([]))
     assert judge.threshold == pytest.approx(np.quantile(judge.judge(real[1]).scores["distance_from_real"], 0.99))

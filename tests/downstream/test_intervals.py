@@ -28,6 +28,35 @@ def test_equal_predictions_differ_by_nothing_give_or_take_two_images() -> None:
     assert out.high == pytest.approx(2 / 200, rel=0.1)
 
 
+def test_five_images_of_a_rare_class_settle_little_even_if_all_agree() -> None:
+    labels = np.repeat([0, 1], [100, 5])
+    right, wrong = np.ones((1, 5, 105), bool), np.ones((1, 5, 105), bool)
+    wrong[:, :, 100:] = False
+    out = paired_difference(right, wrong, labels=labels, families=np.arange(105), rng=Stream(0))
+    assert out.value == 0.5
+    assert 0.3 < out.low < 0.4  # five of five, two-sided: recall differs by .48 at least, so balanced accuracy by .24
+
+
+@pytest.mark.parametrize(
+    ("labels", "families", "weight"),
+    [
+        # An image weighs 1/(2·100) or 1/(2·5).
+        (np.repeat([0, 1], [100, 5]), np.arange(105), np.sqrt((0.005**2 + 0.1**2) / 2)),
+        (np.repeat([0, 3], [52, 52]), np.arange(104), 1 / 104),  # classes 1 and 2 have no test image
+        (np.tile([0, 1], 60), np.arange(120) // 4, 1 / 30),  # families that hold both classes
+        (np.repeat([0, 1], 60), np.arange(120) // 4, 1 / 30),
+    ],
+)
+def test_equal_predictions_differ_by_nothing_give_or_take_two_families(
+    labels: np.ndarray, families: np.ndarray, weight: float
+) -> None:
+    right = np.ones((1, 5, len(labels)), bool)
+    out = paired_difference(right, right, labels=labels, families=families, rng=Stream(0))
+    assert out.value == 0
+    assert out.high == pytest.approx(2 * weight, rel=0.1)
+    assert out.low == pytest.approx(-2 * weight, rel=0.1)
+
+
 def test_swapping_the_sides_flips_the_sign() -> None:
     rng = Stream(0).numpy()
     better, worse = runs([0.9, 0.91, 0.9], 500, rng), runs([0.7, 0.71, 0.7], 500, rng)
@@ -113,3 +142,17 @@ def test_two_exchangeable_arms_are_rarely_told_apart_and_the_interval_is_not_was
     assert outcomes.count(1) <= 0.05 * studies
     assert outcomes.count(-1) <= 0.05 * studies
     assert np.median(halves) < 2.2 * 1.96 * np.std(values)
+
+
+@pytest.mark.slow
+def test_no_effect_is_seldom_found_where_a_class_has_five_test_images() -> None:
+    # Five runs a side that mostly agree: what a recipe does to an image, it does in every run.
+    rng = Stream(3).numpy()
+    labels = np.repeat([0, 1], [100, 5])
+    missed = 0
+    for study in range(150):
+        shared, own = 2 * rng.normal(size=105), 2 * rng.normal(size=(2, 1, 1, 105))
+        sides = shared + own + rng.normal(size=(2, 1, 5, 105)) + 3.1 > 0
+        out = paired_difference(*sides, labels=labels, families=np.arange(105), rng=Stream(study))
+        missed += not out.low <= 0 <= out.high
+    assert missed <= 0.05 * 150

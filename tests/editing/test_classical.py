@@ -101,4 +101,4 @@ def test_chained_edits_keep_the_first_parent_and_add_later_ones() -> None:
     once = edited(sample(), sample().pixels(), method="a", rng=Stream(0))
     twice = edited(once, sample().pixels(), method="b", rng=Stream(1), extra_parents=("photo-9", "photo-1"))
     assert twice.origin.parents == ("photo-1", "photo-9")
-    assert twice.origin.method == "b"
+    assert twice.origin.method == "a+b"

@@ -49,6 +49,25 @@ def test_both_parents_are_recorded_and_the_sample_keeps_its_class(method: Mixup 
     assert isinstance(method, EditorMethod)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (32, 32), (8, 20), (1, 9)])
+def test_cutmix_leaves_at_least_half_of_the_original(shape: tuple[int, int]) -> None:
+    black, white = np.zeros((*shape, 1), np.uint8), np.full((*shape, 1), 255, np.uint8)
+    draws, method = Stream(4).numpy(), CutMix()
+    shares = []
+    for _ in range(4000):
+        mixed, share = method.blend(black, white, draws)
+        assert share == pytest.approx(1 - mixed.mean() / 255)
+        shares.append(share)
+    assert 0.5 <= min(shares) < 0.56
+
+
+def test_a_sample_of_which_exactly_half_is_left_keeps_its_class() -> None:
+    editor = CutMix().fit(Dataset.of([flat("b", 0, 0, (3, 4, 1))], classes=CLASSES), rng=Stream(0))
+    edits = [editor.edit(flat("w", 1, 255, (3, 4, 1)), rng=Stream(seed)) for seed in range(300)]
+    assert min(edit.pixels().mean() for edit in edits) == 127.5
+    assert {edit.annotation.class_id for edit in edits if edit.annotation} == {1}
+
+
 def test_cutmix_pastes_one_box_and_mixup_blends_everywhere() -> None:
     pasted = CutMix().fit(ONLY_WHITE, rng=Stream(0)).edit(BLACK, rng=Stream(1)).pixels()[..., 0]
     assert set(np.unique(pasted)) <= {0, 255}

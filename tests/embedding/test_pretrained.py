@@ -162,3 +162,23 @@ def test_inception_loads_from_one_file(tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "inception.safetensors")
     embedder = Pretrained("inception", str(tmp_path / "inception.safetensors")).load()
     assert embed_images(embedder, IMAGES[:2], batch=2).shape == (2, 2048)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_black_and_white_reach_inception_as_minus_one_and_one(tmp_path: Path) -> None:
+    # torchvision's weights came from TensorFlow, whose Inception was trained on pixels in [-1, 1].
+    import torchvision
+
+    with torch.device("meta"):
+        network = torchvision.models.inception_v3(weights=None, init_weights=False)
+    zeros = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in network.state_dict().items()}
+    save_file(zeros, tmp_path / "inception.safetensors")
+    embedder = Pretrained("inception", str(tmp_path / "inception.safetensors")).load()
+    assert isinstance(embedder.network, torchvision.models.Inception3)
+    shown: list[torch.Tensor] = []
+    embedder.network.Conv2d_1a_3x3.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
+    black_and_white = np.stack([np.full((8, 8, 3), value, np.uint8) for value in (0, 255)])
+    embed_images(embedder, black_and_white, batch=2)
+    assert shown[0].shape[1:] == (3, 299, 299)
+    for picture, value in zip(shown[0], (-1.0, 1.0), strict=False):
+        assert torch.allclose(picture, torch.full_like(picture, value), atol=1e-5)

@@ -41,7 +41,7 @@ class MeanShift:
         return {"mean_shift": float(np.linalg.norm(real.mean(axis=0) - synthetic.mean(axis=0)))}
 
 
-def test_without_more_real_images_the_floor_stands_at_half_n_beside_the_figure_at_that_n() -> None:
+def test_the_floor_stands_at_half_n_beside_the_figure_at_that_n() -> None:
     real, synthetic = draw(0, 200, 8), draw(1, 300, 8)
     (score,) = fidelity(real, synthetic, extractor="x", rng=Stream(0), metrics=(FrechetDistance(),))
     assert score.value is not None
@@ -53,31 +53,70 @@ def test_without_more_real_images_the_floor_stands_at_half_n_beside_the_figure_a
     assert any("compare these two" in text for text in score.warnings)
 
 
-def test_with_more_real_images_the_floor_stands_at_the_same_n() -> None:
-    real, synthetic, more = draw(2, 200, 8), draw(3, 150, 8), draw(4, 500, 8)
-    (score,) = fidelity(real, synthetic, extractor="x", rng=Stream(0), metrics=(FrechetDistance(),), more_real=more)
-    assert (score.settings["floor_n_real"], score.settings["floor_n_other"]) == (200, 150)
-    assert "value_at_floor" not in score.settings
-    assert score.floor == pytest.approx(score.value, rel=0.35)
+@dataclass(frozen=True)
+class Watched(MeanShift):
+    """Keeps what it was asked to compare."""
+
+    seen: list[tuple[np.ndarray, np.ndarray]]
+
+    def values(self, real: Features, synthetic: Features) -> Mapping[str, float | None]:
+        self.seen.append((real, synthetic))
+        return super().values(real, synthetic)
 
 
 def test_floor_halves_share_no_image() -> None:
-    # Far-apart rows: a shared one would put a synthetic image at distance 0 into a real ball.
-    real = 100 * np.eye(40)
-    floor = real_floor(PRDC(k=1), real, real, rng=Stream(0))
+    real, metric = 100 * np.eye(41), Watched([])
+    floor = real_floor(metric, real, real, rng=Stream(0), repeats=1)
     assert floor is not None
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-
-    @dataclass(frozen=True)
-    class Watch(MeanShift):
-        def values(self, real: Features, synthetic: Features) -> Mapping[str, float | None]:
-            seen.append((real, synthetic))
-            return super().values(real, synthetic)
-
-    real_floor(Watch(), real, real, rng=Stream(0), repeats=1)
-    mine, other = seen[0]
+    assert (floor.real, floor.other) == (20, 20)
+    mine, other = metric.seen[0]
     assert len(mine) == len(other) == 20
     assert not (mine @ other.T).any()
+
+
+def test_floor_halves_share_no_family() -> None:
+    families = np.repeat(np.arange(9), [9, 5, 5, 3, 3, 2, 1, 1, 1])
+    real, metric = np.eye(9)[families], Watched([])
+    floor = real_floor(metric, real, real, rng=Stream(0), families=families, repeats=4)
+    assert floor is not None
+    assert (floor.real, floor.other) == (15, 15)
+    for mine, other in metric.seen[::2]:
+        assert len(mine) == len(other) == 15
+        assert not (mine @ other.T).any()
+    assert len({mine.sum(axis=0).tobytes() for mine, _ in metric.seen[::2]}) > 1
+    assert real_floor(metric, real, real, rng=Stream(0), families=np.zeros(30, int)) is None
+
+
+def bursts(seed: int, *, families: int, size: int) -> np.ndarray:
+    """Features of families that lie close together: (families · size, 16)."""
+    return np.repeat(draw(seed, families, 16), size, axis=0) + 0.5 * draw(seed + 1, families * size, 16)
+
+
+def test_another_set_of_bursts_scores_the_floor_and_not_four_times_as_much() -> None:
+    real, twin, families = bursts(20, families=15, size=10), bursts(22, families=15, size=10), np.arange(150) // 10
+    metrics = (FrechetDistance(), KernelDistance())
+    known = fidelity(real, twin, extractor="x", rng=Stream(0), metrics=metrics, real_families=families)
+    unknown = fidelity(real, twin, extractor="x", rng=Stream(0), metrics=metrics)
+    for score, blind in zip(known, unknown, strict=True):
+        assert score.floor is not None
+        assert blind.floor is not None
+        assert score.settings["real_families"] == 15
+        assert 0.4 < float(score.settings["value_at_floor"]) / score.floor < 1.3
+        assert float(blind.settings["value_at_floor"]) > 4 * blind.floor
+
+
+def test_families_of_one_image_each_change_nothing() -> None:
+    real, synthetic, classes = draw(24, 60, 4), draw(25, 60, 4), np.arange(60) % 2
+    by_class = ByClass(["a", "b"], classes, classes)
+    without = fidelity(real, synthetic, extractor="x", rng=Stream(0), by_class=by_class)
+    with_families = fidelity(
+        real, synthetic, extractor="x", rng=Stream(0), by_class=by_class, real_families=np.arange(60)
+    )
+    assert [score.settings["real_families"] for score in with_families[-12:]] == [30] * 12
+    for one, other in zip(without, with_families, strict=True):
+        assert (one.name, one.value, one.floor) == (other.name, other.value, other.floor)
+    with pytest.raises(ValueError, match="a family for each of 60 real images"):
+        fidelity(real, synthetic, extractor="x", rng=Stream(0), real_families=np.arange(59))
 
 
 def test_every_metric_runs_on_one_extraction_with_extractor_counts_and_floor() -> None:

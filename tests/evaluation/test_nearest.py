@@ -11,17 +11,16 @@ def draw(seed: int, n: int, d: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(seed)).normal(size=(n, d))
 
 
-def test_distances_rows_and_closest_pairs_by_hand() -> None:
+def test_distances_ratio_and_share_by_hand() -> None:
     train, holdout = np.array([[0.0], [10.0]]), np.array([[2.0], [14.0], [6.0]])
     records = NearestRecords.of(np.array([[1.0], [10.5], [20.0]]), train, holdout)
     assert records.synthetic.tolist() == [1.0, 0.5, 10.0]
     assert records.holdout.tolist() == [2.0, 4.0, 4.0]
     assert records.ratio == 0.25  # median 1 over median 4
-    pairs = records.closest(2)
-    assert pairs.synthetic_rows.tolist() == [1, 0]
-    assert pairs.train_rows.tolist() == [1, 0]
-    assert pairs.relative.tolist() == [0.125, 0.25]
-    assert records.share_below(0.5) == pytest.approx(2 / 3)
+    assert records.share_below(2) == pytest.approx(2 / 3)  # closer than 4
+    assert NearestRecords(np.array([4.0, 9.0]), records.holdout).share_below(3) == 0.25  # a tie counts half
+    with pytest.raises(ValueError, match="a rank in 1…3"):
+        records.share_below(4)
 
 
 def scores(synthetic: np.ndarray, train: np.ndarray, holdout: np.ndarray, *, saw: bool = False) -> list[object]:
@@ -34,7 +33,18 @@ def test_fresh_images_of_the_same_law_score_as_the_holdout_does() -> None:
     assert ratio.value == pytest.approx(1.0, abs=0.06)
     assert ratio.interval.low < 1 < ratio.interval.high
     assert share.value == pytest.approx(0.05, abs=0.03)
-    assert (ratio.floor, share.floor) == (1.0, 0.05)
+    assert (ratio.floor, share.floor) == (1.0, 20 / 401)
+
+
+@pytest.mark.parametrize(("held", "floor"), [(10, 1 / 11), (30, 2 / 31), (19, 1 / 20)])
+def test_the_floor_of_the_share_is_what_exchangeable_images_score_on_average(held: int, floor: float) -> None:
+    rng, metric, found = np.random.Generator(np.random.PCG64(held)), NearestRecord(resamples=100), []
+    for _ in range(600):
+        records = NearestRecords(rng.exponential(size=300), rng.exponential(size=held))
+        share = metric.scores(records, counts={}, extractor=None, rng=Stream(0))[1]
+        assert share.floor == floor
+        found.append(share.value)
+    assert np.mean(found) == pytest.approx(floor, abs=0.011)
 
 
 def test_a_copier_scores_low_and_its_share_is_high() -> None:
@@ -45,12 +55,12 @@ def test_a_copier_scores_low_and_its_share_is_high() -> None:
     assert share.interval.low > 0.9
 
 
-def test_a_few_copies_hide_from_the_median_but_lead_the_pairs() -> None:
+def test_a_few_copies_hide_from_the_median_but_not_from_the_share() -> None:
     train = draw(6, 200, 6)
-    synthetic = np.concatenate([draw(7, 195, 6), train[:5]])
-    records = NearestRecords.of(synthetic, train, draw(8, 200, 6))
-    assert records.ratio == pytest.approx(1.0, abs=0.1)
-    assert sorted(records.closest(5).synthetic_rows.tolist()) == [195, 196, 197, 198, 199]
+    synthetic = np.concatenate([draw(7, 180, 6), train[:20]])
+    ratio, share = scores(synthetic, train, draw(8, 200, 6))
+    assert ratio.value == pytest.approx(1.0, abs=0.1)
+    assert share.interval.low > share.floor
 
 
 def test_an_extractor_that_saw_the_images_is_refused_and_missing_sets_are_named() -> None:

@@ -139,3 +139,103 @@ def test_the_first_problem_is_named_and_all_are_counted(put: Put, tmp_path: Path
         put(tmp_path / f"cat/bad{number}.png", b"")
     with pytest.raises(Exception, match=r"expected 8 usable images; got 3 that are not, first cat/bad0\.png.*skip"):
         read(tmp_path)
+
+
+CLASSES = {"schema": "twinset/classes/1", "classes": ["train", "test", "bus"]}
+
+
+@pytest.mark.parametrize("folders", [{}, {"train": "train", "test": "test", "bus": "bus"}])
+def test_folders_that_the_class_list_names_are_no_splits(folders: dict[str, str], put: Put, tmp_path: Path) -> None:
+    for number, name in enumerate(["train", "test", "bus"]):
+        put(tmp_path / name / "x.png", number)
+    (tmp_path / "classes.json").write_text(json.dumps({**CLASSES, "folders": folders}))
+    dataset, report = read(tmp_path)
+    assert dataset.class_counts() == {"train": 1, "test": 1, "bus": 1}
+    assert dataset.splits == [None] * 3
+    assert report.format == "imagefolder"
+
+
+def test_split_folders_stay_splits_beside_classes_of_the_same_name(put: Put, tmp_path: Path) -> None:
+    for number, name in enumerate(["train/train", "train/bus", "test/test"]):
+        put(tmp_path / name / "x.png", number)
+    (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
+    dataset, _ = read(tmp_path)
+    assert dataset.class_counts() == {"train": 1, "test": 1, "bus": 1}
+    assert dict(zip(dataset.ids, dataset.splits, strict=True)) == {
+        "train/train/x.png": "train",
+        "train/bus/x.png": "train",
+        "test/test/x.png": "test",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'{"schema": "twinset/classes/1",\n "classes": ["x"', r"classes\.json:2: expected JSON; got Expecting"),
+        (b"\xff\xfe\xff", r"classes\.json: expected JSON; got"),
+        (b"[" * 100_000, r"classes\.json: expected JSON; got nesting without end"),
+        (
+            b'{"schema": "twinset/classes/1", "classes": ["b\\u0001", "b\\\\x01"]}',
+            r"classes\.json: expected distinct class names; got b\\x01 twice",
+        ),
+        (
+            b'{"schema": "twinset/classes/1", "classes": ["x"], "folders": {"a": []}}',
+            r"classes\.json: expected distinct class names, and folders that name them",
+        ),
+    ],
+)
+def test_a_class_list_that_cannot_be_read_is_refused(content: bytes, problem: str, put: Put, tmp_path: Path) -> None:
+    put(tmp_path / "a/1.png", 1)
+    put(tmp_path / "classes.json", content)
+    with pytest.raises(DatasetFormatError, match=problem):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b'["cat", "dog"]', b'{"0": "cat"}', b'{"schema": "other", "classes": 3}'])
+def test_a_class_list_of_somebody_else_is_ignored(content: bytes, put: Put, tmp_path: Path) -> None:
+    put(tmp_path / "a/1.png", 1)
+    put(tmp_path / "classes.json", content)
+    assert read(tmp_path)[0].classes == ("a",)
+
+
+def synthetic_row(path: str, **other: object) -> str:
+    return json.dumps({"path": path, "method": "diffusion", "seed": 1, "recipe_digest": "d", **other})
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (b"\xff\n", r"provenance\.jsonl:2: expected UTF-8; got the byte 0xff; repair it, or"),
+        (b"{\n", r"provenance\.jsonl:2: expected a row of provenance as JSON; got Expecting"),
+        (b"[" * 100_000, r"provenance\.jsonl:2: .* nesting without end"),
+        (synthetic_row("a/2.png", seed=10**20).encode(), r"provenance\.jsonl:2: expected a seed of 0 to 92233720"),
+        (synthetic_row("a/2.png", seed=True).encode(), r"provenance\.jsonl:2: expected a seed of 0 to 92233720"),
+        (synthetic_row("a/2.png", class_probabilities=[0.5, 10**400]).encode(), r":2: expected class_probabilities"),
+    ],
+)
+def test_provenance_that_cannot_be_read_is_refused(more: bytes, problem: str, put: Put, tmp_path: Path) -> None:
+    put(tmp_path / "a/1.png", 1)
+    put(tmp_path / "provenance.jsonl", synthetic_row("a/1.png").encode() + b"\n" + more)
+    with pytest.raises(DatasetFormatError, match=problem):
+        read(tmp_path)
+
+
+def test_provenance_that_is_too_large_or_no_file_is_refused(
+    put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "a/1.png", 1)
+    (tmp_path / "provenance.jsonl").mkdir()
+    with pytest.raises(DatasetFormatError, match=r"provenance\.jsonl: expected a plain file; got a folder"):
+        read(tmp_path)
+    (tmp_path / "provenance.jsonl").rmdir()
+    put(tmp_path / "provenance.jsonl", synthetic_row("a/1.png").encode())
+    assert read(tmp_path)[0][0].origin.synthetic
+    monkeypatch.setattr("twinset.formats.imagefolder.MAX_NOTES_BYTES", 10)
+    with pytest.raises(DatasetFormatError, match=r"provenance\.jsonl: expected at most 10 bytes"):
+        read(tmp_path)
+
+
+def test_the_largest_seed_is_read(put: Put, tmp_path: Path) -> None:
+    put(tmp_path / "a/1.png", 1)
+    put(tmp_path / "provenance.jsonl", synthetic_row("a/1.png", seed=2**63 - 1).encode())
+    assert read(tmp_path)[0][0].origin.seed == 2**63 - 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 from pathlib import Path
 
@@ -59,6 +61,50 @@ def test_a_csv_round_trip_keeps_all_but_the_types_of_attributes(awkward: Dataset
             assert twin.annotation.class_probabilities == sample.annotation.class_probabilities
             assert twin.annotation.caption == sample.annotation.caption
             assert dict(twin.annotation.attributes) == {k: str(v) for k, v in sample.annotation.attributes.items()}
+
+
+@pytest.mark.parametrize("splits", [None, ["train", "train", "validation", "test", "test", "test"]])
+@pytest.mark.parametrize("labelled", [6, 4, 0])
+@pytest.mark.parametrize("name", FORMATS)
+def test_classes_called_like_splits_survive(name: str, labelled: int, splits: list[str] | None, tmp_path: Path) -> None:
+    samples = [
+        Sample(f"s{row}", Annotation(class_id=row % 3) if row < labelled else None, image=np.zeros((4, 4, 1), np.uint8))
+        for row in range(6)
+    ]
+    dataset = Dataset.of(samples, classes=("train", "test", "bus"), splits=splits)
+    write(dataset, tmp_path / "out", name)  # type: ignore[arg-type]
+    back, _ = read(tmp_path / "out")
+    back = back.take([back.row_of(sample_id) for sample_id in dataset.ids])
+    assert back.splits == dataset.splits
+    assert back.digest() == dataset.digest()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_attributes_of_any_name_survive(name: str, tmp_path: Path) -> None:
+    names = ("class", "class_", "method", "attributes", "caption", "path", "unlabelled", " Label ", "id", "plain", "")
+    attributes = {name: f"value of {name}" for name in names}
+    samples = [
+        Sample(
+            "a", Annotation(class_id=0, attributes={**attributes, "empty": ""}), image=np.zeros((4, 4, 1), np.uint8)
+        ),
+        Sample("b", Annotation(class_id=0, attributes={"empty": "no"}), image=np.ones((4, 4, 1), np.uint8)),
+    ]
+    dataset = Dataset.of(samples, classes=("x",))
+    write(dataset, tmp_path / "out", name)  # type: ignore[arg-type]
+    back, _ = read(tmp_path / "out")
+    assert back.digest() == dataset.digest()
+
+
+def test_csv_keeps_attributes_in_columns_of_their_own_where_it_can(tmp_path: Path) -> None:
+    annotation = Annotation(class_id=0, attributes={"patient": "007", "class": "big", "note": ""})
+    dataset = Dataset.of([Sample("a", annotation, image=np.zeros((4, 4, 1), np.uint8))], classes=("x",))
+    write(dataset, tmp_path / "out", "csv")
+    with (tmp_path / "out/labels.csv").open(newline="") as handle:
+        row = next(csv.DictReader(handle))
+    assert row["patient"] == "007"
+    assert json.loads(row["attributes"]) == {"class": "big", "note": ""}
+    assert row["label"] == "x"
+    assert not {"class", "class_", "note"} & set(row)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,3 +82,65 @@ def test_quoted_line_breaks_keep_line_numbers_right(root: Path) -> None:
     (root / "a.csv").write_text('path,label,note\nimages/0.png,x,"two\nlines"\nimages/9.png,x,z\n')
     _, report = read(root, on_bad_input="skip")
     assert [bad.line for bad in report.bad_files] == [4]
+
+
+def test_a_first_row_of_jsonl_without_a_split_loses_none(root: Path) -> None:
+    lines = [
+        '{"path": "images/0.png", "label": "x"}',
+        '{"path": "images/1.png", "label": "x", "split": "train"}',
+        '{"path": "images/2.png", "label": "x", "split": "test"}',
+    ]
+    (root / "x.jsonl").write_text("\n".join(lines))
+    dataset, _ = read(root)
+    assert dataset.splits == [None, "train", "test"]
+    assert [sample.annotation.attributes for sample in dataset if sample.annotation] == [{}, {}, {}]
+
+
+def test_columns_of_other_people_that_do_not_fit_ours_are_attributes(root: Path) -> None:
+    row = {"path": "images/0.png", "label": "x", "id": 7, "caption": ["a"], "attributes": "red", "seed": 3}
+    (root / "x.jsonl").write_text(json.dumps({**row, "class_probabilities": {"x": 1}}))
+    dataset, _ = read(root)
+    assert dataset.ids == ["7"]
+    annotation = dataset[0].annotation
+    assert annotation is not None
+    assert dict(annotation.attributes) == {
+        "caption": '["a"]',
+        "attributes": "red",
+        "seed": 3,
+        "class_probabilities": '{"x": 1}',
+    }
+
+
+def test_columns_of_an_origin_are_attributes_unless_all_are_there(root: Path) -> None:
+    (root / "a.csv").write_text("path,label,method,licence,seed\nimages/0.png,x,scan,CC0,3\n")
+    sample = read(root)[0][0]
+    assert sample.annotation is not None
+    assert dict(sample.annotation.attributes) == {"method": "scan", "licence": "CC0", "seed": "3"}
+    assert sample.origin.method is sample.origin.licence is None
+    (root / "a.csv").write_text("path,label,method,licence,seed,recipe_digest,parents\nimages/0.png,x,scan,CC0,3,d,\n")
+    sample = read(root)[0][0]
+    assert sample.annotation is not None
+    assert dict(sample.annotation.attributes) == {}
+    assert (sample.origin.method, sample.origin.licence, sample.origin.seed) == ("scan", "CC0", 3)
+
+
+def test_csv_files_of_before_keep_their_renamed_columns(root: Path) -> None:
+    origin = "method,seed,recipe_digest,parents,licence"
+    (root / "a.csv").write_text(f"path,label,split,id,unlabelled,{origin},class_\nimages/0.png,x,,i,,,,,,,big\n")
+    annotation = read(root)[0][0].annotation
+    assert annotation is not None
+    assert dict(annotation.attributes) == {"class_": "big"}
+
+
+def test_only_the_start_of_a_file_tells_whether_it_is_a_table(root: Path) -> None:
+    size = 40_000_000
+    for name in ("log.csv", "log.jsonl"):
+        (root / name).write_bytes(b"epoch,loss\n")
+        os.truncate(root / name, size)
+    tracemalloc.start()
+    try:
+        assert read(root)[0].classes == ("images",)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size / 2

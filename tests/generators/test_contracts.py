@@ -52,6 +52,28 @@ class Blender:
             yield slot.sample(pixels, method="blend", parents=[a.id, b.id])
 
 
+@dataclass(frozen=True)
+class Rigid(Blend):
+    """Makes 8 × 8 pictures whatever it is shown."""
+
+    def fit(self, training: Dataset, *, rng: Stream) -> Blender:
+        """Blends small digits."""
+        del training, rng
+        return Blender(digits(), self.weight)
+
+
+class OfRigid(GeneratorContract):
+    def method(self) -> Method:
+        return Rigid()
+
+
+def test_a_generator_of_one_size_breaks_the_law_of_sizes() -> None:
+    contract = OfRigid()
+    contract.test_one_sample_per_slot_in_order()
+    with pytest.raises(AssertionError):
+        contract.test_pictures_have_the_size_of_the_training_images()
+
+
 class TestBlend(GeneratorContract):
     def method(self) -> Method:
         return Blend()

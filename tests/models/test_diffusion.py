@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from twinset.errors import RunFolderError
-from twinset.images import ImageSpec
+from twinset.images import ImageSpec, PixelBatch
 from twinset.models import diffusion as module
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fit_diffusion
 from twinset.models.networks import NetworkSettings
@@ -149,25 +149,54 @@ def test_classes_are_learnt() -> None:
     assert np.array_equal(left > right, np.arange(16) % 2 == 0)
 
 
-def test_training_stops_before_it_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[int] = []
+class Found:
+    """What a look finds at these p-values, one after the other; the test objects below .01."""
 
-    class Found:
-        p_value, membership_auc, training_hits, holdout_hits = 0.5, 0.5, 0, 0
+    membership_auc, training_hits, holdout_hits = 0.5, 0, 0
 
-        def __init__(self, flagged: bool) -> None:
-            self.flagged = flagged
+    def __init__(self, p_values: list[float]) -> None:
+        self.left = list(p_values)
 
-    def copies(*args: object, **kwargs: object) -> Found:
-        looks.append(1)
-        return Found(flagged=len(looks) >= 3)
+    def __call__(self, *args: object, **kwargs: object) -> Found:
+        self.p_value = self.left.pop(0)
+        self.flagged = self.p_value < 0.01
+        return self
 
-    monkeypatch.setattr(module, "copy_test", copies)
+
+@pytest.mark.parametrize(
+    ("p_values", "looked", "kept"),
+    [
+        ([0.5, 0.4, 0.001], [3, 6, 9], 6),
+        ([0.5, 0.4, 0.03, 0.02], [3, 6, 9, 12], 6),
+        ([0.5, 0.03, 0.4, 0.2], [3, 6, 9, 12], 12),
+        ([0.02, 0.04, 0.03, 0.02], [3, 6, 9, 12], 6),
+        ([0.001], [3], 3),
+    ],
+)
+def test_the_model_is_the_last_look_at_which_little_spoke_for_copies(
+    monkeypatch: pytest.MonkeyPatch, p_values: list[float], looked: list[int], kept: int
+) -> None:
     holdout = pictures(24)[0]
+    averages: dict[int, DiffusionModel] = {}
+    pilot = module._Fit._pilot
+
+    def remembered(self: module._Fit, step: int) -> PixelBatch:
+        averages[step] = self.model(self.trainer.average)
+        return pilot(self, step)
+
+    monkeypatch.setattr(module._Fit, "_pilot", remembered)
+    monkeypatch.setattr(module, "copy_test", Found(p_values))
     model = fit(settings=settings(12, looks=4), holdout=holdout)
-    assert [look["step"] for look in model.history] == [3, 6, 9]
-    assert model.history[-1]["copies"]
-    assert not equal(model, fit(settings=settings(12, looks=4)))
+    assert [look["step"] for look in model.history] == looked
+    assert bool(model.history[-1]["copies"]) == (len(looked) < 4)
+    assert [step for step in looked if equal(model, averages[step])] == [kept]
+    told = " ".join(model.remarks)
+    assert told == "" if kept == looked[-1] else f"that of step {kept} of 12" in told
+
+
+def test_it_says_when_nothing_could_look_for_copies() -> None:
+    assert "nothing looked for copies" in fit(settings=settings(4, looks=2)).remarks[0]
+    assert fit(settings=settings(4, looks=0)).remarks == ()
 
 
 def test_varying_little_changes_little() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from twinset.errors import UsageError
 from twinset.images import ImageSpec, to_model
 from twinset.models.calibration import FEWEST_STEPS, calibrate, candidates
 from twinset.models.diffusion import fresh_denoiser
@@ -107,7 +108,7 @@ def test_a_loss_that_is_not_finite_stops_training() -> None:
         fresh_denoiser(NetworkSettings("unet", 32, 1, 1, 4), SPEC, 2, sigma_data=0.5, rng=Stream(0)), settings
     )
     batch = draw_batch(0, DATA, settings, null_class=2, sigma_data=0.5, rng=Stream(0))
-    with pytest.raises(FloatingPointError, match="step 0"):
+    with pytest.raises(UsageError, match="step 0"):
         trainer.advance(batch._replace(noise=batch.noise * float("nan")))
 
 

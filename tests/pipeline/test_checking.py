@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -60,6 +61,40 @@ def test_any_changed_or_missing_file_is_named(finished: documents.RunDocument, w
     changed.unlink()
     (found,) = verified(folder).mismatches
     assert found.problem == "expected a file; got none"
+
+
+def test_files_that_the_run_did_not_write_are_named(finished: documents.RunDocument, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.run, folder)
+    for name in ("run.lock", "log.jsonl", "timings.json", ".tmp-x-1-01234567"):
+        (folder / name).write_text("{}")
+    assert verified(folder).ok
+    for name in ("notes.txt", "export/imagefolder/3/more.png"):
+        (folder / name).write_text("mine")
+    found = verified(folder)
+    assert [part.path for part in found.mismatches] == ["export/imagefolder/3/more.png", "notes.txt"]
+    assert {part.problem for part in found.mismatches} == {"expected no such file; got one that the run did not write"}
+    assert found.regenerated == 4
+
+
+@pytest.mark.parametrize("column", ["class_id", "parents"])
+def test_a_sample_made_again_is_compared_with_all_that_is_recorded(
+    finished: documents.RunDocument, column: str, tmp_path: Path
+) -> None:
+    from twinset.dataset import SCHEMA
+    from twinset.pipeline.manifest import write_manifest
+    from twinset.store import read_table, write_table
+
+    folder = tmp_path / "run"
+    shutil.copytree(finished.run, folder)
+    path = folder / "shards" / "000000.parquet"
+    rows = read_table(path).to_pylist()
+    rows[0][column] = (rows[0]["class_id"] + 1) % 10 if column == "class_id" else []
+    write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA))
+    write_manifest(folder)
+    problems = {part.path: part.problem for part in verified(folder, samples=20).mismatches}
+    assert problems[f"shards/000000.parquet#{rows[0]['id']}"] == ("made again, it has other labels, parents or origin")
+    assert set(problems) == {f"shards/000000.parquet#{rows[0]['id']}", "index.parquet"}
 
 
 def test_a_gate_that_was_off_has_not_passed_a_test(finished: documents.RunDocument) -> None:

@@ -92,12 +92,12 @@ def test_a_pipe_gets_plain_lines_every_ten_seconds(monkeypatch: pytest.MonkeyPat
         for step in range(1, 26):
             clock.now += 1
             progress(step, 100, "steps")
-        console.warn("few images")
+        console.note("few images")
     assert pipe.getvalue().splitlines() == [
         "fit …",
         "  steps: 10 of 100, about 1 min 30 s left",
         "  steps: 20 of 100, about 1 min 20 s left",
-        "warning: few images",
+        "few images",
     ]
 
 

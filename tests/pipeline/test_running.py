@@ -154,6 +154,27 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_recipe_of_the_users_own_is_not_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "recipe.yaml"
+    mine.write_text("data: builtin:digits  # my notes\n")
+    with pytest.raises(RunFolderError, match=r"expected an empty folder; got .*recipe\.yaml"):
+        twinset.run(mine, out=tmp_path, quiet=True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("recipe.yaml", "data: builtin:digits  # my notes\n")
+    ]
+
+
+def test_a_kill_between_recipe_and_identity_does_no_harm(tmp_path: Path) -> None:
+    from twinset.pipeline.folders import begin, identity
+    from twinset.recipe import recipe_from_values
+
+    written = recipe_from_values(SMALL)
+    begin(tmp_path, written)
+    (tmp_path / "run.json").unlink()
+    begin(tmp_path, written)
+    assert identity(tmp_path)["written"] == written.digest()
+
+
 def test_another_recipe_does_not_take_over_a_run(tmp_path: Path) -> None:
     from twinset.pipeline.folders import begin
     from twinset.recipe import recipe_from_values

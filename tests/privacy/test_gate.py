@@ -86,6 +86,15 @@ def test_one_released_training_image_is_one_too_many(pools):
     assert found.reasons == ("1 of the images to be released are training images",)
 
 
+def test_a_natural_repeat_does_not_excuse_copies_of_other_images(pools):
+    """One held-out image is a training image: that says nothing about copies of a training image that is not."""
+    holdout = np.concatenate([pools[1], pools[0][:1]])
+    images = np.concatenate([pools[2][:486], np.repeat(pools[0][41:43], 7, axis=0)])
+    found = copy_gate(candidates=images, accepted=images, training=pools[0], holdout=holdout)
+    assert found.released.counts["repeats"] == 1
+    assert "14 of the images to be released are training images" in found.finding
+
+
 def test_a_generator_that_makes_one_training_image_over_and_over_is_a_copier(pools):
     candidates = np.concatenate([pools[2][:200], np.repeat(noisy(pools[0][:1], 10), 100, axis=0)])
     found = gate(pools, candidates, filtered(pools, candidates))

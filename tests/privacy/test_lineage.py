@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import twinset
+from twinset.copytest import Known
 from twinset.editing.classical import Classical
 from twinset.privacy.gate import copy_gate
 from twinset.privacy.lineage import parent_rows, trace_parents
@@ -30,8 +31,8 @@ def gate(parts, images, parents):
         accepted=images,
         training=pictures(parts.train),
         holdout=pictures(parts.test),
-        training_classes=parts.train.class_ids,
-        holdout_classes=parts.test.class_ids,
+        of_training=Known(parts.train.class_ids),
+        of_holdout=Known(parts.test.class_ids),
         parents=parents,
     )
 

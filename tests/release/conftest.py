@@ -49,7 +49,6 @@ def make_release() -> Callable[..., Release]:
             "methods": {"diffusion": 10},
             "parents": (Parent("real pets", "ef" * 32, 120, "CC BY 4.0"),),
             "created": "2025-01-31",
-            "licence": "CC-BY-4.0",
             "decision": "use",
             "sentence": "It helps.",
             "difference": (0.018, 0.004, 0.031),

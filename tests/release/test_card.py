@@ -20,7 +20,7 @@ def front_matter(card: str) -> dict[str, object]:
 
 def test_front_matter_is_what_the_hub_reads(make_release: MakeRelease, exported: Callable[[str], Export]) -> None:
     head = front_matter(dataset_card(make_release(exports=(exported("parquet"), exported("imagefolder")))))
-    assert head["license"] == "cc-by-4.0"
+    assert head["license"] == "unknown"
     assert head["task_categories"] == ["image-classification"]
     assert "synthetic" in head["tags"]  # type: ignore[operator]
     assert head["size_categories"] == ["n<1K"]
@@ -28,19 +28,17 @@ def test_front_matter_is_what_the_hub_reads(make_release: MakeRelease, exported:
     assert head["configs"] == [{"config_name": "default", "data_files": files}]
 
 
-@pytest.mark.parametrize(
-    ("licence", "identifier"),
-    [(None, "unknown"), ("MIT", "mit"), ("CC BY 4.0", "cc-by-4.0"), ("ask\nmy: boss", "other")],
-)
-def test_licences_become_hub_identifiers(make_release: MakeRelease, licence: str | None, identifier: str) -> None:
-    head = front_matter(dataset_card(make_release(licence=licence)))
-    assert head["license"] == identifier
-    assert head.get("license_name") == (licence if identifier == "other" else None)
+def test_the_licence_is_that_of_the_parents_and_none_is_invented(make_release: MakeRelease) -> None:
+    card = dataset_card(make_release(parents=(Parent("pets", "ef" * 32, 120, "CC BY 4.0"), Parent("more", "01", 3))))
+    assert "| pets | 120 | CC BY 4.0 |" in card
+    assert "| more | 3 | not recorded |" in card
+    assert "no licence of its own" in card
+    assert front_matter(card)["license"] == "unknown"
 
 
 def test_card_tells_verdict_figures_parents_and_limits(make_release: MakeRelease) -> None:
     card = dataset_card(make_release())
-    assert "**Measured as useful.** It helps." in card
+    assert "**Use it.** It helps." in card
     assert "+1.8 percentage points of balanced accuracy (+0.4 … +3.1)" in card
     assert "| frechet\\_distance ↓ | 9.7 | 9 … 10 | 3.2 | 120 | 10 | random |" in card
     assert "- frechet\\_distance: N is small" in card
@@ -51,12 +49,23 @@ def test_card_tells_verdict_figures_parents_and_limits(make_release: MakeRelease
 
 
 def test_what_was_not_measured_is_said(make_release: MakeRelease) -> None:
-    card = dataset_card(
-        make_release(decision=None, difference=None, arms=(), scores=(), gate_passed=None, licence=None, parents=())
-    )
+    card = dataset_card(make_release(decision=None, difference=None, arms=(), scores=(), gate_passed=None, parents=()))
     assert "Not measured: no classifier was trained" in card
     assert "Not tested. These images may repeat training images." in card
-    assert "No licence was given" in card
+    assert "no licence of its own" in card
+
+
+@pytest.mark.parametrize(
+    ("decision", "sentence", "told"),
+    [
+        ("use", "Use it: adding them helps.", "**Use it.** Adding them helps."),
+        ("do_not_use", "Do not use it: nothing passed.", "**Do not use it.** Nothing passed."),
+        ("no_measurable_difference", "No measurable difference: equal.", "**No measurable difference.** Equal."),
+        ("use", "Beware: it helps.", "**Use it.** Beware: it helps."),
+    ],
+)
+def test_the_heading_is_not_said_twice(make_release: MakeRelease, decision: str, sentence: str, told: str) -> None:
+    assert told in dataset_card(make_release(decision=decision, sentence=sentence))
 
 
 def test_failed_gate_is_not_called_passed(make_release: MakeRelease) -> None:
@@ -77,7 +86,7 @@ def test_names_from_data_are_text(make_release: MakeRelease) -> None:
         )
     )
     assert "<script>" not in card.replace(card.split("---\n")[1], "")
-    assert front_matter(card)["license"] == "cc-by-4.0"
+    assert front_matter(card)["license"] == "unknown"
     assert "\\[x\\](javascript:1)" in card
     assert "| a\\|b | 1 |" in card
     assert "\n# big" not in card

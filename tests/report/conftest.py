@@ -143,10 +143,8 @@ def alignment(rng: np.random.Generator) -> AlignmentFacts:
         kept=1000,
         reasons={"label not confirmed": 97, "far from real images": 54, "near copy of a training image": 12},
         scores=(
-            ScoreValues("label agreement", agreement[agreement > 0.7], agreement[agreement <= 0.7],
-                        rng.beta(20, 1.2, 400), 0.7, "below"),
-            ScoreValues("distance to 5th real neighbour", distance[distance < 3.6], distance[distance >= 3.6],
-                        rng.gamma(6, 0.3, 400), 3.6, "above", "feature units"),
+            ScoreValues("agreement", agreement[agreement > 0.7], agreement[agreement <= 0.7]),
+            ScoreValues("distance_from_real", distance[distance < 3.6], distance[distance >= 3.6]),
         ),
         before=(before,),
         after=(after,),

@@ -9,10 +9,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinset.report import MetricTable, Picture, ReportData, render
+from twinset.report import MetricTable, Picture, ReportData, ScoreValues, render
+from twinset.report.glossary import Entry, entry_for
+from twinset.report.histograms import score_charts
 from twinset.report.html import matrix_of, script_json
 from twinset.report.limits import limits_of
 from twinset.report.pictures import encode_all
+from twinset.report.words import size_of
 from twinset.scores import Score
 
 MakeData = Callable[..., ReportData]
@@ -113,8 +116,46 @@ def test_a_bare_comparison_renders_without_the_parts_of_a_run(report_data: MakeD
 
 
 def test_an_almost_empty_report_renders() -> None:
-    page = Page(render(ReportData(title="x", classes=(), command="twinset compare a b", version="0")))
-    assert "Two datasets compared" in "".join(page.words)
+    data = ReportData(title="x", classes=(), command="twinset compare a b", version="0", kind="compare")
+    assert "Two datasets compared" in "".join(Page(render(data)).words)
+
+
+def test_a_run_without_a_verdict_says_that_nothing_was_measured(report_data: MakeData) -> None:
+    data = dataclasses.replace(report_data(), verdict=None, utility=None)
+    words = "".join(Page(render(data)).words)
+    assert "Not measured: no classifier was trained" in words
+    assert "No measurable difference" not in words
+    assert "Two datasets compared" not in words
+
+
+def test_histograms_count_every_image(report_data: MakeData) -> None:
+    facts = report_data().alignment
+    assert facts is not None
+    rising = np.linspace(0.0, 1.0, 9_000)
+    scores = (ScoreValues("agreement", rising[:6_000], rising[6_000:]),)
+    (chart,) = score_charts(dataclasses.replace(facts, scores=scores))
+    kept, rejected = (sum(trace["y"]) for trace in chart.views[""])  # type: ignore[call-overload, index]
+    assert (kept, rejected) == (6_000, 3_000)
+    assert [row[:2] for row in chart.table.rows] == [("kept", "6,000"), ("rejected", "3,000")]
+    assert "real" not in chart.alt
+
+
+@pytest.mark.parametrize("name", ["energy_density_gap", "clip_precision_at_1", "density_gap", "recall_at_5"])
+def test_scores_of_plug_ins_are_not_explained_as_ours(name: str) -> None:
+    assert entry_for(name) == Entry(name.replace("_", " "), "")
+
+
+def test_scores_of_ours_are_explained() -> None:
+    names = ["frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage", "detectability_auc",
+             "detectability_accuracy", "nearest_record_ratio", "nearest_record_share", "membership_auc",
+             "copy_test_p_value", "training_images_hit", "held_out_images_hit", "copy_distance", "copy_ratio",
+             "distance_from_real", "agreement"]  # fmt: skip
+    assert all(entry_for(name).meaning for name in names)
+
+
+@pytest.mark.parametrize(("size", "text"), [(999_700_000, "1 GB"), (999_400_000, "999 MB"), (999, "999 B"), (0, "0 B")])
+def test_sizes_never_need_an_exponent(size: int, text: str) -> None:
+    assert size_of(size) == text
 
 
 @pytest.mark.parametrize(

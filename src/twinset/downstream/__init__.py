@@ -9,7 +9,7 @@ from twinset.downstream.budget import choose_settings, study_seconds, unbalanced
 from twinset.downstream.cells import UtilityData, run_cell
 from twinset.downstream.intervals import Difference
 from twinset.downstream.summary import ArmSummary, Utility, summarise
-from twinset.downstream.verdict import Decision, Verdict, decide
+from twinset.downstream.verdict import Verdict, decide
 
 __all__ = [
     "ARMS",
@@ -17,7 +17,6 @@ __all__ = [
     "ArmSummary",
     "Cell",
     "CellResult",
-    "Decision",
     "Difference",
     "Recipe",
     "Utility",

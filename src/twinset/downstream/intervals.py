@@ -7,8 +7,9 @@ Both are resampled in every draw. That alone would be wrong twice over, so the i
   and counted once (Owen 2007, "The pigeonhole bootstrap": the plain product is up to three times too cautious);
 - with three seeds the normal quantile promises more than it keeps, so Student's t at the Welch–Satterthwaite degrees
   of freedom takes its place;
-- where hardly an image is judged differently, resampling sees no variance at all; so one family more or less is
-  allowed for (the half counts that Agresti and Min 2005 add to either kind of discordant pair).
+- where hardly an image is judged differently, or all five of a rare class alike, resampling sees no variance at all; so
+  one family more or less is allowed for (the half counts that Agresti and Min 2005 add to either kind of discordant
+  pair), by its weight in balanced accuracy: 1/N where classes are equal, more where one of them has few test images.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def paired_difference(
     else:
         units = [runs[0, 0], -runs[1, 0]]
         unit_draws = [draws[:, 0, 0], -draws[:, 1, 0]]
-    return _interval(units, unit_draws, n_families=len(np.unique(families)), generator=generator, bounds=(-1.0, 1.0))
+    resolution = _Resolution.of(labels, families)
+    return _interval(units, unit_draws, resolution=resolution, generator=generator, bounds=(-1.0, 1.0))
 
 
 def interval_of_mean(
@@ -83,30 +85,52 @@ def interval_of_mean(
     return _interval(
         [runs.mean(axis)] if subsets > 1 else [runs[0]],
         [draws.mean(2)] if subsets > 1 else [draws[:, 0]],
-        n_families=len(np.unique(families)),
+        resolution=_Resolution.of(labels, families),
         generator=generator,
         bounds=(0.0, 1.0),
     )
+
+
+@dataclass(frozen=True)
+class _Resolution:
+    """``families`` in the test set, and the ``weight`` of one of them in balanced accuracy."""
+
+    families: int
+    weight: float
+
+    @staticmethod
+    def of(labels: NDArray[np.integer], families: NDArray[np.integer]) -> _Resolution:
+        """A family of class c weighs 1/(C·n_c), n_c being the families of that class; one of several classes, the sum.
+
+        ``weight`` is the root mean square over a random class and a random family of it, 1/N for classes of N/C each.
+        Measured without an effect, 5 of 105, 10 of 340 or 2 of 452 test images in the rarest class: intervals hold 0
+        in 97–100 % of studies (1/N: 89–94 %; the largest weight: up to twice as wide). If so rare a class truly
+        changes, up to one interval in eight misses it.
+        """
+        _, family = np.unique(families, return_inverse=True)
+        _, label = np.unique(labels, return_inverse=True)
+        family, label = np.unique(np.stack([family, label]), axis=1)
+        per_class = np.bincount(label)
+        share = 1.0 / (len(per_class) * per_class[label])
+        weights = np.bincount(family, weights=share)
+        return _Resolution(len(weights), float(np.sqrt((share * weights[family] ** 2).sum())))
 
 
 def _interval(
     units: list[NDArray[np.float64]],
     unit_draws: list[NDArray[np.float64]],
     *,
-    n_families: int,
+    resolution: _Resolution,
     generator: np.random.Generator,
     bounds: tuple[float, float],
 ) -> Difference:
-    """Sum over groups of the mean over units: ``units`` (R,) and, per family draw, ``unit_draws`` (B, R), by group.
-
-    One family of ``n_families`` is the resolution of the test set.
-    """
+    """Sum over groups of the mean over units: ``units`` (R,) and, per family draw, ``unit_draws`` (B, R), by group."""
     value = float(sum(group.mean() for group in units))
     total = np.zeros(len(unit_draws[0]))
     for group in unit_draws:
         total += _resampled_mean(group, generator)
-    total += generator.standard_normal(len(total)) / n_families
-    scale = _scale(units, unit_draws, float(total.var(ddof=1)), n_families)
+    total += generator.standard_normal(len(total)) * resolution.weight
+    scale = _scale(units, unit_draws, float(total.var(ddof=1)), resolution)
     low, high = (float(q) for q in np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     low, high = value - scale * max(0.0, value - low), value + scale * max(0.0, high - value)
     return Difference(value, max(bounds[0], min(value, low)), min(bounds[1], max(value, high)))
@@ -129,7 +153,7 @@ def _scale(
     units: list[NDArray[np.float64]],
     unit_draws: list[NDArray[np.float64]],
     drawn: float,
-    n_families: int,
+    resolution: _Resolution,
 ) -> float:
     """What to stretch the draws by, whose variance is ``drawn``: to the variance without double counting, and to t.
 
@@ -138,12 +162,12 @@ def _scale(
     """
     from scipy.special import ndtri, stdtrit
 
-    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1)) + n_families**-2
+    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1)) + resolution.weight**2
     parts = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
     of_runs = float(sum(part for part, _ in parts))
     overlap = float(sum(_overlap(group) for group in unit_draws if group.shape[1] > 1))
     variance = of_families + max(0.0, of_runs - overlap)
-    squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, n_families - 1)
+    squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, resolution.families - 1)
     tail = (1 + LEVEL) / 2
     student: float = stdtrit(variance**2 / squares, tail) / ndtri(tail)
     return float(student * np.sqrt(variance / drawn))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from twinset.downstream.intervals import Difference
 from twinset.downstream.summary import Utility
-
-Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
+from twinset.scores import Decision
 
 
 @dataclass(frozen=True)

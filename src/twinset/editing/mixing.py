@@ -1,10 +1,11 @@
 """Mixing: mixup and CutMix (two images, a soft label), cutout and PatchShuffle (one image, its label kept).
 
-In both mixtures the edited sample keeps the larger part, so that it stays of its own class.
+In both mixtures the edited sample keeps at least half, so that it stays of its own class.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -41,7 +42,7 @@ class Mixup:
 class CutMix:
     """A box of b pasted into a, labels in proportion to visible area (Yun et al. 2019, equations 1 and 2).
 
-    The box has area 1 − λ and a's proportions, its centre anywhere; cut off at the border, so λ is recomputed.
+    The box has area 1 − λ ≤ ½ and a's proportions, its centre anywhere; cut off at the border, so λ is recomputed.
     """
 
     alpha: float = 1.0
@@ -56,7 +57,7 @@ class CutMix:
     def blend(self, a: Pixels, b: Pixels, draws: np.random.Generator) -> tuple[Pixels, float]:
         """The mixture, and the share of ``a`` in it."""
         side = float(np.sqrt(1 - _folded_beta(self.alpha, draws)))
-        rows, columns = _box(a.shape[:2], (side, side), draws)
+        rows, columns = _box(a.shape[:2], side, draws, largest=0.5)
         mixed = a.copy()
         mixed[rows, columns] = b[rows, columns]
         pasted = (rows.stop - rows.start) * (columns.stop - columns.start)
@@ -81,7 +82,9 @@ class MixingEditor:
         n_classes = len(self.partners.classes)
         soft = share * _label(sample, n_classes) + (1 - share) * _label(partner, n_classes)
         assert sample.annotation is not None
-        annotation = replace(sample.annotation, class_id=int(soft.argmax()), class_probabilities=tuple(soft.tolist()))
+        own = sample.annotation.class_id
+        class_id = own if own is not None and soft[own] == soft.max() else int(soft.argmax())
+        annotation = replace(sample.annotation, class_id=class_id, class_probabilities=tuple(soft.tolist()))
         name = type(self.method).__name__.lower()
         return edited(sample, mixed, method=name, rng=rng, annotation=annotation, extra_parents=(partner.id,))
 
@@ -99,7 +102,7 @@ class Cutout:
     def edit(self, sample: Sample, *, rng: Stream) -> Sample:
         """A copy with a box cut out; the box's centre lies anywhere, so part of it may fall outside."""
         pixels = sample.pixels()
-        rows, columns = _box(pixels.shape[:2], (self.side, self.side), rng.numpy())
+        rows, columns = _box(pixels.shape[:2], self.side, rng.numpy(), largest=1.0)
         holed = pixels.copy()
         holed[rows, columns] = np.rint(pixels.mean(axis=(0, 1))).astype(np.uint8)
         return edited(sample, holed, method="cutout", rng=rng)
@@ -149,11 +152,16 @@ def _folded_beta(alpha: float, draws: np.random.Generator) -> float:
     return max(share, 1 - share)
 
 
-def _box(shape: Sequence[int], sides: tuple[float, float], draws: np.random.Generator) -> tuple[slice, slice]:
-    """Rows and columns of a box with sides as fractions of the picture, centred anywhere, cut at the border."""
+def _box(shape: Sequence[int], side: float, draws: np.random.Generator, *, largest: float) -> tuple[slice, slice]:
+    """Rows and columns of a box, ``side`` of the picture's sides, centred anywhere, cut at the border.
+
+    Its sides are whole pixels; where rounding made it cover more than ``largest`` of the picture, the longer gives way.
+    """
+    extents = [round(length * side) for length in shape]
+    if math.prod(extents) > largest * math.prod(shape):
+        extents[int(np.argmax(extents))] = math.floor(largest * math.prod(shape)) // min(extents)
     spans = []
-    for length, side in zip(shape, sides, strict=True):
-        extent = round(length * side)
+    for length, extent in zip(shape, extents, strict=True):
         start = int(draws.integers(length)) - extent // 2
         spans.append(slice(max(0, start), max(0, min(length, start + extent))))
     return spans[0], spans[1]

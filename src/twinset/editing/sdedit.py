@@ -48,6 +48,11 @@ class SDEditor:
     model: DiffusionModel
     strength: float
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return self.model.remarks
+
     def edit(self, sample: Sample, *, rng: Stream) -> Sample:
         """A variation of this sample; near ``strength`` 0 a copy, at 1 a fresh image of its class."""
         if sample.annotation is None or sample.annotation.class_id is None:

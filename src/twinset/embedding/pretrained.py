@@ -30,6 +30,10 @@ from twinset.randomness import Stream
 Name = Literal["dinov2", "clip", "resnet18", "resnet50", "inception"]
 BATCH = 16
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+UNIT = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""Inception's weights come from TensorFlow and expect [-1, 1]; torchvision's ``transform_input``, off here, would turn
+IMAGENET into that."""
+
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 HUB = {"dinov2": "facebook/dinov2-small", "clip": "openai/clip-vit-base-patch32"}
@@ -88,7 +92,7 @@ class Pretrained:
         network, side = _load(self.name, weights)
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-        mean, std = CLIP if self.name == "clip" else IMAGENET
+        mean, std = {"clip": CLIP, "inception": UNIT}.get(self.name, IMAGENET)
         return PretrainedEmbedder(network.eval().requires_grad_(False), f"{self.name}-{digest}", side, mean, std)
 
 

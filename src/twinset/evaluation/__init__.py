@@ -16,9 +16,9 @@ from twinset.evaluation.detectability import Detectability, detectability
 from twinset.evaluation.floor import Floor, real_floor, with_floor
 from twinset.evaluation.frechet import FrechetDistance, Moments, frechet_distance, frechet_from_moments, frechet_value
 from twinset.evaluation.kid import KernelDistance, kernel_distance
-from twinset.evaluation.nearest import ClosestPairs, NearestRecord, NearestRecords
+from twinset.evaluation.nearest import NearestRecord, NearestRecords
 from twinset.evaluation.prdc import PRDC, prdc
-from twinset.evaluation.protocol import Evidence, Features, Metric, Need, TwoSampleMetric
+from twinset.evaluation.protocol import Evidence, Families, Features, Metric, Need, TwoSampleMetric
 from twinset.randomness import Stream
 from twinset.scores import Score
 
@@ -50,42 +50,50 @@ def fidelity(
     rng: Stream,
     train: Features | None = None,
     holdout: Features | None = None,
-    more_real: Features | None = None,
+    real_families: Families | None = None,
     extractor_saw_real: bool = False,
     by_class: ByClass | None = None,
     metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> list[Score]:
     """Every metric of ``metrics`` on one extraction, with intervals, floors and warnings.
 
-    ``real`` (N, D) and ``synthetic`` (M, D) are compared. ``train`` and ``holdout`` serve the nearest-record
-    figures only. ``more_real`` are real images that are not in ``real``: they let the real-vs-real floor
-    stand at the same N (see :mod:`twinset.evaluation.floor`). With ``extractor_saw_real`` (a self-trained
-    embedder) nearest records are undefined; ``real`` and ``more_real`` should then be images that it did
-    not see, for its features of training images are unlike those of any others. ``by_class`` adds figures
-    named ``score[class]``.
+    ``real`` (N, D) and ``synthetic`` (M, D) are compared. ``real_families`` (N,) says which real images belong
+    together (default: none): no family lies in both halves of the floor, detectability takes one image of
+    each, and their number stands in the settings of every score. The intervals of the other figures still
+    take all N images as independent. ``train`` and ``holdout`` serve the nearest-record figures only. With
+    ``extractor_saw_real`` (a self-trained embedder) nearest records are undefined; ``real`` should then be
+    images that it did not see, for its features of training images are unlike those of any others.
+    ``by_class`` adds figures named ``score[class]``.
     """
-    evidence = Evidence(real, synthetic, extractor, train, holdout, extractor_saw_real)
-    scores = _measure(metrics, evidence, more_real, rng)
+    evidence = Evidence(real, synthetic, extractor, train, holdout, extractor_saw_real, real_families)
+    scores = _measure(metrics, evidence, rng)
     if by_class is not None:
         for number, name in enumerate(by_class.names):
-            part = Evidence(real[by_class.real == number], synthetic[by_class.synthetic == number], extractor)
-            stream = rng.child("class", number)
-            scores += [
-                replace(score, name=f"{score.name}[{name}]") for score in _measure(by_class.metrics, part, None, stream)
-            ]
+            rows = by_class.real == number
+            part = Evidence(
+                real[rows],
+                synthetic[by_class.synthetic == number],
+                extractor,
+                real_families=None if real_families is None else real_families[rows],
+            )
+            found = _measure(by_class.metrics, part, rng.child("class", number))
+            scores += [replace(score, name=f"{score.name}[{name}]") for score in found]
     return scores
 
 
-def _measure(metrics: Sequence[Metric], evidence: Evidence, more_real: Features | None, rng: Stream) -> list[Score]:
+def _measure(metrics: Sequence[Metric], evidence: Evidence, rng: Stream) -> list[Score]:
     scores: list[Score] = []
     for metric in metrics:
         if metric.needs - {"features"}:
             raise ValueError(f"expected metrics that need features; got {metric} that needs {sorted(metric.needs)}")
         found = list(metric.measure(evidence, rng=rng))
         if isinstance(metric, TwoSampleMetric) and any(score.value is not None for score in found):
-            floor = real_floor(metric, evidence.real, evidence.synthetic, rng=rng, more_real=more_real)
+            floor = real_floor(metric, evidence.real, evidence.synthetic, rng=rng, families=evidence.real_families)
             found = [with_floor(score, floor) for score in found] if floor is not None else found
         scores += found
+    if evidence.real_families is not None:
+        count = len(np.unique(evidence.real_families))
+        scores = [replace(score, settings={**score.settings, "real_families": count}) for score in scores]
     return scores
 
 
@@ -94,9 +102,9 @@ __all__ = [
     "DEFAULT_METRICS",
     "PRDC",
     "ByClass",
-    "ClosestPairs",
     "Detectability",
     "Evidence",
+    "Families",
     "Features",
     "Floor",
     "FrechetDistance",

@@ -7,7 +7,11 @@ differences in shape as well as in mean. Being linear in the labels, it is refit
 permuted labellings for the price of one factorisation per fold.
 
 None of standardisation, bandwidth and folds looks at the labels beyond their counts per fold, and labels
-are permuted within folds: so the p-value is exact for any N (Phipson and Smyth 2010).
+are permuted within folds: so the p-value is exact for any N (Phipson and Smyth 2010) if the images are
+drawn independently. Real images of one family (a patient, a burst) are not: a classifier that knows some
+of them knows the rest. So one image of a family takes part. Two cases remain in which a twin is told apart
+too easily: large families that look unlike small ones, which then count for less than in the twin; and
+synthetic images that come in families themselves, such as many edits of one parent.
 """
 
 from __future__ import annotations
@@ -17,7 +21,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features, wilson_interval
+from twinset.evaluation.protocol import (
+    FEATURES,
+    Evidence,
+    Families,
+    Features,
+    Need,
+    as_features,
+    families_of,
+    wilson_interval,
+)
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score
 
@@ -50,28 +63,47 @@ class Detectability:
 
     def measure(self, evidence: Evidence, *, rng: Stream) -> list[Score]:
         """Two scores: ``detectability_auc`` (with its p-value) and ``detectability_accuracy``; ½ is undetectable."""
-        return detectability(evidence.real, evidence.synthetic, settings=self, extractor=evidence.extractor, rng=rng)
+        return detectability(
+            evidence.real,
+            evidence.synthetic,
+            settings=self,
+            rng=rng,
+            extractor=evidence.extractor,
+            real_families=evidence.real_families,
+        )
 
 
 def detectability(
-    real: Features, synthetic: Features, *, settings: Detectability, rng: Stream, extractor: str | None = None
+    real: Features,
+    synthetic: Features,
+    *,
+    settings: Detectability,
+    rng: Stream,
+    extractor: str | None = None,
+    real_families: Families | None = None,
 ) -> list[Score]:
     """AUC and accuracy on held-out images of a real-vs-synthetic classifier; ½ is chance, 1 is always told apart.
 
-    ``real`` (N, D), ``synthetic`` (M, D); min(N, M) of each are drawn. The p-value of both figures' test,
-    "the two sets come from one distribution", stands in their settings. Intervals are DeLong's (1988) and
-    Wilson's, widened for cross-validation. Undefined under ten images a side.
+    ``real`` (N, D) of families ``real_families`` (N,), ``synthetic`` (M, D). Of F families and M synthetic
+    images min(F, M) are drawn, one image of a family. The p-value of both figures' test, "the two sets come
+    from one distribution", stands in their settings. Intervals are DeLong's (1988) and Wilson's, widened for
+    cross-validation. Undefined under ten families or synthetic images.
     """
-    size = min(len(real), len(synthetic), settings.limit)
+    family = families_of(real, real_families)
+    families = len(np.unique(family))
+    size = min(families, len(synthetic), settings.limit)
     counts = {"real": len(real), "synthetic": len(synthetic)}
     if size < FEWEST:
         reason = f"the test needs at least {FEWEST} images on each side; got {len(real)} and {len(synthetic)}"
+        if families < min(FEWEST, len(real)):
+            reason = f"the test needs at least {FEWEST} families of real images; got {len(real)} images of {families}"
         return [
             Score(name, None, False, counts, undefined_because=reason, extractor=extractor) for name in (AUC, ACCURACY)
         ]
     draw = rng.child("detectability").numpy()
     rows = [
-        as_features(_draw(features, size, draw), what) for features, what in ((real, "real"), (synthetic, "synthetic"))
+        as_features(real[_drawn(family, size, draw)], "real"),
+        as_features(synthetic[_drawn(np.arange(len(synthetic)), size, draw)], "synthetic"),
     ]
     design = _design(np.concatenate(rows), settings.fourier_features, draw)
     fold = np.concatenate([draw.permutation(np.arange(size) % settings.folds) for _ in range(2)])
@@ -80,8 +112,11 @@ def detectability(
     return _scores(held_out, labels, fold, counts, size, settings, extractor)
 
 
-def _draw(features: Features, size: int, draw: np.random.Generator) -> Features:
-    return features[np.sort(draw.permutation(len(features))[:size])]
+def _drawn(family: NDArray[np.int64], size: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """``size`` random rows of ``family`` (N,), ascending, no two of one family: a row is drawn, its family leaves."""
+    order = draw.permutation(len(family))
+    first = np.sort(np.unique(family[order], return_index=True)[1])[:size]
+    return np.sort(order[first])
 
 
 def _design(pooled: Array, fourier: int, draw: np.random.Generator) -> Array:

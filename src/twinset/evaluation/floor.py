@@ -1,14 +1,11 @@
 """The real-vs-real floor: what a metric says about two disjoint sets of real images.
 
-Most figures are biased at small N, so 0 (or 1) is not what a perfect twin scores. The floor is. It is
-taken at the same N where there are enough real images:
+Most figures are biased at small N, so 0 (or 1) is not what a perfect twin scores. The floor is. The real
+images are split at random into two halves, a family never into both: images of one patient are alike, and
+halves that share patients would set a floor that no synthetic set can reach.
 
-* ``more_real`` given (real images that are not in ``real``): real against as many of those as there are
-  synthetic images, or as many as there are;
-* else the real images are split at random into two halves, and the floor stands at half the N.
-
-Where the floor's N is not the figure's own, the figure is also computed at the floor's N, from the same
-real half and as many synthetic images, and stands beside it as ``value_at_floor``.
+The floor thus stands at half the N. The figure is also computed at that N, from the same real half and as
+many synthetic images, and stands beside it as ``value_at_floor``.
 """
 
 from __future__ import annotations
@@ -17,23 +14,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from twinset.evaluation.protocol import Features, TwoSampleMetric
+from twinset.evaluation.protocol import Families, Features, TwoSampleMetric, families_of
 from twinset.randomness import Stream
 from twinset.scores import Score
 
 REPEATS = 3
+HOW = "two disjoint halves of the real images"
 
 
 @dataclass(frozen=True)
 class Floor:
-    """Floors by score name at ``real`` + ``other`` images, and the scores at that N (empty if it is their own N)."""
+    """Floors by score name at ``real`` + ``other`` images, and the scores at that N."""
 
     floors: Mapping[str, float]
     at_floor: Mapping[str, float]
     real: int
     other: int
-    how: str
 
 
 def real_floor(
@@ -42,39 +40,51 @@ def real_floor(
     synthetic: Features,
     *,
     rng: Stream,
-    more_real: Features | None = None,
+    families: Families | None = None,
     repeats: int = REPEATS,
 ) -> Floor | None:
-    """The mean floor over ``repeats`` random draws; None if there are fewer than four real images to split."""
-    if more_real is None and len(real) < 4:
+    """The mean floor over ``repeats`` random halvings of ``real`` (N, D) by ``families`` (N,).
+
+    None if there are fewer than four real images, or all are of one family.
+    """
+    family = families_of(real, families)
+    if len(real) < 4 or not family.any():
         return None
-    half = len(real) // 2
-    n = len(real) if more_real is not None else half
-    m = min(len(synthetic), half if more_real is None else len(more_real))
-    same = (n, m) == (len(real), len(synthetic))
     floors: dict[str, list[float]] = {}
     own: dict[str, list[float]] = {}
     for repeat in range(repeats):
         draw = rng.child("floor", repeat).numpy()
-        order = draw.permutation(len(real))
-        mine = real if more_real is not None else real[np.sort(order[:half])]
-        pool, rows = (more_real, draw.permutation(len(more_real))) if more_real is not None else (real, order[half:])
-        _collect(floors, metric.values(mine, pool[np.sort(rows[:m])]))
-        if not same:
-            _collect(own, metric.values(mine, synthetic[np.sort(draw.permutation(len(synthetic))[:m])]))
-        if same and m == len(pool):
-            break  # nothing left to draw
-    how = "other real images" if more_real is not None else "two disjoint halves of the real images"
-    return Floor(_means(floors), _means(own), n, m, how)
+        mine, other = halves(family, draw)
+        n, m = len(mine), min(len(synthetic), len(mine))
+        _collect(floors, metric.values(real[mine], real[np.sort(draw.permutation(other)[:m])]))
+        _collect(own, metric.values(real[mine], synthetic[np.sort(draw.permutation(len(synthetic))[:m])]))
+    return Floor(_means(floors), _means(own), n, m)
+
+
+def halves(family: NDArray[np.int64], draw: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of two random disjoint halves, the smaller first, that share no family of ``family`` (N,), from 0.
+
+    Families go in random order, larger before smaller, each to the half with fewer images: so the sizes of
+    the halves are the same in every draw.
+    """
+    sizes = np.bincount(family)
+    shuffled = draw.permutation(len(sizes))
+    second = np.zeros(len(sizes), dtype=bool)
+    filled = [0, 0]
+    for number in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        second[number] = filled[1] < filled[0]
+        filled[int(second[number])] += int(sizes[number])
+    parts = np.flatnonzero(~second[family]), np.flatnonzero(second[family])
+    return parts if len(parts[0]) <= len(parts[1]) else parts[::-1]
 
 
 def with_floor(score: Score, floor: Floor) -> Score:
-    """The score with its floor, how that was taken, and a warning where its N is another."""
+    """The score with its floor, the figure at the floor's N, and a warning that these two compare."""
     if score.value is None or score.name not in floor.floors:
         return score
     settings = {
         **score.settings,
-        "floor": floor.how,
+        "floor": HOW,
         "floor_n_real": floor.real,
         "floor_n_other": floor.other,
     }

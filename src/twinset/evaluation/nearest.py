@@ -28,33 +28,18 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ClosestPairs:
-    """The pairs most like copies, most suspicious first.
-
-    ``synthetic_rows`` (P,), ``train_rows`` (P,), ``distances`` (P,) and ``relative`` (P,): the distance over the
-    median holdout distance.
-    """
-
-    synthetic_rows: NDArray[np.int64]
-    train_rows: NDArray[np.int64]
-    distances: Array
-    relative: Array
-
-
-@dataclass(frozen=True, eq=False)
 class NearestRecords:
-    """Distances to the nearest training image: of M synthetic images (with its row) and of H holdout images."""
+    """Distances to the nearest training image: of synthetic images (M,) and of holdout images (H,)."""
 
     synthetic: Array
-    train_rows: NDArray[np.int64]
     holdout: Array
 
     @staticmethod
     def of(synthetic: Features, train: Features, holdout: Features) -> NearestRecords:
         """Distances from features (M, D), (T, D), (H, D) of an extractor that was trained on none of them."""
-        distances, rows = nearest(_floats(synthetic), _floats(train), k=1)
+        distances, _ = nearest(_floats(synthetic), _floats(train), k=1)
         baseline, _ = nearest(_floats(holdout), _floats(train), k=1)
-        return NearestRecords(distances[:, 0], rows[:, 0], baseline[:, 0])
+        return NearestRecords(distances[:, 0], baseline[:, 0])
 
     @property
     def ratio(self) -> float | None:
@@ -62,25 +47,21 @@ class NearestRecords:
         baseline = float(np.median(self.holdout))
         return float(np.median(self.synthetic)) / baseline if baseline > 0 else None
 
-    def share_below(self, quantile: float) -> float:
-        """Share of synthetic images closer than this quantile of the holdout distances; about ``quantile`` is fine.
+    def share_below(self, rank: int) -> float:
+        """Share of synthetic images closer than the ``rank``-th closest holdout image; ties count half.
 
-        Ties with the quantile count half.
+        If synthetic images are exchangeable with the holdout ones, the mean share is rank/(H + 1), whatever the law
+        of the distances (an interpolated quantile has no such level: the 5 % one of ten images has 12–14 % below it).
         """
-        cut = float(np.quantile(self.holdout, quantile))
+        if not 1 <= rank <= len(self.holdout):
+            raise ValueError(f"expected a rank in 1…{len(self.holdout)} of the holdout images; got {rank}; use one")
+        cut = np.sort(self.holdout)[rank - 1]
         return float((self.synthetic < cut).mean() + 0.5 * (self.synthetic == cut).mean())
-
-    def closest(self, count: int) -> ClosestPairs:
-        """The ``count`` synthetic images nearest to a training image."""
-        rows = np.argsort(self.synthetic, kind="stable")[:count]
-        baseline = max(float(np.median(self.holdout)), np.finfo(np.float64).tiny)
-        distances = self.synthetic[rows]
-        return ClosestPairs(rows.astype(np.int64), self.train_rows[rows], distances, distances / baseline)
 
 
 @dataclass(frozen=True)
 class NearestRecord:
-    """Nearest-record figures as a metric. ``quantile`` of the holdout distances, ``resamples`` of the bootstrap."""
+    """Nearest-record figures as a metric; the share is cut at about this ``quantile`` of the holdout distances."""
 
     quantile: float = 0.05
     resamples: int = 1000
@@ -116,11 +97,14 @@ class NearestRecord:
     ) -> list[Score]:
         """``nearest_record_ratio`` (1 is like holdout; bootstrap interval) and ``nearest_record_share``.
 
-        The share is of synthetic images closer to training than the holdout's ``quantile``; its floor is
-        that quantile, its interval Wilson's given the holdout.
+        The share is of synthetic images closer to training than the r-th closest of H holdout images, where
+        r/(H + 1) comes nearest to ``quantile`` and r ≥ 1. Its floor is r/(H + 1), what exchangeable images
+        score on average: ``quantile`` for many holdout images, .09 for ten. Its interval is Wilson's given the holdout.
         """
         ratio = records.ratio
-        share = records.share_below(self.quantile)
+        held = len(records.holdout)
+        rank = min(held, max(1, round(self.quantile * (held + 1))))
+        share = records.share_below(rank)
         low, high = wilson_interval(share * len(records.synthetic), len(records.synthetic))
         why = "" if ratio is not None else "more than half of the holdout images are exact copies of training images"
         return [
@@ -142,8 +126,13 @@ class NearestRecord:
                 counts,
                 interval=Interval(low, high),
                 extractor=extractor,
-                floor=self.quantile,
-                settings={"quantile": self.quantile, "interval": "Wilson, given the holdout", "floor": "the quantile"},
+                floor=rank / (held + 1),
+                settings={
+                    "quantile": self.quantile,
+                    "rank": rank,
+                    "interval": "Wilson, given the holdout",
+                    "floor": "exchangeable images",
+                },
             ),
         ]
 

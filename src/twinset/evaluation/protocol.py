@@ -15,6 +15,9 @@ from twinset.scores import Score
 Features = NDArray[np.floating]
 """Feature vectors of N images, float (N, D). A memory-mapped file does: it is read in blocks."""
 
+Families = NDArray[np.integer]
+"""Which family each of N images belongs to, int (N,): equal numbers belong together."""
+
 Need = Literal["features", "images", "annotations", "predictions", "models"]
 
 
@@ -22,8 +25,9 @@ Need = Literal["features", "images", "annotations", "predictions", "models"]
 class Evidence:
     """Features of one extractor over the sets that are compared.
 
-    ``real`` (N, D) and ``synthetic`` (M, D) are compared with each other. ``train`` (what the generator saw)
-    and ``holdout`` (real images that it did not see) are there when copies are looked for.
+    ``real`` (N, D) and ``synthetic`` (M, D) are compared with each other. ``real_families`` (N,) says which
+    real images belong together (a patient, a burst); without it every image stands for itself. ``train``
+    (what the generator saw) and ``holdout`` (real images that it did not see) are there when copies are looked for.
     ``extractor_saw_real`` says that the extractor was trained on images of ``train`` or ``holdout``, which
     rules it out for that.
     """
@@ -34,6 +38,7 @@ class Evidence:
     train: Features | None = None
     holdout: Features | None = None
     extractor_saw_real: bool = False
+    real_families: Families | None = None
 
     def __post_init__(self) -> None:
         widths = {
@@ -41,6 +46,8 @@ class Evidence:
         }
         if len(widths) != 1 or len(next(iter(widths))) != 1:
             raise ValueError(f"expected feature arrays (N, D) of one D; got rows of shape {sorted(widths)}")
+        if self.real_families is not None:
+            families_of(self.real, self.real_families)
 
 
 class Metric(Protocol):
@@ -66,6 +73,21 @@ class TwoSampleMetric(Protocol):
 
 
 FEATURES: frozenset[Need] = frozenset({"features"})
+
+
+def families_of(features: Features, families: Families | None) -> NDArray[np.int64]:
+    """The family (N,) of every image, numbered from 0; without ``families`` every image is one of its own.
+
+    Raises ``ValueError`` unless there is one for each image.
+    """
+    if families is None:
+        return np.arange(len(features))
+    if families.shape != (len(features),):
+        raise ValueError(
+            f"expected a family for each of {len(features)} real images; got shape {families.shape}; "
+            "pass families (N,) in the order of the features"
+        )
+    return np.asarray(np.unique(families, return_inverse=True)[1], dtype=np.int64)
 
 
 def as_features(features: Features, what: str, *, at_least: int = 1) -> NDArray[np.float64]:

@@ -5,17 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError, UnknownNameError
 from twinset.formats import builtin, imagefolder, parquet, table, webdataset
 from twinset.formats.folder import Folder, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, ImageStats, Listing, OnBadInput, ReadReport, collect
+from twinset.formats.reading import (
+    SPLIT_NAMES,
+    BadFile,
+    ImageStats,
+    Listing,
+    OnBadInput,
+    ReadReport,
+    collect,
+    dataset_name,
+)
 from twinset.formats.sidecars import PROVENANCE_FILE
 from twinset.formats.writing import Encode, WritableFormat, WriteReport, whole_folder
-from twinset.images import FULL_RANGE, Window
+from twinset.images import FULL_RANGE, SUFFIXES, Window
 
 __all__ = ["FORMATS", "BadFile", "ImageStats", "OnBadInput", "ReadReport", "WriteReport", "read", "write"]
 
@@ -51,33 +60,43 @@ def _listing(source: str | Path) -> Listing:
         return _folder_listing(path)
     suffix = path.suffix.lower()
     if suffix in table.SUFFIXES:
-        return table.listing(path)
+        return table.listing(Folder.around(path), [path.name], dataset_name(path))
     if suffix == ".tar":
-        return webdataset.listing(path.parent, [path.name])
+        return webdataset.listing(Folder.around(path), [path.name], dataset_name(path.parent))
     if suffix == ".parquet":
-        return parquet.listing(path.parent, [path.name])
+        return parquet.listing(Folder.around(path), [path.name], dataset_name(path.parent))
     hint = "unpack it and give the folder" if suffix in (".zip", ".gz", ".tgz", ".7z", ".rar") else ""
     raise DatasetFormatError(f"{READABLE}; got a {suffix or 'nameless'} file", path=visible(str(source)), hint=hint)
 
 
 def _folder_listing(path: Path) -> Listing:
     """Parquet and tar files at the top, in ``data/`` or in split folders; then a table; then class folders."""
-    files = list(_containers(Folder.at(path)))
-    parquets = [file for file in files if file.endswith(".parquet")]
-    if any(parquet.has_images(Folder.at(path), file) for file in parquets):
-        return parquet.listing(path, parquets)
-    shards = [file for file in files if file.endswith(".tar")]
+    folder, name = Folder.at(path), dataset_name(path)
+    files = list(_containers(folder))
+    parquets = [file for file in files if file.lower().endswith(".parquet")]
+    if any(parquet.has_images(folder, file) for file in parquets):
+        _refuse_class_folders(folder, parquets, path)
+        return parquet.listing(folder, parquets, name)
+    shards = [file for file in files if file.lower().endswith(".tar")]
     if shards:
-        return webdataset.listing(path, shards)
-    tables = _tables(path)
-    if len(tables) == 1 or (tables and all(one.stem.casefold() in SPLIT_NAMES for one in tables)):
-        return table.listing(*tables)
+        _refuse_class_folders(folder, shards, path)
+        return webdataset.listing(folder, shards, name)
+    tables = [file for file in folder.names() if _has_suffix_of_table(file) and table.is_table(folder, file)]
+    if len(tables) == 1:
+        return table.listing(folder, tables, dataset_name(path / tables[0]))
+    if tables and all(PurePosixPath(one).stem.casefold() in SPLIT_NAMES for one in tables):
+        return table.listing(folder, tables, name)
     if tables:
-        names = visible(", ".join(one.name for one in tables))
         raise DatasetFormatError(
-            f"expected one table of path and label; got {names}", path=visible(str(path)), hint="give the file itself"
+            f"expected one table of path and label; got {visible(', '.join(tables))}",
+            path=visible(str(path)),
+            hint="give the file itself",
         )
-    return imagefolder.listing(path)
+    return imagefolder.listing(folder, name)
+
+
+def _has_suffix_of_table(name: str) -> bool:
+    return name != PROVENANCE_FILE and PurePosixPath(name).suffix.lower() in table.SUFFIXES
 
 
 def _containers(folder: Folder) -> Iterator[str]:
@@ -85,14 +104,21 @@ def _containers(folder: Folder) -> Iterator[str]:
     tops = [name for name in folder.names() if name.casefold() in ("data", *SPLIT_NAMES)]
     for below in ("", *tops):
         for name in folder.names(below):
-            if name.endswith((".parquet", ".tar")):
+            if name.lower().endswith((".parquet", ".tar")):
                 yield f"{below}/{name}" if below else name
 
 
-def _tables(path: Path) -> list[Path]:
-    names = [name for name in Folder.at(path).names() if name != PROVENANCE_FILE]
-    files = [path / name for name in names if Path(name).suffix.lower() in table.SUFFIXES]
-    return [file for file in files if table.is_table(file)]
+def _refuse_class_folders(folder: Folder, files: Sequence[str], path: Path) -> None:
+    """A :class:`DatasetFormatError` where a forgotten archive would take the place of folders of pictures."""
+    beside = {PurePosixPath(), *(PurePosixPath(file).parent for file in files)}
+    for entry in folder.walk():
+        place = PurePosixPath(entry.path)
+        if entry.problem is None and place.suffix.lower() in SUFFIXES and place.parent not in beside:
+            raise DatasetFormatError(
+                f"expected one dataset; got {visible(files[0])} beside pictures in {visible(str(place.parent))}",
+                path=visible(str(path)),
+                hint="give the file itself, or move one of them away",
+            )
 
 
 def write(
@@ -101,7 +127,7 @@ def write(
     """Writes a dataset as a new folder, which appears whole or not at all.
 
     Class names, their order, splits, ids, attributes and origins survive a round trip through :func:`read`
-    (in ``csv``, which has no types, attributes come back as text).
+    (in ``csv``, where attributes that have columns of their own come back as text).
     ``encode`` gives each picture's file content; without it, pictures keep the bytes they came as. Raises
     :class:`UsageError` if the destination holds anything, ``ValueError`` if only some samples have a split.
     """

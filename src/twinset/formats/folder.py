@@ -10,9 +10,10 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 from twinset.images import MAX_FILE_BYTES
 
@@ -23,6 +24,10 @@ _BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u20
 
 class Unusable(Exception):
     """Why one entry of a dataset is left out: *expected X; got Y*. Readers turn it into a :class:`BadFile`."""
+
+
+class Absent(Unusable):
+    """There is nothing of that name; a file that is there and cannot be read is :class:`Unusable`."""
 
 
 def visible(text: str) -> str:
@@ -42,6 +47,20 @@ def _escaped(character: str) -> str:
     return character
 
 
+def first_line(error: BaseException) -> str:
+    """What a library says of hostile bytes, as one line."""
+    return visible((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold this text: no half of a surrogate pair, such as undecodable file names bring."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Sorts ``2`` before ``10`` and ``cat`` beside ``Cat``; total, so that equal input gives equal order.
 
@@ -49,7 +68,13 @@ def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     ['9', '10', 'A', 'b']
     """
     parts = re.split(r"(\d+)", text.casefold())
-    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p), text
+    return tuple(_number_key(p) if p.isdecimal() else (1, 0, p) for p in parts if p), text
+
+
+def _number_key(digits: str) -> tuple[int, int, str]:
+    """Orders numbers of any length by their value; Python refuses to make an int of thousands of digits."""
+    stripped = "".join(str(int(digit)) for digit in digits).lstrip("0")
+    return 0, len(stripped), stripped
 
 
 def relative_path(text: str) -> PurePosixPath:
@@ -80,9 +105,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of a dataset. Paths are relative to it, with forward slashes."""
+    """The folder of a dataset. Paths are relative to it, with forward slashes; ``own`` are files the user named."""
 
     root: Path
+    own: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     _parents: dict[Path, Path | None] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
@@ -90,8 +116,16 @@ class Folder:
         """The folder at this path; links in the path itself are the user's own and are followed."""
         return Folder(path.resolve())
 
+    @staticmethod
+    def around(path: Path) -> Folder:
+        """The folder of the one file at this path; where that is a link, which is followed, the folder it leads to."""
+        real = path.resolve()
+        return Folder(real.parent, own={path.name: real})
+
     def locate(self, relative: str | PurePosixPath) -> Path:
         """The real path of a file, which is inside the folder; :class:`Unusable` if a link leads out or nowhere."""
+        if str(relative) in self.own:
+            return self.own[str(relative)]
         full = self.root / relative
         try:
             if full.parent not in self._parents:
@@ -112,22 +146,39 @@ class Folder:
         real = path.resolve(strict=True)
         return real if real.is_relative_to(self.root) else None
 
-    def read(self, relative: str | PurePosixPath, *, limit: int = MAX_FILE_BYTES) -> bytes:
-        """The bytes of a plain file inside the folder; :class:`Unusable` for links out, devices and giants."""
+    def open(self, relative: str | PurePosixPath) -> BinaryIO:
+        """A plain file inside the folder, to be read; :class:`Unusable` for links out, folders, pipes and devices.
+
+        Nothing hangs: a pipe is opened without waiting for its writer, and then refused.
+        """
         real = self.locate(relative)
         flags = os.O_RDONLY
         for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
             flags |= getattr(os, name, 0)
         try:
-            with os.fdopen(os.open(real, flags), "rb") as handle:
-                status = os.fstat(handle.fileno())
-                if not stat.S_ISREG(status.st_mode):
-                    raise Unusable("expected a plain file; got a folder, pipe or device")
-                if status.st_size > limit:
-                    raise Unusable(f"expected at most {limit} bytes; got {status.st_size}")
-                return handle.read(limit + 1)
+            descriptor = os.open(real, flags)
+        except FileNotFoundError as error:
+            raise Absent(f"expected a readable file; got {_reason(error)}") from error
         except (OSError, ValueError) as error:
             raise Unusable(f"expected a readable file; got {_reason(error)}") from error
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unusable("expected a plain file; got a folder, pipe or device")
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def read(self, relative: str | PurePosixPath, *, limit: int = MAX_FILE_BYTES) -> bytes:
+        """The bytes of a file, by :meth:`open`; :class:`Unusable` also for giants."""
+        with self.open(relative) as handle:
+            try:
+                size = os.fstat(handle.fileno()).st_size
+                if size > limit:
+                    raise Unusable(f"expected at most {limit} bytes; got {size}")
+                return handle.read(size)
+            except OSError as error:
+                raise Unusable(f"expected a readable file; got {_reason(error)}") from error
 
     def names(self, below: str = "") -> list[str]:
         """What lies in one folder, by name and without hidden files; nothing where there is a link or no folder."""
@@ -135,37 +186,42 @@ class Folder:
         if below and (place.is_symlink() or not place.is_dir()):
             return []
         try:
-            return sorted(p.name for p in place.iterdir() if not p.name.startswith(".") and _is_text(p.name))
+            return sorted(p.name for p in place.iterdir() if not p.name.startswith(".") and is_text(p.name))
         except OSError:
             return []
 
-    def walk(self, *, below: str = "") -> Iterator[Entry]:
+    def walk(self) -> Iterator[Entry]:
         """Every file in natural order. Hidden ones come with ``problem="hidden"``, folder links with ``"link"``.
 
         Folders are yielded (``is_folder``) only when there is nothing in them at all.
         """
+        pending: list[Entry | str] = [""]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, Entry):
+                yield item
+            else:
+                pending.extend(reversed(self._contents(item)))
+
+    def _contents(self, below: str) -> list[Entry | str]:
+        """What lies in one folder: entries, and the paths of folders that are still to be walked."""
         try:
             with os.scandir(self.root / below) as listing:
                 entries = sorted(listing, key=lambda entry: natural_key(entry.name))
         except OSError as error:
-            yield Entry(visible(below) or ".", problem=f"expected a readable folder; got {_reason(error)}")
-            return
+            return [Entry(visible(below) or ".", problem=f"expected a readable folder; got {_reason(error)}")]
         if below and not entries:
-            yield Entry(below, is_folder=True)
-        for entry in entries:
-            yield from self._visit(entry, f"{below}/{entry.name}" if below else entry.name)
+            return [Entry(below, is_folder=True)]
+        return [self._visit(entry, f"{below}/{entry.name}" if below else entry.name) for entry in entries]
 
-    def _visit(self, entry: os.DirEntry[str], path: str) -> Iterator[Entry]:
+    def _visit(self, entry: os.DirEntry[str], path: str) -> Entry | str:
         if entry.name.startswith(".") or entry.name.casefold() in HIDDEN:
-            yield Entry(path, problem="hidden")
-        elif not _is_text(entry.name):
-            yield Entry(visible(path), problem="expected a file name in UTF-8; got other bytes")
-        elif entry.is_symlink():
-            yield self._link(path)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from self.walk(below=path)
-        else:
-            yield Entry(path)
+            return Entry(path, problem="hidden")
+        if not is_text(entry.name):
+            return Entry(visible(path), problem="expected a file name in UTF-8; got other bytes")
+        if entry.is_symlink():
+            return self._link(path)
+        return path if entry.is_dir(follow_symlinks=False) else Entry(path)
 
     def _link(self, path: str) -> Entry:
         try:
@@ -173,14 +229,6 @@ class Folder:
         except Unusable as error:
             return Entry(path, problem=str(error))
         return Entry(path, problem="link" if real.is_dir() else None)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _reason(error: BaseException) -> str:

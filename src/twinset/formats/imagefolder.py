@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from twinset.dataset import Dataset, SplitName
 from twinset.errors import DatasetFormatError
-from twinset.formats.folder import Entry, Folder, Unusable, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name
+from twinset.formats.folder import Absent, Entry, Folder, Unusable, visible
+from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
 from twinset.formats.sidecars import (
     CLASSES_FILE,
+    MAX_NOTES_BYTES,
     PROVENANCE_FILE,
     ClassList,
     Extras,
     extras,
+    parse_json,
     provenance,
     read_classes,
 )
@@ -39,16 +41,16 @@ class _Walked:
     folders: set[str] = field(default_factory=set)
 
 
-def listing(path: Path) -> Listing:
+def listing(folder: Folder, name: str) -> Listing:
     """The pictures under a folder. Empty class folders are bad entries; loose and odd files are warned of."""
-    folder, findings = Folder.at(path), Findings()
+    findings = Findings()
     walked = _walk(folder, findings)
     given = read_classes(folder)
     notes = _read_provenance(folder)
-    splits = _split_folders(walked)
+    splits = _split_folders(walked, given)
     entries = _entries(walked, splits, given, notes, findings)
     kind = "imagefolder with splits" if splits else "imagefolder"
-    return Listing(kind, entries, findings, folder, dataset_name(path), given.names if given else None)
+    return Listing(kind, entries, findings, folder, name, given.names if given else None)
 
 
 def _walk(folder: Folder, findings: Findings) -> _Walked:
@@ -81,13 +83,24 @@ def _sort_in(entry: Entry, walked: _Walked, suffixes: dict[str, int], findings: 
         suffixes[path.suffix.lower()] = suffixes.get(path.suffix.lower(), 0) + 1
 
 
-def _split_folders(walked: _Walked) -> Mapping[str, SplitName]:
-    """Top folders that mean a split. A lone class called ``train`` beside other classes does not count."""
+def _split_folders(walked: _Walked, given: ClassList | None) -> Mapping[str, SplitName]:
+    """Top folders that mean a split.
+
+    Those that the class list names, with pictures right in them, do not; nor does a lone ``train`` beside others.
+    """
     tops = {path.split("/", 1)[0] for path in walked.folders}
-    found = {top: SPLIT_NAMES[top.casefold()] for top in tops if top.casefold() in SPLIT_NAMES}
+    classes = _class_tops(walked, given) if given is not None else set()
+    found = {top: SPLIT_NAMES[top.casefold()] for top in tops - classes if top.casefold() in SPLIT_NAMES}
     if set(found) == tops or len(set(found.values())) >= 2:
         return found
     return {}
+
+
+def _class_tops(walked: _Walked, given: ClassList) -> set[str]:
+    listed = set(given.folders or given.names)
+    holding = {str(PurePosixPath(path).parent) for path in walked.pictures}
+    empty = {folder for folder in walked.folders if folder not in walked.populated}
+    return {folder.split("/", 1)[0] for folder in listed & (holding | empty)}
 
 
 def _entries(
@@ -150,33 +163,41 @@ def _empty_classes(walked: _Walked, splits: Mapping[str, SplitName]) -> Iterator
 
 
 def _read_provenance(folder: Folder) -> dict[str, Extras]:
+    """What is told of each picture, by path. Without it synthetic pictures would pass for real ones, so what is
+    there and cannot be read is a :class:`DatasetFormatError`.
+    """
     try:
-        lines = folder.read(PROVENANCE_FILE).decode("utf-8").split("\n")
-    except (Unusable, UnicodeDecodeError):
+        data = folder.read(PROVENANCE_FILE, limit=MAX_NOTES_BYTES)
+    except Absent:
         return {}
+    except Unusable as error:
+        raise _damaged(str(error)) from error
     notes: dict[str, Extras] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line.decode("utf-8"), "a row of provenance")
             if not isinstance(row, dict) or not isinstance(row.get("path"), str):
                 raise Unusable("expected a row with a path; got another")
             notes[row["path"]] = extras(row)
-        except (ValueError, RecursionError, Unusable) as error:
-            raise DatasetFormatError(
-                f"expected provenance as twinset writes it; got {visible(str(error))}",
-                path=PROVENANCE_FILE,
-                line=number,
-                hint="repair it, or delete it to read the folders alone",
-            ) from error
+        except UnicodeDecodeError as error:
+            raise _damaged(f"expected UTF-8; got the byte 0x{line[error.start]:02x}", number) from error
+        except Unusable as error:
+            raise _damaged(str(error), number) from error
     return notes
+
+
+def _damaged(problem: str, line: int | None = None) -> DatasetFormatError:
+    hint = "repair it, or delete it to read the folders alone"
+    return DatasetFormatError(problem, path=PROVENANCE_FILE, line=line, hint=hint)
 
 
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
     """``[split/]class/picture`` for every sample; the number of pictures."""
     *class_folders, unlabelled = folder_names((*dataset.classes, UNLABELLED))
-    mixed = bool((dataset.class_ids < 0).any() and (dataset.class_ids >= 0).any())
+    some = bool((dataset.class_ids < 0).any())
+    mixed = some and (bool((dataset.class_ids >= 0).any()) or not {*dataset.splits}.isdisjoint(class_folders))
     names, lines = FileNames(), list[str]()
     for sample, split in zip(dataset, dataset.splits, strict=True):
         class_id = sample.annotation.class_id if sample.annotation else None

@@ -6,19 +6,17 @@ What we write is read by ``datasets.load_dataset("parquet", data_dir=…)`` with
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twinset.annotations import AttributeValue
-from twinset.dataset import Dataset, Origin, Sample, SplitName
+from twinset.dataset import Dataset, Sample, SplitName
 from twinset.errors import DatasetFormatError
-from twinset.formats.folder import Folder, Unusable, relative_path, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name, split_name
-from twinset.formats.sidecars import ORIGIN_KEYS, optional_text, origin_of, provenance, soft_labels
+from twinset.formats.folder import Folder, Unusable, first_line, relative_path, visible
+from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
+from twinset.formats.sidecars import ORIGIN_KEYS, RESERVED_KEYS, provenance, table_extras
 from twinset.formats.webdataset import shard_split
 from twinset.formats.writing import Encode, Target, picture
 
@@ -43,7 +41,7 @@ EXPORT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class _File:
-    """One Parquet file and what its columns mean."""
+    """One Parquet file, what its columns mean, and which are read."""
 
     path: str
     image: str
@@ -51,11 +49,12 @@ class _File:
     classes: tuple[str, ...] | None
     split: SplitName | None
     columns: tuple[str, ...]
+    ours: bool
 
 
-def listing(path: Path, files: Sequence[str]) -> Listing:
-    """The rows of these Parquet files, paths relative to the folder at ``path``."""
-    folder, findings = Folder.at(path), Findings()
+def listing(folder: Folder, files: Sequence[str], name: str) -> Listing:
+    """The rows of these Parquet files of a folder."""
+    findings = Findings()
     opened = [_inspect(folder, file) for file in files]
     classes = next((file.classes for file in opened if file.classes is not None), None)
     for file in opened:
@@ -67,7 +66,13 @@ def listing(path: Path, files: Sequence[str]) -> Listing:
             yield from _rows(folder, file, classes, findings)
 
     names = tuple(findings.class_name(name) for name in classes) if classes is not None else None
-    return Listing("parquet", entries(), findings, folder, dataset_name(path), names)
+    if names is not None and len(set(names)) != len(names):
+        raise DatasetFormatError(
+            "expected distinct class names; got some that are the same once control characters are written out",
+            path=visible(opened[0].path),
+            hint="rename these classes",
+        )
+    return Listing("parquet", entries(), findings, folder, name, names)
 
 
 def has_images(folder: Folder, file: str) -> bool:
@@ -77,19 +82,21 @@ def has_images(folder: Folder, file: str) -> bool:
 
 def _schema(folder: Folder, file: str) -> pa.Schema:
     try:
-        return pq.read_schema(folder.locate(file))
+        with folder.open(file) as handle:
+            return pq.read_schema(handle)
     except Unusable as error:
-        raise DatasetFormatError(str(error), path=visible(file)) from error
+        raise DatasetFormatError(str(error), path=visible(file), hint="put the file itself there") from error
     except (pa.ArrowException, OSError) as error:
         raise DatasetFormatError(
-            f"expected a Parquet file; got {_first_line(error)}",
+            f"expected a Parquet file; got {first_line(error)}",
             path=visible(file),
             hint="fetch or write the file again",
         ) from error
 
 
 def _image_column(schema: pa.Schema) -> str | None:
-    return next((c for c in IMAGE_COLUMNS if c in schema.names and _holds_images(schema.field(c).type)), None)
+    holding = {field.name for field in schema if _holds_images(field.type)}
+    return next((column for column in IMAGE_COLUMNS if column in holding), None)
 
 
 def _inspect(folder: Folder, file: str) -> _File:
@@ -101,10 +108,26 @@ def _inspect(folder: Folder, file: str) -> _File:
             path=name,
             hint=f"name it {' or '.join(IMAGE_COLUMNS)}",
         )
+    if twice := sorted({column for column in schema.names if schema.names.count(column) > 1}):
+        raise DatasetFormatError(
+            f"expected distinct columns; got {visible(twice[0])} twice", path=name, hint="rename one of them"
+        )
     label = next((column for column in LABEL_COLUMNS if column in schema.names), None)
-    ours, classes = _metadata(schema, label)
-    split = shard_split(file) if ours is None else SPLIT_NAMES.get(ours)
-    return _File(file, image, label, classes, split, tuple(schema.names))
+    stated, classes = _metadata(schema, label)
+    split = shard_split(file) if stated is None else SPLIT_NAMES.get(stated)
+    ours = stated is not None or {*ORIGIN_KEYS} <= {*schema.names}
+    meant = {image, label, "split", *RESERVED_KEYS, *(ORIGIN_KEYS if ours else ())}
+    columns = tuple(field.name for field in schema if field.name in meant or _is_plain(field.type))
+    return _File(file, image, label, classes, split, columns, ours)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether a column can be an attribute. Others, such as embeddings and times, are not even read."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    texts = types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind)
+    return bool(texts or types.is_integer(kind) or types.is_floating(kind))
 
 
 def _holds_images(kind: pa.DataType) -> bool:
@@ -133,36 +156,49 @@ def _rows(
 ) -> Iterator[Candidate | BadFile]:
     number = 0
     try:
-        with pq.ParquetFile(folder.locate(file.path)) as table:
-            for batch in table.iter_batches(batch_size=BATCH_ROWS):
-                for row in batch.to_pylist():
+        with folder.open(file.path) as handle, pq.ParquetFile(handle) as table:
+            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=list(file.columns)):
+                for at in range(batch.num_rows):
                     number += 1
-                    yield _row(row, number, file, classes, findings)
+                    yield _row(batch.slice(at, 1), number, file, classes, findings)
     except (pa.ArrowException, OSError) as error:
-        yield BadFile(visible(file.path), f"expected whole Parquet data; got {_first_line(error)}", number + 1)
+        yield BadFile(visible(file.path), f"expected whole Parquet data; got {first_line(error)}", number + 1)
 
 
 def _row(
-    row: Mapping[str, object], number: int, file: _File, classes: tuple[str, ...] | None, findings: Findings
+    batch: pa.RecordBatch, number: int, file: _File, classes: tuple[str, ...] | None, findings: Findings
 ) -> Candidate | BadFile:
+    """What the one row of a batch says."""
     try:
+        row = _values(batch, file)
         data, path = _image(row[file.image])
-        split = split_name(str(row["split"])) if isinstance(row.get("split"), str) else None
+        given = row.get("split")
+        split = split_name(given) if isinstance(given, str) else None
+        known = {file.image, file.label, *(("path", "sha256") if file.ours else ())}
+        known |= {"split"} if given is None or isinstance(given, str) else set()
+        extra = table_extras(row, known=known, ours=file.ours)
         return Candidate(
-            id=optional_text(row, "id") or f"{visible(file.path.removesuffix('.parquet'))}/{number - 1:06d}",
+            id=extra.id or f"{visible(file.path[: -len('.parquet')])}/{number - 1:06d}",
             label=_label(row.get(file.label) if file.label else None, classes, findings),
             split=split or file.split,
             data=data,
             path=path,
             where=visible(file.path),
             line=number,
-            caption=optional_text(row, "caption"),
-            attributes=_attributes(row, file),
-            probabilities=soft_labels(row),
-            origin=origin_of(row) if set(ORIGIN_KEYS) <= set(file.columns) else Origin(),
+            caption=extra.caption,
+            attributes=extra.attributes,
+            probabilities=extra.probabilities,
+            origin=extra.origin,
         )
-    except (Unusable, ValueError) as error:
-        return BadFile(visible(file.path), visible(str(error)), number)
+    except Unusable as error:
+        return BadFile(visible(file.path), str(error), number)
+
+
+def _values(batch: pa.RecordBatch, file: _File) -> dict[str, object]:
+    try:
+        return {name: value for name, value in batch.to_pylist()[0].items() if name in file.columns}
+    except (ValueError, OverflowError) as error:
+        raise Unusable(f"expected values that can be read; got {first_line(error)}") from error
 
 
 def _image(value: object) -> tuple[bytes | None, str | None]:
@@ -189,26 +225,6 @@ def _label(value: object, classes: tuple[str, ...] | None, findings: Findings) -
     if isinstance(value, str):
         return findings.class_name(value)
     raise Unusable(f"expected one label; got {type(value).__name__}")
-
-
-def _attributes(row: Mapping[str, object], file: _File) -> dict[str, AttributeValue]:
-    known = {file.image, file.label, *ORIGIN_KEYS, "id", "split", "caption", "class_probabilities", "attributes"}
-    known |= {"path", "sha256"}
-    found: dict[str, AttributeValue] = {}
-    for name, value in row.items():
-        if name not in known and isinstance(value, str | int | float | bool):
-            found[name] = value
-    text = row.get("attributes")
-    if isinstance(text, str):
-        inner = json.loads(text)
-        if not isinstance(inner, dict) or not all(isinstance(v, str | int | float) for v in inner.values()):
-            raise Unusable("expected attributes as a JSON object of plain values; got others")
-        found.update(inner)
-    return found
-
-
-def _first_line(error: BaseException) -> str:
-    return visible((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:

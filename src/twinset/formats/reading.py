@@ -10,18 +10,20 @@ import hashlib
 import io
 import json
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 
-from twinset.annotations import AttributeValue
+from twinset.annotations import Annotation, AttributeValue
 from twinset.dataset import REAL, SCHEMA, Dataset, Origin, SplitName
 from twinset.errors import DatasetFormatError, ImageError
-from twinset.formats.folder import Folder, Unusable, natural_key, visible
+from twinset.formats.folder import Folder, Unusable, first_line, is_text, natural_key, visible
 from twinset.formats.threads import ordered_map
 from twinset.images import FORMATS, Window, decode
 
@@ -37,8 +39,6 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
     "test": "test",
     "testing": "test",
 }
-
-SPLIT_RANK: Mapping[str, int] = {"train": 0, "validation": 1, "test": 2}
 
 CHUNK = 4096
 
@@ -93,7 +93,6 @@ class ReadReport:
             "modes": dict(self.stats.modes),
             "encodings": dict(self.stats.encodings),
             "ignored": dict(self.ignored),
-            "renamed_classes": dict(self.renamed_classes),
         }
 
 
@@ -176,9 +175,10 @@ def collect(
     rows = _Rows()
     for result in ordered_map(check, listing.entries, workers=workers):
         rows.add(result)
+    classes = rows.class_order(listing)
+    rows.settle(classes)
     report = rows.report(listing)
-    _judge(report, rows.first_bad, source=source, on_bad_input=on_bad_input)
-    classes = rows.class_order(listing, report.images)
+    _judge(report, source=source, on_bad_input=on_bad_input)
     dataset = Dataset(classes, rows.table(classes), root=listing.folder.root, window=window, name=listing.name)
     return dataset, report
 
@@ -186,9 +186,10 @@ def collect(
 def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | BadFile:
     where = visible(candidate.path or candidate.id)
     try:
+        _check_texts(candidate)
         data = candidate.data if candidate.data is not None else folder.read(candidate.path or "")
         pixels = decode(data, name=where, window=window)
-        mode, encoding = _header(data)
+        mode, encoding = _header(data, where)
     except ImageError as error:
         return candidate.bad(error.message.removeprefix(f"{where}: "), "picture")
     except Unusable as error:
@@ -197,7 +198,33 @@ def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | B
     return _Checked(candidate, hashlib.sha256(data).hexdigest(), f"{width}x{height}", mode, encoding)
 
 
-def _header(data: bytes) -> tuple[str, str]:
+def _check_texts(candidate: Candidate) -> None:
+    """:class:`Unusable` where any text cannot be stored: JSON can escape what UTF-8 cannot hold."""
+    attributes, origin = candidate.attributes, candidate.origin
+    texts = {
+        "id": (candidate.id,),
+        "path": (candidate.path,),
+        "caption": (candidate.caption,),
+        "attributes": (*attributes, *attributes.values()),
+        "origin": (origin.method, origin.recipe_digest, origin.licence, *origin.parents),
+    }
+    for what, values in texts.items():
+        for text in values:
+            if isinstance(text, str) and not is_text(text):
+                raise Unusable(f"expected {what} that UTF-8 can hold; got {visible(text)!r}")
+
+
+def _header(data: bytes, name: str) -> tuple[str, str]:
+    """Colour mode and encoding of a picture; :class:`ImageError` where what follows its first frame is damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _mode_and_encoding(data)
+    except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
+        raise ImageError(f"{name}: expected a whole picture; got {first_line(error)}") from error
+
+
+def _mode_and_encoding(data: bytes) -> tuple[str, str]:
     from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
@@ -212,13 +239,18 @@ def _header(data: bytes) -> tuple[str, str]:
 
 @dataclass
 class _Rows:
-    """Columns that grow, chunk by chunk; labels become class ids at the end, when all classes are known."""
+    """Columns that grow, chunk by chunk; labels become class ids at the end, when all classes are known.
 
-    bad: list[BadFile] = field(default_factory=list)
-    first_bad: BadFile | None = None
+    ``bad`` and ``soft`` keep the place of an entry among all; soft labels are checked against the classes last.
+    """
+
+    met: int = 0
+    bad: list[tuple[int, BadFile]] = field(default_factory=list)
+    soft: list[tuple[int, int, _Checked]] = field(default_factory=list)
+    soft_classes: dict[int, int] = field(default_factory=dict)
+    dropped: list[int] = field(default_factory=list)
     seen: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
-    lost_labels: set[str] = field(default_factory=set)
     sizes: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
     encodings: Counter[str] = field(default_factory=Counter)
@@ -226,15 +258,18 @@ class _Rows:
     chunks: list[pa.Table] = field(default_factory=list)
 
     def add(self, result: _Checked | BadFile) -> None:
+        self.met += 1
         if isinstance(result, BadFile):
-            self.bad.append(result)
-            self.first_bad = self.first_bad or result
+            self.bad.append((self.met, result))
             return
         candidate = result.candidate
         if candidate.id in self.seen:
             first = self.seen[candidate.id]
-            self.add(candidate.bad(f"expected unique ids; got {visible(candidate.id)!r} again (first at {first})"))
+            problem = f"expected unique ids; got {visible(candidate.id)!r} again (first at {first})"
+            self.bad.append((self.met, candidate.bad(problem)))
             return
+        if candidate.probabilities is not None:
+            self.soft.append((self.met, len(self.seen), replace(result, candidate=replace(candidate, data=None))))
         self.seen[candidate.id] = candidate.bad("").where
         self.sizes[result.size] += 1
         self.modes[result.mode] += 1
@@ -268,10 +303,24 @@ class _Rows:
             self.chunks.append(pa.Table.from_pylist(self.pending, schema=SCHEMA))
             self.pending.clear()
 
-    def class_order(self, listing: Listing, images: int) -> tuple[str, ...]:
+    def class_order(self, listing: Listing) -> tuple[str, ...]:
         known = listing.classes or ()
-        extra = sorted(set(self.labels) - set(known), key=natural_key)
-        return (*known, *extra) if images else known
+        return (*known, *sorted(set(self.labels) - set(known), key=natural_key))
+
+    def settle(self, classes: tuple[str, ...]) -> None:
+        """Gives soft labels their class, and takes out those that do not fit the classes or their own label."""
+        for place, row, result in self.soft:
+            candidate = result.candidate
+            try:
+                self.soft_classes[row] = _soft_class(candidate, classes)
+            except ValueError as error:
+                self.bad.append((place, candidate.bad(str(error))))
+                self.dropped.append(row)
+                del self.seen[candidate.id]
+                self.sizes[result.size] -= 1
+                self.modes[result.mode] -= 1
+                self.encodings[result.encoding] -= 1
+        self.bad.sort(key=lambda placed: placed[0])
 
     def table(self, classes: tuple[str, ...]) -> pa.Table:
         self._flush()
@@ -282,7 +331,17 @@ class _Rows:
             chunk.set_column(at, SCHEMA.field(at), final.take(chunk.column(at).combine_chunks()))
             for chunk in self.chunks
         ]
-        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+        if self.soft_classes:
+            class_ids = table.column(at).to_pylist()
+            for row, class_id in self.soft_classes.items():
+                class_ids[row] = class_id
+            table = table.set_column(at, SCHEMA.field(at), pa.array(class_ids, pa.int32()))
+        if self.dropped:
+            keep = np.ones(table.num_rows, dtype=bool)
+            keep[self.dropped] = False
+            table = table.filter(pa.array(keep))
+        return table
 
     def report(self, listing: Listing) -> ReadReport:
         findings = listing.findings
@@ -292,7 +351,7 @@ class _Rows:
         return ReadReport(
             format=listing.format,
             images=len(self.seen),
-            bad_files=tuple(self.bad),
+            bad_files=tuple(bad for _, bad in self.bad),
             warnings=tuple(warnings),
             stats=ImageStats(_sorted(self.sizes), _sorted(self.modes), _sorted(self.encodings)),
             ignored=dict(sorted(findings.ignored.items())),
@@ -300,8 +359,19 @@ class _Rows:
         )
 
 
+def _soft_class(candidate: Candidate, classes: tuple[str, ...]) -> int:
+    """The class of a candidate with soft labels; ``ValueError`` if they are not one per class, or deny its label."""
+    soft = tuple(np.asarray(candidate.probabilities, dtype=np.float32).tolist())
+    if len(soft) != len(classes):
+        raise ValueError(f"expected {len(classes)} class_probabilities, one per class; got {len(soft)}")
+    given = None if candidate.label is None else classes.index(candidate.label)
+    class_id = Annotation(class_id=given, class_probabilities=soft).class_id
+    assert class_id is not None
+    return class_id
+
+
 def _sorted(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted((+counts).items(), key=lambda item: (-item[1], item[0])))
 
 
 def _look_alikes(labels: Iterable[str]) -> Iterator[str]:
@@ -313,7 +383,8 @@ def _look_alikes(labels: Iterable[str]) -> Iterator[str]:
         first.setdefault(key, label)
 
 
-def _judge(report: ReadReport, first: BadFile | None, *, source: str, on_bad_input: OnBadInput) -> None:
+def _judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput) -> None:
+    first = report.bad_files[0] if report.bad_files else None
     if first is None and report.images == 0:
         raise DatasetFormatError("expected pictures; got none", path=visible(source), hint="see `twinset inspect`")
     if first is None or on_bad_input == "report" or (on_bad_input == "skip" and report.images):

@@ -7,19 +7,23 @@ keeps, for each picture, what a folder name cannot say: id, attributes, caption,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeGuard
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import TypeGuard, TypeVar
 
-from twinset.annotations import AttributeValue
+from twinset.annotations import TOLERANCE, AttributeValue
 from twinset.dataset import REAL, Origin, Sample
 from twinset.errors import DatasetFormatError
-from twinset.formats.folder import Folder, Unusable, visible
+from twinset.formats.folder import Absent, Folder, Unusable, first_line, visible
 
 CLASSES_FILE = "classes.json"
 PROVENANCE_FILE = "provenance.jsonl"
 CLASSES_SCHEMA = "twinset/classes/1"
 ORIGIN_KEYS = ("method", "seed", "recipe_digest", "parents", "licence")
+RESERVED_KEYS = ("id", "caption", "class_probabilities", "attributes")
+MAX_NOTES_BYTES = 1 << 30
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -36,25 +40,41 @@ class ClassList:
 
 
 def read_classes(folder: Folder) -> ClassList | None:
-    """The class list beside a dataset, None if there is none of ours; a damaged one is a DatasetFormatError."""
+    """The class list beside a dataset, None if there is none or somebody else's.
+
+    One that cannot be read is a :class:`DatasetFormatError`: without it, classes would change their names.
+    """
     try:
         value = json.loads(folder.read(CLASSES_FILE))
-    except (Unusable, ValueError, RecursionError):
+    except Absent:
         return None
+    except Unusable as error:
+        raise _damaged(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"expected JSON; got {json_problem(error)}", getattr(error, "lineno", None)) from error
     if not isinstance(value, dict) or value.get("schema") != CLASSES_SCHEMA:
         return None
     names, folders = value.get("classes"), value.get("folders", {})
-    if not _distinct_texts(names) or not isinstance(folders, dict) or not {*folders.values()} <= {None, *names}:
-        raise DatasetFormatError(
-            "expected distinct class names, and folders that name them; got others",
-            path=CLASSES_FILE,
-            hint="repair it, or delete it to take the classes from the folders",
-        )
-    return ClassList(tuple(visible(name) for name in names), {k: v and visible(v) for k, v in folders.items()})
+    if not _are_texts(names) or not isinstance(folders, dict) or not _name_classes([*folders.values()], names):
+        raise _damaged("expected distinct class names, and folders that name them; got others")
+    shown = tuple(visible(name) for name in names)
+    if len(set(shown)) != len(shown):
+        twice = next(name for name in shown if shown.count(name) > 1)
+        raise _damaged(f"expected distinct class names; got {twice} twice, once control characters are written out")
+    return ClassList(shown, {key: name and visible(name) for key, name in folders.items()})
 
 
-def _distinct_texts(names: object) -> TypeGuard[list[str]]:
+def _damaged(problem: str, line: int | None = None) -> DatasetFormatError:
+    hint = "repair it, or delete it to take the classes from the folders"
+    return DatasetFormatError(problem, path=CLASSES_FILE, line=line, hint=hint)
+
+
+def _are_texts(names: object) -> TypeGuard[list[str]]:
     return isinstance(names, list) and all(isinstance(n, str) and n for n in names) and len(set(names)) == len(names)
+
+
+def _name_classes(values: list[object], names: list[str]) -> bool:
+    return all(value is None or isinstance(value, str) for value in values) and {*values} <= {None, *names}
 
 
 def provenance(sample: Sample) -> dict[str, object]:
@@ -87,65 +107,148 @@ class Extras:
 
 
 def extras(row: Mapping[str, object]) -> Extras:
-    """A provenance row as read back; :class:`Unusable` where its types are not those that we write."""
-    try:
-        return _extras(row)
-    except (TypeError, ValueError) as error:
-        raise Unusable(f"expected a provenance row as twinset writes it; got {visible(str(error))}") from error
-
-
-def _extras(row: Mapping[str, object]) -> Extras:
-    attributes = row.get("attributes") or {}
-    if isinstance(attributes, str):
-        attributes = json.loads(attributes)
-    if not isinstance(attributes, dict) or not all(isinstance(v, str | int | float) for v in attributes.values()):
-        raise ValueError("attributes that are no plain values")
+    """A row as we write it, read back; :class:`Unusable` where anything in it is of another kind."""
     return Extras(
-        id=optional_text(row, "id"),
-        caption=optional_text(row, "caption"),
-        attributes=attributes,
-        probabilities=soft_labels(row),
-        origin=origin_of(row),
+        id=_text(row, "id"),
+        caption=_text(row, "caption"),
+        attributes=_plain_values(row, "attributes"),
+        probabilities=_soft_labels(row, "class_probabilities"),
+        origin=_origin(row),
     )
 
 
-def soft_labels(row: Mapping[str, object]) -> tuple[float, ...] | None:
-    """The class probabilities of a row (a list, or JSON text), None where there are none."""
-    soft = row.get("class_probabilities")
-    if soft is None or soft == "":
+def table_extras(row: Mapping[str, object], *, known: Set[str | None], ours: bool) -> Extras:
+    """What the columns of a table say besides those that are ``known``; the others become attributes.
+
+    Where the file is ours, the columns that we reserve hold what we write, or are :class:`Unusable`. In somebody
+    else's they are taken where they fit, and are attributes like all others where they do not.
+    """
+    if ours:
+        found, taken = extras(row), {*RESERVED_KEYS, *ORIGIN_KEYS}
+    else:
+        found, taken = _fitting(row)
+    others = {name: _as_attribute(value) for name, value in row.items() if name not in known and name not in taken}
+    plain = {name: value for name, value in others.items() if value is not None}
+    return replace(found, attributes={**plain, **found.attributes})
+
+
+def _fitting(row: Mapping[str, object]) -> tuple[Extras, set[str]]:
+    """What reserved columns of somebody else's table hold, and which of them were taken."""
+    taken: set[str] = set()
+
+    def take(key: str, reading: Callable[[Mapping[str, object], str], Value], default: Value) -> Value:
+        try:
+            value = reading(row, key)
+        except Unusable:
+            return default
+        taken.add(key)
+        return value
+
+    found = Extras(
+        id=take("id", _number_or_text, None),
+        caption=take("caption", _text, None),
+        attributes=take("attributes", _plain_values, {}),
+        probabilities=take("class_probabilities", _soft_labels, None),
+    )
+    return found, taken
+
+
+def _as_attribute(value: object) -> AttributeValue | None:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError):
         return None
-    if isinstance(soft, str):
-        soft = json.loads(soft)
-    if not isinstance(soft, list) or not all(isinstance(p, float | int) and p >= 0 for p in soft):
-        raise ValueError("class_probabilities that are no numbers")
-    if abs(sum(soft) - 1) > 1e-4:
-        raise ValueError("class_probabilities that do not sum to 1")
+
+
+def _plain_values(row: Mapping[str, object], key: str) -> dict[str, AttributeValue]:
+    value = _parsed(row, key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(v, str | int | float) for v in value.values()):
+        raise Unusable(f"expected {key} as a JSON object of plain values; got {_shown(row[key])}")
+    return value
+
+
+def _soft_labels(row: Mapping[str, object], key: str) -> tuple[float, ...] | None:
+    soft = _parsed(row, key)
+    if soft is None:
+        return None
+    if not isinstance(soft, list) or not all(isinstance(p, float | int) and 0 <= p <= 1 + TOLERANCE for p in soft):
+        raise Unusable(f"expected {key} as a list of numbers in 0–1; got {_shown(row[key])}")
+    if abs(sum(soft) - 1) > TOLERANCE:
+        raise Unusable(f"expected {key} that sum to 1; got a sum of {sum(soft):g}")
     return tuple(float(p) for p in soft)
 
 
-def origin_of(row: Mapping[str, object]) -> Origin:
-    """The origin that these columns describe; seed may be text, parents a list or JSON text."""
-    seed, parents = row.get("seed"), row.get("parents") or []
-    if isinstance(parents, str):
-        parents = json.loads(parents)
+def _origin(row: Mapping[str, object]) -> Origin:
+    parents = _parsed(row, "parents")
+    if parents is None:
+        parents = []
     if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
-        raise ValueError("parents that are no list of ids")
-    if seed is not None and not isinstance(seed, int | str):
-        raise ValueError("a seed that is no integer")
-    return Origin(
-        method=optional_text(row, "method"),
-        seed=None if seed in (None, "") else int(seed),
-        recipe_digest=optional_text(row, "recipe_digest"),
-        parents=tuple(parents),
-        licence=optional_text(row, "licence"),
-    )
+        raise Unusable(f"expected parents as a list of ids; got {_shown(row['parents'])}")
+    method, digest, licence = (_text(row, key) for key in ("method", "recipe_digest", "licence"))
+    try:
+        return Origin(method, _seed(row), digest, tuple(parents), licence)
+    except ValueError as error:
+        raise Unusable(str(error)) from error
 
 
-def optional_text(row: Mapping[str, object], key: str) -> str | None:
+def _seed(row: Mapping[str, object]) -> int | None:
+    """A seed as :func:`twinset.randomness.seed_for` makes them: 63 bits, which the tables hold as int64."""
+    value = row.get("seed")
+    if value is None or value == "":
+        return None
+    try:
+        seed = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else -1
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**63:
+        raise Unusable(f"expected a seed of 0 to {2**63 - 1}; got {_shown(value)}")
+    return seed
+
+
+def _text(row: Mapping[str, object], key: str) -> str | None:
     """A text column, None where empty or absent."""
     value = row.get(key)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"a {key} that is no text")
+        raise Unusable(f"expected {key} as text; got {_shown(value)}")
     return value
+
+
+def _number_or_text(row: Mapping[str, object], key: str) -> str | None:
+    value = row.get(key)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(row, key)
+
+
+def _parsed(row: Mapping[str, object], key: str) -> object:
+    """A column that holds a list or object, or JSON text of one; None where empty or absent."""
+    value = row.get(key)
+    if value == "":
+        return None
+    return parse_json(value, key) if isinstance(value, str) else value
+
+
+def parse_json(text: str | bytes, what: str) -> object:
+    """The value of a JSON text; :class:`Unusable` if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"expected {what} as JSON; got {json_problem(error)}") from error
+
+
+def json_problem(error: ValueError | RecursionError) -> str:
+    """What is wrong with a JSON text, as one line."""
+    return (
+        "nesting without end" if isinstance(error, RecursionError) else getattr(error, "msg", "") or first_line(error)
+    )
+
+
+def _shown(value: object) -> str:
+    """A value found in the data, short enough for a message."""
+    if isinstance(value, str):
+        return repr(visible(value[:40]))
+    return str(value)[:40] if isinstance(value, int | float) else type(value).__name__

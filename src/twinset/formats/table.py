@@ -1,6 +1,7 @@
 """A CSV, TSV or JSONL file of ``path,label[,split,…]`` beside the pictures it names.
 
-Every other column becomes an attribute: text in CSV and TSV (``007`` stays ``007``), typed in JSONL.
+Every other column becomes an attribute: text in CSV and TSV (``007`` stays ``007``), typed in JSONL. In what we
+write, attributes whose names already mean something, and empty ones, ride as JSON in the column ``attributes``.
 """
 
 from __future__ import annotations
@@ -11,23 +12,21 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from twinset.annotations import AttributeValue
-from twinset.dataset import Dataset, Origin, SplitName
+from twinset.dataset import Dataset, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name, split_name
+from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
 from twinset.formats.sidecars import (
     CLASSES_FILE,
     ORIGIN_KEYS,
+    RESERVED_KEYS,
     ClassList,
-    optional_text,
-    origin_of,
+    json_problem,
     provenance,
     read_classes,
-    soft_labels,
+    table_extras,
 )
 from twinset.formats.writing import Encode, FileNames, Target, picture
 
@@ -36,7 +35,9 @@ PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
 LABEL_COLUMNS = ("label", "class", "target", "class_name", "category")
 SPLIT_COLUMNS = ("split", "subset")
 WRITTEN_COLUMNS = ("path", "label", "split", "id", "unlabelled", *ORIGIN_KEYS)
+MEANT_COLUMNS = frozenset({*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS, *WRITTEN_COLUMNS, *RESERVED_KEYS})
 MAX_TABLE_BYTES = 1 << 30
+START_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,19 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Columns:
+    """What the columns of a table mean; ``ours`` if it is one that we wrote."""
+
     path: str
     label: str
     split: str | None
-    extra: tuple[str, ...]
+    ours: bool
 
 
-def listing(path: Path, *more: Path) -> Listing:
+def listing(folder: Folder, files: Sequence[str], name: str) -> Listing:
     """The pictures that a table names. Several tables of one folder are its splits, by their names."""
-    folder, findings = Folder.at(path.parent), Findings()
+    findings = Findings()
     given = read_classes(folder)
-    opened = [(_open(folder, table), SPLIT_NAMES.get(table.stem.casefold())) for table in (path, *more)]
+    opened = [(_open(folder, file), SPLIT_NAMES.get(PurePosixPath(file).stem.casefold())) for file in files]
     columns = [_columns(table) for table, _ in opened]
 
     def entries() -> Iterator[Candidate | BadFile]:
@@ -73,26 +76,26 @@ def listing(path: Path, *more: Path) -> Listing:
             for row in table.rows:
                 yield row if isinstance(row, BadFile) else _entry(row, table, its_columns, named, seen, findings)
 
-    name = dataset_name(path.parent if more else path)
-    return Listing(path.suffix[1:].lower(), entries(), findings, folder, name, given.names if given else None)
+    kind = PurePosixPath(files[0]).suffix[1:].lower()
+    return Listing(kind, entries(), findings, folder, name, given.names if given else None)
 
 
-def is_table(path: Path) -> bool:
-    """Whether this file names a path and a label column, even if it cannot be read further."""
-    folder = Folder.at(path.parent)
+def is_table(folder: Folder, file: str) -> bool:
+    """Whether this file names a path and a label column, by its start, even if it cannot be read further."""
     try:
-        _columns(_open(folder, path))
+        with folder.open(file) as handle:
+            start = handle.read(START_BYTES).decode("utf-8-sig", "replace")
+    except (Unusable, OSError):
+        return False
+    try:
+        _columns(_parsed(start, file))
     except DatasetFormatError:
-        return _claims_columns(folder, path)
+        return _claims_columns(start)
     return True
 
 
-def _claims_columns(folder: Folder, path: Path) -> bool:
-    try:
-        start = folder.read(path.name, limit=MAX_TABLE_BYTES).split(b"\n", 1)[0].decode("latin-1")
-    except Unusable:
-        return False
-    words = {word.casefold() for word in re.findall(r"\w+", start)}
+def _claims_columns(start: str) -> bool:
+    words = {word.casefold() for word in re.findall(r"\w+", start.split("\n", 1)[0])}
     return not words.isdisjoint(PATH_COLUMNS) and not words.isdisjoint(LABEL_COLUMNS)
 
 
@@ -110,16 +113,16 @@ def _columns(table: _Table) -> _Columns:
             line=1,
             hint=f"name them {' or '.join(PATH_COLUMNS[:3])}, and {' or '.join(LABEL_COLUMNS[:3])}",
         )
-    return _Columns(path, label, split, tuple(name for name in table.header if name not in (path, label, split)))
+    return _Columns(path, label, split, set(ORIGIN_KEYS) <= set(table.header))
 
 
-def _open(folder: Folder, path: Path) -> _Table:
-    name = visible(path.name)
+def _open(folder: Folder, file: str) -> _Table:
+    name = visible(file)
     try:
-        data = folder.read(path.name, limit=MAX_TABLE_BYTES)
+        data = folder.read(file, limit=MAX_TABLE_BYTES)
         text = data.decode("utf-8-sig")
     except Unusable as error:
-        raise DatasetFormatError(str(error), path=name) from error
+        raise DatasetFormatError(str(error), path=name, hint="put the table itself there") from error
     except UnicodeDecodeError as error:
         raise DatasetFormatError(
             f"expected UTF-8; got the byte 0x{data[error.start]:02x}",
@@ -127,20 +130,26 @@ def _open(folder: Folder, path: Path) -> _Table:
             line=data.count(b"\n", 0, error.start) + 1,
             hint="save the table as UTF-8",
         ) from error
-    return _open_jsonl(text, name) if path.suffix.lower() == ".jsonl" else _open_csv(text, path, name)
+    return _parsed(text, file)
 
 
-def _open_jsonl(text: str, name: str) -> _Table:
-    rows = _json_rows(text, name)
-    skipped: list[_Row | BadFile] = []
-    for row in rows:
-        skipped.append(row)
+def _parsed(text: str, file: str) -> _Table:
+    suffix = PurePosixPath(file).suffix.lower()
+    return _parsed_jsonl(text, visible(file)) if suffix == ".jsonl" else _parsed_csv(text, suffix, visible(file))
+
+
+def _parsed_jsonl(text: str, name: str) -> _Table:
+    """The columns are the keys of all rows: a row may lack what others have. Rows are parsed again when read."""
+    header: dict[str, None] = {}
+    first_bad: BadFile | None = None
+    for row in _json_rows(text, name):
         if isinstance(row, _Row):
-            return _Table(name, tuple(row.cells), chain(skipped, rows))
-    if skipped and isinstance(skipped[0], BadFile):
-        bad = skipped[0]
-        raise DatasetFormatError(bad.problem, path=name, line=bad.line, hint="repair this line")
-    return _Table(name, (), iter(()))
+            header.update(dict.fromkeys(row.cells))
+        else:
+            first_bad = first_bad or row
+    if not header and first_bad is not None:
+        raise DatasetFormatError(first_bad.problem, path=name, line=first_bad.line, hint="repair this line")
+    return _Table(name, tuple(header), _json_rows(text, name))
 
 
 def _json_rows(text: str, name: str) -> Iterator[_Row | BadFile]:
@@ -150,8 +159,7 @@ def _json_rows(text: str, name: str) -> Iterator[_Row | BadFile]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            reason = visible(str(getattr(error, "msg", "nesting without end")))
-            yield BadFile(name, f"expected one JSON object a line; got {reason}", number)
+            yield BadFile(name, f"expected one JSON object a line; got {json_problem(error)}", number)
             continue
         if isinstance(value, dict):
             yield _Row(number, value)
@@ -159,9 +167,9 @@ def _json_rows(text: str, name: str) -> Iterator[_Row | BadFile]:
             yield BadFile(name, f"expected one JSON object a line; got {type(value).__name__}", number)
 
 
-def _open_csv(text: str, path: Path, name: str) -> _Table:
+def _parsed_csv(text: str, suffix: str, name: str) -> _Table:
     first = text.split("\n", 1)[0]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in first and "," not in first else ","
+    delimiter = "\t" if suffix == ".tsv" else ";" if ";" in first and "," not in first else ","
     records = _records(text, delimiter, name)
     _, header = next(records, (1, []))
 
@@ -200,7 +208,7 @@ def _entry(
 ) -> Candidate | BadFile:
     try:
         return _candidate(row, table, columns, named, seen, findings)
-    except (Unusable, ValueError) as error:
+    except Unusable as error:
         return BadFile(table.name, visible(str(error)), row.line)
 
 
@@ -222,17 +230,20 @@ def _candidate(
         raise Unusable(f"expected each picture once; got {said} ({visible(path)}, first at {first})")
     seen[path] = (where, label)
     split = split_name(_plain(cells.get(columns.split), "split")) if columns.split else None
+    filled = {name: value for name, value in cells.items() if value != ""}
+    known = {columns.path, columns.label, columns.split, "unlabelled"}
+    extra = table_extras(filled, known=known, ours=columns.ours)
     return Candidate(
-        id=optional_text(cells, "id") or visible(path),
+        id=extra.id or visible(path),
         label=label,
         split=split or named,
         path=path,
         where=table.name,
         line=row.line,
-        caption=optional_text(cells, "caption"),
-        attributes=_attributes(cells, columns),
-        probabilities=soft_labels(cells),
-        origin=origin_of(cells) if set(ORIGIN_KEYS) <= set(table.header) else Origin(),
+        caption=extra.caption,
+        attributes=extra.attributes,
+        probabilities=extra.probabilities,
+        origin=extra.origin,
     )
 
 
@@ -259,16 +270,6 @@ def _label(cells: Mapping[str, object], columns: _Columns, findings: Findings) -
     return findings.class_name(value)
 
 
-def _attributes(cells: Mapping[str, object], columns: _Columns) -> dict[str, AttributeValue]:
-    taken = {columns.path, columns.label, columns.split, *ORIGIN_KEYS, "id", "caption", "unlabelled"}
-    found: dict[str, AttributeValue] = {}
-    for name, value in cells.items():
-        if name in taken or name == "class_probabilities" or value is None or value == "":
-            continue
-        found[name] = value if isinstance(value, str | int | float | bool) else json.dumps(value, sort_keys=True)
-    return found
-
-
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
     """``labels.csv`` and the pictures under ``images/``; the number of pictures."""
     names, rows, extra = FileNames(), list[dict[str, object]](), set[str]()
@@ -282,9 +283,12 @@ def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
         row.update(provenance(sample))
         attributes = row.pop("attributes", {})
         assert isinstance(attributes, dict)
-        row.update({_column_name(name): value for name, value in attributes.items()})
+        own_columns = {name: value for name, value in attributes.items() if _has_own_column(name, value)}
+        row.update(own_columns)
+        if others := {name: value for name, value in attributes.items() if name not in own_columns}:
+            row["attributes"] = others
         extra.update(row)
-        rows.append({key: json.dumps(v) if isinstance(v, list | tuple) else v for key, v in row.items()})
+        rows.append({key: json.dumps(v) if isinstance(v, list | tuple | dict) else v for key, v in row.items()})
     buffer = io.StringIO(newline="")
     table = csv.DictWriter(buffer, [*WRITTEN_COLUMNS, *sorted(extra - set(WRITTEN_COLUMNS))], restval="")
     table.writeheader()
@@ -294,6 +298,6 @@ def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
     return len(rows)
 
 
-def _column_name(attribute: str) -> str:
-    meant = {*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS, *WRITTEN_COLUMNS, "caption", "class_probabilities"}
-    return f"{attribute}_" if attribute.strip().casefold() in meant else attribute
+def _has_own_column(name: str, value: object) -> bool:
+    """Whether an attribute comes back from a column of its own: no other meaning, and not an empty cell."""
+    return value != "" and name.strip().casefold() not in MEANT_COLUMNS

@@ -12,12 +12,11 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from twinset.dataset import Dataset, Sample, SplitName
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, dataset_name
-from twinset.formats.sidecars import CLASSES_FILE, ClassList, Extras, extras, provenance, read_classes
+from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
+from twinset.formats.sidecars import CLASSES_FILE, ClassList, Extras, extras, parse_json, provenance, read_classes
 from twinset.formats.writing import Encode, Target, picture
 from twinset.images import MAX_FILE_BYTES, SUFFIXES
 
@@ -27,42 +26,54 @@ MAX_TEXT_BYTES = 1 << 20
 SHARD_BYTES = 512 << 20
 
 
-def listing(path: Path, shards: Sequence[str]) -> Listing:
-    """The samples of these tar files, paths relative to the folder at ``path``."""
-    folder, findings = Folder.at(path), Findings()
+def listing(folder: Folder, shards: Sequence[str], name: str) -> Listing:
+    """The samples of these tar files of a folder."""
+    findings = Findings()
     given = read_classes(folder)
 
     def entries() -> Iterator[Candidate | BadFile]:
         for shard in shards:
             yield from _shard(folder, shard, given, findings)
 
-    return Listing("webdataset", entries(), findings, folder, dataset_name(path), given.names if given else None)
+    return Listing("webdataset", entries(), findings, folder, name, given.names if given else None)
 
 
 def shard_split(path: str) -> SplitName | None:
-    """The split that a shard's name or folder means: ``train-000.tar``, ``val/00.tar``.
+    """The split that a word of a shard's name or folder means; None where there is none, or are two.
 
-    >>> shard_split("data/valid-00001.tar"), shard_split("trainer.tar")
-    ('validation', None)
+    >>> shard_split("val/00.tar"), shard_split("pets-test-000.tar"), shard_split("trainer.tar")
+    ('validation', 'test', None)
+    >>> shard_split("train-and-test.tar") is None
+    True
     """
     for part in reversed(path.casefold().split("/")):
-        word = re.match(r"[a-z]+", part)
-        if word and word.group() in SPLIT_NAMES:
-            return SPLIT_NAMES[word.group()]
+        meant = {SPLIT_NAMES[word] for word in re.findall(r"[a-z]+", part) if word in SPLIT_NAMES}
+        if meant:
+            return meant.pop() if len(meant) == 1 else None
     return None
 
 
 @dataclass
 class _Group:
+    """Consecutive members with one key; of many pictures, which are an error, only the first is kept."""
+
     key: str
-    images: dict[str, bytes] = field(default_factory=dict)
+    image: bytes = b""
+    images: int = 0
     texts: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, extension: str, data: bytes) -> None:
+        if not _is_picture(extension):
+            self.texts[extension] = data
+            return
+        self.image = self.image if self.images else data
+        self.images += 1
 
 
 def _shard(folder: Folder, shard: str, given: ClassList | None, findings: Findings) -> Iterator[Candidate | BadFile]:
     name, group = visible(shard), _Group("")
     try:
-        with folder.locate(shard).open("rb") as handle, tarfile.open(fileobj=handle, mode="r:") as archive:
+        with folder.open(shard) as handle, tarfile.open(fileobj=handle, mode="r:") as archive:
             for key, extension, data in _members(archive, name, findings):
                 if isinstance(data, BadFile):
                     yield data
@@ -70,7 +81,7 @@ def _shard(folder: Folder, shard: str, given: ClassList | None, findings: Findin
                 if key != group.key:
                     yield from _finish(group, shard, given, findings)
                     group = _Group(key)
-                (group.images if _is_picture(extension) else group.texts)[extension] = data
+                group.add(extension, data)
             yield from _finish(group, shard, given, findings)
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         yield BadFile(name, f"expected a whole, uncompressed tar file; got {visible(str(error)) or 'another'}")
@@ -115,7 +126,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, extension: str) 
     if member.size > limit:
         raise Unusable(f"expected at most {limit} bytes; got {member.size}")
     file = archive.extractfile(member)
-    data = file.read(limit + 1) if file is not None else b""
+    data = file.read(member.size) if file is not None else b""
     if len(data) != member.size:
         raise tarfile.ReadError("unexpected end of data")
     return data
@@ -126,43 +137,52 @@ def _finish(group: _Group, shard: str, given: ClassList | None, findings: Findin
         return
     where = f"{visible(shard)}: {visible(group.key)}"
     try:
-        if len(group.images) != 1:
-            raise Unusable(f"expected one picture a key; got {len(group.images)}")
+        if group.images != 1:
+            why = " (a key ends at the first dot of a name)" if group.images else ""
+            raise Unusable(f"expected one picture a key; got {group.images}{why}")
         label, extra = _labels(group, given, findings)
         yield Candidate(
-            id=extra.id or f"{visible(shard.removesuffix('.tar'))}/{visible(group.key)}",
+            id=extra.id or f"{visible(shard[: -len('.tar')])}/{visible(group.key)}",
             label=label,
             split=shard_split(shard),
-            data=next(iter(group.images.values())),
+            data=group.image,
             where=where,
-            caption=extra.caption or group.texts.get("txt", b"").decode("utf-8").strip() or None,
+            caption=extra.caption or _text(group, "txt") or None,
             attributes=extra.attributes,
             probabilities=extra.probabilities,
             origin=extra.origin,
         )
-    except (Unusable, ValueError, RecursionError) as error:
-        yield BadFile(where, visible(str(error)))
+    except Unusable as error:
+        yield BadFile(where, str(error))
 
 
 def _labels(group: _Group, given: ClassList | None, findings: Findings) -> tuple[str | None, Extras]:
-    row = json.loads(group.texts["json"]) if "json" in group.texts else {}
+    row = parse_json(_text(group, "json"), "the member .json") if "json" in group.texts else {}
     if not isinstance(row, dict):
         raise Unusable(f"expected a JSON object; got {type(row).__name__}")
     ours = "twinset" in row
     extra = extras(row["twinset"]) if ours and isinstance(row["twinset"], dict) else Extras(attributes=_plain(row))
     value = next((row[key] for key in LABEL_KEYS if row.get(key) is not None), None)
     if value is None and "cls" in group.texts:
-        value = group.texts["cls"].decode("utf-8").strip()
+        value = _text(group, "cls")
     if value is None or value == "":
         return None, extra
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unusable(f"expected one label; got {type(value).__name__}")
     text = str(value)
     if given is not None and text not in given.names and text.isdecimal():
-        if int(text) >= len(given.names):
-            raise Unusable(f"expected a class below {len(given.names)}; got {text}")
-        return given.names[int(text)], extra
+        number = int(text[-9:]) if text[:-9].strip("0") == "" else len(given.names)
+        if number >= len(given.names):
+            raise Unusable(f"expected a class below {len(given.names)}; got {text[:40]}")
+        return given.names[number], extra
     return findings.class_name(text), extra
+
+
+def _text(group: _Group, extension: str) -> str:
+    try:
+        return group.texts.get(extension, b"").decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise Unusable(f"expected the member .{extension} in UTF-8; got other bytes") from error
 
 
 def _plain(row: Mapping[str, object]) -> dict[str, str | int | float | bool]:

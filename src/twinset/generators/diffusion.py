@@ -49,6 +49,11 @@ class DiffusionGenerator:
             f"steps, {spec.height} × {spec.width} × {spec.channels}, {len(self.classes)} classes)"
         )
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return self.model.remarks
+
     def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
         """One sample per slot, in order; a slot sits in row ``index`` modulo the batch size."""
         images = self.model.sample(

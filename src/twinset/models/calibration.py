@@ -25,9 +25,16 @@ ENOUGH_STEPS = 400
 SAMPLING_SHARE = 0.75
 """Share of the budget for training; the rest is for the looks at copies."""
 
-MOST_EPOCHS = 70
+MOST_EPOCHS = 55
+"""Passes over the training set. Measured on digits (1,076 images, U-Net of width 96, a new split each time): 69 passes
+with AUGMENT .3 gave a membership AUC of .520 at the gate and 98.9 % of the accuracy of real images (4 splits), 54 to 59
+passes with .5 gave .513 and 98.2 % (19 splits, of which the gate blocked one)."""
+
+LEAST_USEFUL_STEPS = 450
+"""A small set gets these however often they pass over it, or nothing is learnt; the looks at copies stop them."""
+
 FEWEST_STEPS = 60
-LEAST_USEFUL_STEPS = 500
+AUGMENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,11 @@ def calibrate(
 
     ``family`` narrows the candidates, ``adapt`` puts what a user asked for into each before it is timed.
 
-    Steps are bounded by passes over the training set: beyond about seventy a small set is learnt by heart.
+    Steps are bounded by :data:`MOST_EPOCHS` passes over the training set, but not below :data:`LEAST_USEFUL_STEPS`.
     """
     if seconds <= 0 or n_training < 1:
         raise ValueError(f"expected seconds > 0 and training images; got {seconds} and {n_training}")
     batch = 128 if n_training >= 128 else 64
-    augment = 0.3 if n_training >= 500 else 0.5
     most = max(LEAST_USEFUL_STEPS, MOST_EPOCHS * n_training // batch)
     budget = SAMPLING_SHARE * seconds
     plan = None
@@ -84,7 +90,7 @@ def calibrate(
         for network in dict.fromkeys(adapt(network) for network in candidates(spec, family=family)):
             step = seconds_per_step(network, spec, n_classes, batch, device=device, clock=clock)
             steps = int(budget / step)
-            plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), augment)
+            plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), AUGMENT)
             if steps >= min(most, ENOUGH_STEPS):
                 break
     assert plan is not None

@@ -1,8 +1,9 @@
 """A trained class-conditional diffusion model: fit, keep, load, sample.
 
 ``fit_diffusion`` trains in a folder that it can come back to, and looks several times whether the model has begun to
-copy: a set of a hundred images trained long enough is learnt by heart (Carlini et al. 2023; Gu et al. 2023). When
-the copy test objects, the average of the last look before that is the model.
+copy: a set of a hundred images trained long enough is learnt by heart (Carlini et al. 2023; Gu et al. 2023). It stops
+when the copy test objects, and the model is the average of the last look at which little spoke for copies. If something
+did at every look, it is that of the look with the least objection, and the gate decides.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinset.copying import copy_test
+from twinset.copytest import Known, copy_test
 from twinset.errors import RunFolderError
 from twinset.images import ImageSpec, PixelBatch, to_model
 from twinset.models.augmentation import PARAMETERS
@@ -32,6 +33,9 @@ from twinset.stages import Progress, silent
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 PILOT = 128
+DOUBTFUL = 0.05
+"""p-value of a look below which an earlier one is preferred; the copy test itself objects below .01."""
+
 FEWEST_FOR_A_LOOK = 20
 MODEL_FILE = "model.safetensors"
 TRAINING_FILE = "training.safetensors"
@@ -65,6 +69,22 @@ class DiffusionModel:
     settings: DiffusionSettings
     history: tuple[dict[str, float | int | bool], ...] = ()
     device: str = "cpu"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What its looks for copies led to (:class:`twinset.stages.Remarking`)."""
+        if not self.settings.looks:
+            return ()
+        if not self.history:
+            few = f"fewer than {FEWEST_FOR_A_LOOK} training or validation images"
+            return (f"While the diffusion model trained, nothing looked for copies: {few}.",)
+        steps, kept, last = self.settings.training.steps, kept_look(self.history), self.history[-1]
+        if kept is last:
+            return ()
+        return (
+            f"The diffusion model is that of step {kept['step']} of {steps}: at step {last['step']} its images lay "
+            f"nearer to training than to validation images (p = {last['p_value']:.2g}).",
+        )
 
     def sample(self, class_ids: Sequence[int], rows: Sequence[int], streams: Sequence[Stream]) -> PixelBatch:
         """uint8 (N, H, W, C): one image per class id, each from its own stream, each in its own row of the batch."""
@@ -211,6 +231,12 @@ def fit_diffusion(
     return model
 
 
+def kept_look(history: Sequence[dict[str, float | int | bool]]) -> dict[str, float | int | bool]:
+    """The last look at which little spoke for copies; where something always did, that with the least objection."""
+    harmless = [look for look in history if look["p_value"] >= DOUBTFUL]
+    return harmless[-1] if harmless else max(reversed(history), key=lambda look: look["p_value"])
+
+
 def _key(
     images: PixelBatch,
     class_ids: NDArray[np.int64],
@@ -234,7 +260,7 @@ def _finished(folder: Path, key: str) -> bool:
 
 
 class _Fit:
-    """One training on its way: the trainer, the average at the last look that found no copies, the history of looks."""
+    """One training on its way: the trainer, the average of the look to keep, the history of looks."""
 
     def __init__(
         self,
@@ -280,15 +306,15 @@ class _Fit:
             self.save()
 
     def look(self, holdout: PixelBatch, holdout_classes: NDArray[np.int64] | None) -> None:
-        """Samples a pilot from the average and tests it for copies; keeps the average if there are none."""
+        """Samples a pilot from the average and tests it for copies; keeps the average if it is the best so far."""
         step = self.trainer.step
         made = self._pilot(step)
         found = copy_test(
             made,
             self.data.images,
             holdout,
-            training_classes=self.data.class_ids if holdout_classes is not None else None,
-            holdout_classes=holdout_classes,
+            of_training=Known(classes=self.data.class_ids if holdout_classes is not None else None),
+            of_holdout=Known(classes=holdout_classes),
         )
         self.history.append(
             {
@@ -300,7 +326,7 @@ class _Fit:
                 "holdout_hits": int(found.holdout_hits),
             }
         )
-        if not found.flagged or self.good is None:
+        if kept_look(self.history) is self.history[-1]:
             self.good = {name: value.detach().clone() for name, value in self.trainer.average.items()}
         if self.folder is not None:
             self.save()
@@ -312,8 +338,8 @@ class _Fit:
         return self.model(self.trainer.average).sample(self.data.class_ids[rows].tolist(), list(range(count)), streams)
 
     def model(self, weights: dict[str, torch.Tensor] | None = None) -> DiffusionModel:
-        """The model with these weights; without, those of the last good look, or the present average."""
-        weights = weights or (self.good if self.stopped and self.good else self.trainer.average)
+        """The model with these weights; without, those of the look that was kept, or the present average."""
+        weights = weights or self.good or self.trainer.average
         denoiser = fresh_denoiser(
             self.settings.network,
             self.spec,

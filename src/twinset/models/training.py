@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twinset.errors import UsageError
 from twinset.images import PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
 from twinset.models.preconditioning import Denoiser, denoising_loss, training_noise_levels
@@ -140,7 +141,7 @@ class Trainer:
         self._exponent = ema_exponent(settings.ema)
 
     def advance(self, batch: Batch) -> float:
-        """One optimiser step; returns the loss. A loss that is not finite is a :class:`FloatingPointError`."""
+        """One optimiser step; returns the loss. A loss that is not finite is a :class:`UsageError`."""
         clean, noise, sigma, class_ids, augmentation = (part.to(self.device) for part in batch)
         noisy = clean + sigma[:, None, None, None] * noise
         with _autocast(self.device):
@@ -149,7 +150,10 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise FloatingPointError(f"expected a finite loss; got {value} at step {self.step}; lower learning_rate")
+            raise UsageError(
+                f"expected a finite loss; got {value} at step {self.step}",
+                hint=f"a learning_rate below {self.settings.learning_rate:g}",
+            )
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(self.step, self.settings)
@@ -184,9 +188,9 @@ class Trainer:
                 self.average[name].copy_(tensors[f"average/{name}"])
                 if step:
                     self.optimiser.state[value] = {
-                        "step": torch.tensor(float(step)),
-                        "exp_avg": tensors[f"first/{name}"].to(value).clone(),
-                        "exp_avg_sq": tensors[f"second/{name}"].to(value).clone(),
+                        "step": torch.tensor(float(step), device=value.device),
+                        "exp_avg": torch.empty_like(value).copy_(tensors[f"first/{name}"]),
+                        "exp_avg_sq": torch.empty_like(value).copy_(tensors[f"second/{name}"]),
                     }
 
 

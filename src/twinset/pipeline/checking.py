@@ -8,11 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from twinset import documents
-from twinset.dataset import SPLITS
+from twinset.dataset import SPLITS, Sample, sample_digest
 from twinset.errors import RunFolderError
 from twinset.pipeline.fitting import Source, as_generator, fit, load_source, sources_of, takes_workspace
-from twinset.pipeline.folders import Timings, identity, recipe_of
-from twinset.pipeline.manifest import changed_since
+from twinset.pipeline.folders import (
+    Timings,
+    began_on,
+    environment_of,
+    finished,
+    identity,
+    kind_of,
+    recipe_of,
+    refuse_unfinished,
+    result_of,
+)
+from twinset.pipeline.manifest import added_since, changed_since
 from twinset.pipeline.opening import Run, missing_models, reopen
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
@@ -21,7 +31,7 @@ from twinset.pipeline.resolving import Machine, estimate, resolve
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, WrittenRecipe
 from twinset.stages import Generator
-from twinset.store import ShardStore, in_use, locked, read_json, read_table
+from twinset.store import ShardStore, in_use, locked
 from twinset.threads import torch_threads
 
 BYTES_PER_PIXEL = 1.2
@@ -34,7 +44,7 @@ def status(folder: Path) -> documents.StatusDocument:
     folder = folder.expanduser().resolve()
     identity(folder)
     store, timings = ShardStore(folder), Timings(folder).read()
-    finished, planned, generated, accepted = (folder / "result.json").exists(), 0, 0, None
+    ended, planned, generated, accepted = finished(folder), 0, 0, None
     stage = "reading the real images"
     if (folder / "resolved.yaml").exists():
         stage = "fitting"
@@ -45,15 +55,15 @@ def status(folder: Path) -> documents.StatusDocument:
         done = {int(path.stem) for path in (folder / "_done").glob("*.json")}
         generated = int(np.isin(shards, list(done)).sum()) if done else 0
     if store.index_path.exists():
-        accepted, stage = read_table(store.index_path).num_rows, "measuring"
+        accepted, stage = store.index().num_rows, "measuring"
     running = in_use(folder)
-    if not finished and not running:
+    if not ended and not running:
         stage = f"stopped while {stage}"
     return documents.StatusDocument(
         run=str(folder),
-        stage="finished" if finished else stage,
+        stage="finished" if ended else stage,
         running=running,
-        finished=finished,
+        finished=ended,
         planned=planned,
         generated=generated,
         accepted=accepted,
@@ -65,18 +75,17 @@ def status(folder: Path) -> documents.StatusDocument:
 def verify(folder: Path, *, samples: int, device: str, listener: Listener) -> documents.VerifyDocument:
     """Re-hashes every file of a finished run and the user's own images, and makes ``samples`` samples again.
 
-    What other figures rest on is not used once it has changed: then nothing is made again.
+    What other figures rest on is not used once it has changed: then nothing is made again. Files that the run did
+    not write are named too; nothing rests on them.
     """
     folder = folder.expanduser().resolve()
     recipe_of(folder)
-    if not (folder / "result.json").exists():
-        raise RunFolderError(
-            f"{folder}: expected a finished run; got an unfinished one", hint="`twinset resume` it first"
-        )
-    recorded = documents.RunDocument.model_validate(read_json(folder / "result.json")).digest
     with locked(folder):
+        refuse_unfinished(folder)
+        recorded = result_of(folder).digest
         problems = list(changed_since(folder))
         foundations = [part.path for part in problems if not part.path.startswith(("export/", "evaluation/", "report"))]
+        problems += added_since(folder)
         made, shards, digest = 0, 0, ""
         if not foundations:
             problems += [documents.MismatchPart(path=path, problem=text) for path, text in changed_files(folder)]
@@ -96,10 +105,9 @@ def verify(folder: Path, *, samples: int, device: str, listener: Listener) -> do
 
 def _device_of(folder: Path, device: str, samples: int) -> str:
     """Where samples can be made again: on the kind of device that made them."""
-    values = read_json(folder / "environment.json")
-    made_on = str(values["device"]) if isinstance(values, dict) else "cpu"
-    here = Machine.of(workers=1, device=made_on if device == "auto" and made_on == "cpu" else device).device
-    if samples and here.partition(":")[0] != made_on.partition(":")[0]:
+    made_on = environment_of(folder).get("device", "cpu")
+    here = Machine.of(workers=1, device=began_on(folder, device)).device
+    if samples and kind_of(here) != kind_of(made_on):
         raise RunFolderError(
             f"{folder}: expected the device that made these images ({made_on}); got {here}",
             hint="`--samples 0` checks the files alone",
@@ -108,7 +116,7 @@ def _device_of(folder: Path, device: str, samples: int) -> str:
 
 
 def _make_again(run: Run, samples: int) -> tuple[int, list[documents.MismatchPart]]:
-    """Regenerates a random choice of stored samples and compares every pixel."""
+    """Regenerates a random choice of stored samples and compares every pixel and all that is recorded with them."""
     store, plan = ShardStore(run.folder), ShardStore(run.folder).plan()
     planner = Planner.of(run.recipe, run_key=run.key)
     source_of = dict(zip(plan.column("shard").to_pylist(), plan.column("source").to_pylist(), strict=True))
@@ -124,10 +132,17 @@ def _make_again(run: Run, samples: int) -> tuple[int, list[documents.MismatchPar
             with torch_threads(1):
                 again = next(iter(generator.generate([planner.slots(plan, shard)[row]])))
             stored = store.shard_dataset(shard, run.real.dataset.classes)[row]
-            if again.id != stored.id or not np.array_equal(again.pixels(), stored.pixels()):
+            if problem := _difference(again, stored):
                 path = f"{store.shard_path(shard).relative_to(run.folder)}#{stored.id}"
-                found.append(documents.MismatchPart(path=path, problem="made again, it is another image"))
+                found.append(documents.MismatchPart(path=path, problem=f"made again, it {problem}"))
     return len(chosen), found
+
+
+def _difference(again: Sample, stored: Sample) -> str:
+    """What a stored sample has not in common with the one made again; "" if they are equal."""
+    if not np.array_equal(again.pixels(), stored.pixels()):
+        return "is another image"
+    return "has other labels, parents or origin" if sample_digest(again) != sample_digest(stored) else ""
 
 
 def _generator(run: Run, source: Source) -> Generator:

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from twinset import __version__, documents, methods, report
+from twinset.copytest import Known
 from twinset.dataset import REAL, Dataset
-from twinset.downstream import Utility, UtilityData, UtilityPlan, Verdict, choose_settings, decide
+from twinset.downstream import Utility, UtilityPlan, Verdict, choose_settings, decide
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, UsageError
@@ -23,9 +24,10 @@ from twinset.executors.local import LocalProcesses
 from twinset.families import duplicates, families
 from twinset.formats import read
 from twinset.images import ImageSpec
+from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import page
-from twinset.pipeline.measuring import study
+from twinset.pipeline.measuring import study, utility_data, utility_plan
 from twinset.pipeline.parts import arms_part, gate_part, scores_part, verdict_part
 from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Listener
@@ -33,15 +35,16 @@ from twinset.pipeline.tools import source_of
 from twinset.privacy.gate import GateResult, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
-from twinset.recipe import ImagePart
+from twinset.recipe import ImagePart, UtilityPart, expanded
 from twinset.report import render
 from twinset.scores import Score
-from twinset.splits import split
+from twinset.splits import Split, split
 from twinset.stages import Embedder
-from twinset.store import disk_refusals, write_bytes
+from twinset.store import disk_refusals, temporary_beside, write_bytes
 from twinset.threads import available_cores, torch_threads
 
 UTILITY_SECONDS = 300.0
+NO_CLASS = "unlabelled or other"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +66,10 @@ def embedder_named(text: str) -> EmbedderMethod:
     return method  # type: ignore[return-value]
 
 
-def compare_datasets(
-    real: Dataset,
-    synthetic: Dataset,
-    *,
-    training: Dataset | None,
-    embedder: str,
-    rng: Stream,
-    spec: ImageSpec | None = None,
-) -> Compared:
-    """Fidelity, diversity and detectability; with ``training`` also nearest records and the copy gate."""
-    spec = spec or choose_spec(ImagePart(), real)[0]
+def fidelity_of(
+    real: Dataset, synthetic: Dataset, *, training: Dataset | None, embedder: str, rng: Stream, spec: ImageSpec
+) -> tuple[list[Score], str]:
+    """Fidelity, diversity, detectability and, with ``training``, nearest records; and the extractor of the features."""
     method = embedder_named(embedder)
     if isinstance(method, SelfTrained) and training is None:
         raise UsageError("expected --train with --embedder self; got none", hint="or use --embedder random")
@@ -93,25 +89,28 @@ def compare_datasets(
         train=shown,
         holdout=held if shown is not None else None,
         extractor_saw_real=saw,
+        real_families=families(real),
     )
     if training is None or saw:
         scores = [score for score in scores if not score.name.startswith("nearest_record")]
-    gate = None
-    if training is not None:
-        labelled = bool(
-            (training.class_ids >= 0).all() and (real.class_ids >= 0).all() and training.classes == real.classes
-        )
-        images = synthetic.prepared(spec)
-        gate = copy_gate(
-            candidates=images,
-            accepted=images,
-            training=training.prepared(spec),
-            holdout=real.prepared(spec),
-            training_classes=training.class_ids if labelled else None,
-            holdout_classes=real.class_ids if labelled else None,
-            parents=parent_rows(synthetic, training),
-        )
-    return Compared(scores, gate, used.name)
+    return scores, used.name
+
+
+def gate_of(real: Dataset, synthetic: Dataset, *, training: Dataset, spec: ImageSpec) -> GateResult:
+    """The copy gate on images that somebody made from ``training``."""
+    labelled = bool(
+        (training.class_ids >= 0).all() and (real.class_ids >= 0).all() and training.classes == real.classes
+    )
+    images = synthetic.prepared(spec)
+    return copy_gate(
+        candidates=images,
+        accepted=images,
+        training=training.prepared(spec),
+        holdout=real.prepared(spec),
+        of_training=Known(classes=training.class_ids if labelled else None),
+        of_holdout=Known(classes=real.class_ids if labelled else None),
+        parents=parent_rows(synthetic, training),
+    )
 
 
 def compare(
@@ -128,10 +127,11 @@ def compare(
 ) -> documents.CompareDocument:
     """The comparison as a document; ``report`` also writes a page."""
     began = time.monotonic()
-    _check(report, embedder)
+    embedder_named(embedder)
+    page_path = _place_for(report) if report is not None else None
     held, made = _load(real), _load(synthetic)
     shown = _load(train) if train is not None else None
-    if utility and (shown is None or (held.class_ids < 0).any() or (made.class_ids < 0).any()):
+    if utility and (shown is None or any((dataset.class_ids < 0).any() for dataset in (shown, held, made))):
         raise UsageError(
             "expected --train and labelled images on all sides with --utility; got less",
             hint="give the real training images as --train, in class folders",
@@ -149,7 +149,9 @@ def compare(
     listener.stage("fidelity")
     with torch_threads(1):
         rng = Stream(seed).child("compare")
-        found = compare_datasets(held, made, training=shown, embedder=embedder, rng=rng, spec=spec)
+        scores, extractor = fidelity_of(held, made, training=shown, embedder=embedder, rng=rng, spec=spec)
+        gate = gate_of(held, made, training=shown, spec=spec) if shown is not None else None
+    found = Compared(scores, gate, extractor)
     measured = None
     if utility:
         assert shown is not None
@@ -169,19 +171,26 @@ def compare(
         warnings=warnings,
         seconds=round(time.monotonic() - began, 3),
     )
-    if report is not None:
+    if page_path is not None:
         command = _command(real, synthetic, train=train, utility=utility, embedder=embedder, seed=seed)
         data = _report_data(comparison, command=command, warnings=warnings)
-        write_bytes(report.expanduser().resolve(), render(data).encode())
+        write_bytes(page_path, render(data).encode())
     return document
 
 
-def _check(report: Path | None, embedder: str) -> None:
-    """What would otherwise be noticed after the work."""
-    embedder_named(embedder)
-    if report is not None:
-        with disk_refusals(report, "a page that can be written"):
-            report.expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
+def _place_for(report: Path) -> Path:
+    """Where the page goes; a place that cannot be written to is refused now, not after the work."""
+    path = expanded(report).resolve()
+    if path.is_dir():
+        raise UsageError(
+            f"expected a file for --report; got the folder {report}", hint=f"--report {report / 'report.html'}"
+        )
+    with disk_refusals(report, "a page that can be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial = temporary_beside(path)
+        trial.touch()
+        trial.unlink()
+    return path
 
 
 def _command(real: str, synthetic: str, *, train: str | None, utility: bool, embedder: str, seed: int) -> str:
@@ -189,7 +198,8 @@ def _command(real: str, synthetic: str, *, train: str | None, utility: bool, emb
     words = ["twinset", "compare", _name(real), _name(synthetic)]
     words += ["--train", _name(train)] if train is not None else []
     words += ["--utility"] if utility else []
-    words += ["--embedder", embedder.partition(":")[0], "--seed", str(seed)]
+    name, colon, _ = embedder.partition(":")
+    words += ["--embedder", f"{name}:FILE" if colon else name, "--seed", str(seed)]
     return shlex.join(words)
 
 
@@ -241,20 +251,15 @@ def _utility(
     listener: Listener,
 ) -> _Measured:
     """Trains on ``shown`` with and without ``made``; half of ``held`` picks, the other half tests."""
-    names = _same_classes(shown, held, made)
-    groups = families(held)
-    parts = split(held, families=groups, fractions=(0.3, 0.2, 0.5), rng=Stream(seed).child("compare", "split"))
-    data = UtilityData(
-        n_classes=len(names),
-        train_images=shown.prepared(spec),
-        train_labels=shown.class_ids,
-        validation_images=np.concatenate([parts.train.prepared(spec), parts.validation.prepared(spec)]),
-        validation_labels=np.concatenate([parts.train.class_ids, parts.validation.class_ids]),
-        test_images=parts.test.prepared(spec),
-        test_labels=parts.test.class_ids,
+    _check_classes(shown, held, made)
+    parts = _halves(held, seed)
+    data = utility_data(
+        train=shown,
+        validation=parts.train.concat(parts.validation),
+        test=parts.test,
         test_families=parts.test_families,
-        synthetic_images=made.prepared(spec),
-        synthetic_targets=made.class_ids,
+        synthetic=made,
+        spec=spec,
     )
     settings = choose_settings(
         spec,
@@ -264,21 +269,37 @@ def _utility(
         cells=UtilityPlan(ClassifierSettings(), seed=seed).cell_count,
         n_evaluate=len(held),
     )
-    plan = UtilityPlan(settings, seed=seed, synthetic=len(made) > 0)
+    flip = len(shown) > 1 and flip_is_safe(data.train_images, data.train_labels)
+    part = UtilityPart(steps=settings.steps, width=settings.width, batch=settings.batch, flip=flip)
+    plan = utility_plan(part, data, seed=seed)
     with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
         found = study(data, plan, folder=Path(folder), executor=LocalProcesses(workers), listener=listener)
     failure = "; ".join(gate.reasons) if gate is not None and not gate.passed else ""
-    return _Measured(found, settings, decide(found, gate_failure=failure))
+    return _Measured(found, plan.settings, decide(found, gate_failure=failure))
 
 
-def _same_classes(*datasets: Dataset) -> Sequence[str]:
+def _halves(held: Dataset, seed: int) -> Split:
+    """Half of ``held`` as test, half as train and validation; splits that it came with do not count here."""
+    free = held.with_splits([None] * len(held))
+    try:
+        return split(
+            free, families=families(free), fractions=(0.3, 0.2, 0.5), rng=Stream(seed).child("compare", "split")
+        )
+    except DataError as error:
+        raise DataError(
+            f"{held.name}: expected real images of every class to pick on, and others to test on; got {len(held)} "
+            f"images of {len(held.classes)} classes",
+            hint="give more real images, or leave out --utility",
+        ) from error
+
+
+def _check_classes(*datasets: Dataset) -> None:
     if len({dataset.classes for dataset in datasets}) > 1:
         listed = "; ".join(", ".join(dataset.classes[:8]) for dataset in datasets)
         raise DataError(
             f"expected the same classes in all datasets; got {listed}",
             hint="rename the class folders so that they agree",
         )
-    return datasets[0].classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,16 +313,27 @@ class _Comparison:
     measured: _Measured | None
     size: str
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The real images' classes, and one more where some image of either set is in none of them."""
+        rest = any(sum(self._counts(dataset)) < len(dataset) for dataset in (self.held, self.made))
+        return (*self.held.classes, NO_CLASS if self.held.classes else "all") if rest else self.held.classes
+
     def facts(self, dataset: Dataset, kind: Literal["real", "synthetic"]) -> report.DatasetFacts:
-        """Counts of one set by class."""
-        counts = tuple(dataset.class_counts().get(name, 0) for name in self.held.classes) or (len(dataset),)
+        """Counts of one set by :attr:`classes`; they sum to all its images."""
+        counts = self._counts(dataset)
+        if len(self.classes) > len(counts):
+            counts = (*counts, len(dataset) - sum(counts))
         return report.DatasetFacts(dataset.name, kind, {"all": counts}, self.size)
+
+    def _counts(self, dataset: Dataset) -> tuple[int, ...]:
+        return tuple(dataset.class_counts().get(name, 0) for name in self.held.classes)
 
 
 def _report_data(comparison: _Comparison, *, command: str, warnings: Sequence[str]) -> report.ReportData:
     found, measured = comparison.found, comparison.measured
     gate, shown = found.gate, comparison.shown
-    classes = comparison.held.classes or ("all",)
+    classes = comparison.classes
     return report.ReportData(
         title=f"{comparison.made.name} compared with {comparison.held.name}",
         classes=classes,

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import pydantic
 
 from twinset import methods
 from twinset.dataset import Dataset, Sample
+from twinset.errors import RecipeError, RunFolderError
 from twinset.pipeline.planning import sources
 from twinset.pipeline.real import RealData, load_real
 from twinset.pipeline.reporting import Listener
 from twinset.randomness import Stream
-from twinset.recipe import Recipe, UsePart
+from twinset.recipe import Recipe, UsePart, load_recipe
 from twinset.stages import (
     Editor,
     EditorMethod,
     Generator,
     Method,
+    Remarking,
     ResumableEditorMethod,
     ResumableMethod,
     Slot,
     Workspace,
 )
-from twinset.store import write_json
+from twinset.store import read_json, write_json
 from twinset.threads import torch_threads
+from twinset.yamlfile import load_yaml
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,17 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
             fitted = cast("Method | EditorMethod", source.method).fit(real.training, rng=rng)
     marker = source.folder / "fitted.json"
     if not marker.exists():
-        write_json(marker, {"use": source.use, "seconds": round(time.monotonic() - began, 3)})
+        remarks = list(fitted.remarks) if isinstance(fitted, Remarking) else []
+        for remark in remarks:
+            listener.note(remark)
+        write_json(marker, {"use": source.use, "seconds": round(time.monotonic() - began, 3), "remarks": remarks})
     return fitted
+
+
+def remarks_of(recipe: Recipe, folder: Path) -> tuple[str, ...]:
+    """What the fitted sources of a finished run had to tell."""
+    markers = [read_json(source.folder / "fitted.json") for source in sources_of(recipe, folder)]
+    return tuple(text for marker in markers if isinstance(marker, dict) for text in marker.get("remarks", ()))
 
 
 def takes_workspace(method: object) -> bool:
@@ -136,7 +150,12 @@ def as_generator(source: Source, fitted: object, folder: Path) -> Generator:
 
 
 def load_resolved(folder: Path) -> Recipe:
-    """The resolved recipe of a run."""
-    from twinset.yamlfile import load_yaml
-
-    return Recipe.model_validate(load_yaml(folder / "resolved.yaml").values)
+    """The resolved recipe of a run; one that cannot be understood is a :class:`RunFolderError` with its line."""
+    path = folder / "resolved.yaml"
+    try:
+        with suppress(pydantic.ValidationError):
+            return Recipe.model_validate(load_yaml(path).values)
+        return load_recipe(path).recipe  # fails too, and says where and why
+    except RecipeError as error:
+        undo = "undo the change to this file, or start a new run with another --out"
+        raise RunFolderError(error.message, hint=f"{error.hint}; {undo}" if error.hint else undo) from error

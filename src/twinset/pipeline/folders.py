@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from twinset import __version__
+import pydantic
+
+from twinset import __version__, documents
 from twinset.errors import RunFolderError
 from twinset.recipe import WrittenRecipe, load_recipe
-from twinset.store import read_json, write_bytes, write_json
+from twinset.store import PUT_BACK, TEMPORARY, disk_refusals, read_json, write_bytes, write_json
+
+DECISIVE = ("twinset", "torch", "torchvision", "numpy")
+"""Packages whose versions decide pixels: a run that is half made goes on with those that it began with."""
 
 PACKAGES = ("numpy", "scipy", "pillow", "pyarrow", "torch", "torchvision", "diffusers", "scikit-learn")
 
@@ -49,13 +54,16 @@ def begin(folder: Path, written: WrittenRecipe) -> None:
                 hint="choose another --out; nothing was changed",
             )
         return
-    foreign = [name for name in present if name not in ("run.lock", "recipe.yaml") and not name.startswith(".tmp-")]
+    recipe, text = folder / "recipe.yaml", written.recipe.to_yaml().encode()
+    # A kill between the two writes below leaves our recipe alone; any other recipe.yaml is somebody's own.
+    ours = {"run.lock"} | ({recipe.name} if _holds(recipe, text) else set())
+    foreign = [name for name in present if name not in ours and not name.startswith(TEMPORARY)]
     if foreign:
         raise RunFolderError(
             f"{folder}: expected an empty folder; got {len(foreign)} other entries ({foreign[0]}, …)",
             hint="choose another --out; nothing was changed",
         )
-    write_bytes(folder / "recipe.yaml", written.recipe.to_yaml().encode())
+    write_bytes(recipe, text)
     write_json(
         folder / "run.json",
         {
@@ -67,6 +75,13 @@ def begin(folder: Path, written: WrittenRecipe) -> None:
     )
 
 
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
 def identity(folder: Path) -> dict[str, str]:
     """What ``run.json`` says; :class:`RunFolderError` if this is no run folder."""
     if not (folder / "run.json").exists():
@@ -76,7 +91,7 @@ def identity(folder: Path) -> dict[str, str]:
         )
     values = read_json(folder / "run.json")
     if not isinstance(values, dict) or "written" not in values:
-        raise RunFolderError(f"{folder / 'run.json'}: expected a run's identity; got something else")
+        raise RunFolderError(f"{folder / 'run.json'}: expected a run's identity; got something else", hint=PUT_BACK)
     return {str(key): str(value) for key, value in values.items()}
 
 
@@ -86,11 +101,76 @@ def recipe_of(folder: Path) -> WrittenRecipe:
     return load_recipe(folder / "recipe.yaml")
 
 
+def finished(folder: Path) -> bool:
+    """Whether a run has ended with a result, which is written last."""
+    return (folder / "result.json").exists()
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """An error for a run that has no result yet."""
+    if not finished(folder):
+        raise RunFolderError(
+            f"{folder}: expected a finished run; got an unfinished one", hint="`twinset resume` it first"
+        )
+
+
+def result_of(folder: Path) -> documents.RunDocument:
+    """The result of a finished run; a damaged one is a :class:`RunFolderError`."""
+    path = folder / "result.json"
+    hint = f"delete {path}: `twinset resume` writes it anew"
+    try:
+        return documents.RunDocument.model_validate(read_json(path, hint=hint))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RunFolderError(f"{path}: expected the result of a run; got {place}: {first['msg']}", hint=hint) from error
+
+
 def environment(device: str, workers: int) -> dict[str, str]:
     """Versions and hardware that stand behind a run's figures."""
     found = {"twinset": __version__, "python": platform.python_version(), "platform": platform.platform()}
     found |= {name: metadata.version(name) for name in PACKAGES}
     return {**found, "cpu": hardware(), "cores": str(os.cpu_count()), "device": device, "workers": str(workers)}
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The :func:`environment` that a run began in."""
+    path = folder / "environment.json"
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise RunFolderError(f"{path}: expected versions by package; got something else", hint=PUT_BACK)
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def began_on(folder: Path, device: str) -> str:
+    """The device asked for; for ``auto`` the processor if the run in this folder began on that."""
+    with disk_refusals(folder, "a folder for a run"):
+        begun = (folder / "run.json").exists() and (folder / "environment.json").exists()
+    if device != "auto" or not begun:
+        return device
+    return "cpu" if environment_of(folder).get("device") == "cpu" else device
+
+
+def refuse_another_environment(folder: Path, device: str) -> None:
+    """Images of one run are made by the same versions on the same kind of device."""
+    recorded, here = environment_of(folder), environment(device, 1)
+    before = {
+        **{name: recorded.get(name, "unknown") for name in DECISIVE},
+        "device": kind_of(recorded.get("device", "unknown")),
+    }
+    now = {**{name: here[name] for name in DECISIVE}, "device": kind_of(device)}
+    changed = [name for name in before if before[name] != now[name]]
+    if changed:
+        raise RunFolderError(
+            f"{folder}: expected {', '.join(f'{name} {before[name]}' for name in changed)}, with which this run began; "
+            f"got {', '.join(f'{name} {now[name]}' for name in changed)}",
+            hint="resume it with the same versions and --device, or start a new run with another --out",
+        )
+
+
+def kind_of(device: str) -> str:
+    """``cuda`` for ``cuda:1``: what decides the rounding of numbers."""
+    return device.partition(":")[0]
 
 
 def hardware() -> str:
@@ -113,7 +193,8 @@ class Timings:
     def read(self) -> dict[str, float]:
         """Seconds by stage."""
         path = self.folder / "timings.json"
-        values = read_json(path) if path.exists() else {}
+        hint = "delete this file: only the seconds per stage are lost"
+        values = read_json(path, hint=hint) if path.exists() else {}
         assert isinstance(values, dict)
         return {str(key): float(value) for key, value in values.items()}
 

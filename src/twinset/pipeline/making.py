@@ -141,6 +141,10 @@ class Maker:
         missing = [(shard, source) for shard, source in shards if not self.store.committed(shard)]
         if not missing:
             return
+        generators = {
+            source: None if takes_workspace(self.sources[source].method) else self._generator(source)
+            for source in {source for _, source in missing}
+        }
         tasks = [
             MakeShard(
                 self.folder,
@@ -148,7 +152,7 @@ class Maker:
                 source,
                 tuple(self.planner.slots(plan, shard)),
                 self.device,
-                None if takes_workspace(self.sources[source].method) else self._generator(source),
+                generators[source],
             )
             for shard, source in missing
         ]
@@ -267,7 +271,8 @@ def reasons_of(folder: Path) -> dict[str, str]:
     """Why each rejected sample was rejected, by sample id, in plan order."""
     store = ShardStore(folder)
     found: dict[str, str] = {}
-    set_reasons = read_json(folder / "scores" / "set.json") if (folder / "scores" / "set.json").exists() else {}
+    path = folder / "scores" / "set.json"
+    set_reasons = read_json(path, hint=store.redo(path)) if path.exists() else {}
     assert isinstance(set_reasons, dict)
     for shard, _ in _shards(store.plan()):
         judgement = store.judgement(shard)

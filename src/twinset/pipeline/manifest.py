@@ -25,15 +25,30 @@ def write_manifest(folder: Path) -> None:
 
 def changed_since(folder: Path) -> Iterator[MismatchPart]:
     """Files of a finished run that are gone or are not what they were; paths relative to the folder."""
-    values = read_json(folder / MANIFEST)
-    if not isinstance(values, dict) or not isinstance(values.get("files"), dict):
-        raise RunFolderError(f"{folder / MANIFEST}: expected the list of a run's files; got something else")
-    for name, recorded in sorted(values["files"].items()):
+    for name, recorded in sorted(_recorded(folder).items()):
         path = folder / name
         if not path.is_file():
             yield MismatchPart(path=name, problem="expected a file; got none")
         elif (found := _sha256(path)) != recorded:
             yield MismatchPart(path=name, problem=f"expected sha256 {recorded[:12]}…; got {found[:12]}…")
+
+
+def added_since(folder: Path) -> Iterator[MismatchPart]:
+    """Files that a finished run did not leave; paths relative to the folder."""
+    recorded = _recorded(folder)
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        if name not in recorded:
+            yield MismatchPart(path=name, problem="expected no such file; got one that the run did not write")
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    path = folder / MANIFEST
+    hint = "`twinset evaluate` the run: it writes the list anew"
+    values = read_json(path, hint=hint)
+    if not isinstance(values, dict) or not isinstance(values.get("files"), dict):
+        raise RunFolderError(f"{path}: expected the list of a run's files; got something else", hint=hint)
+    return {str(name): str(digest) for name, digest in values["files"].items()}
 
 
 def _files(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 
 from twinset import methods
+from twinset.copytest import Known
 from twinset.dataset import Dataset
 from twinset.downstream import (
     CellResult,
@@ -113,8 +114,8 @@ def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Reci
         accepted=accepted.prepared(real.spec),
         training=training.prepared(real.spec),
         holdout=holdout.prepared(real.spec),
-        training_classes=training.class_ids,
-        holdout_classes=holdout.class_ids,
+        of_training=Known(training.class_ids, real.part_families("train")),
+        of_holdout=Known(holdout.class_ids, real.part_families("validation", "test")),
         parents=parent_rows(accepted, training),
         alpha=recipe.gate.alpha,
     )
@@ -145,6 +146,7 @@ def _fidelity(
         return embed_dataset(by, dataset, spec=spec)
 
     test, training, made = features(real.holdout), features(real.training), features(accepted)
+    families = real.part_families("validation", "test")
     saw = bool(embedder.fitted_on)
     scores = fidelity(
         test,
@@ -154,6 +156,7 @@ def _fidelity(
         train=None if saw else training,
         holdout=None if saw else test,
         extractor_saw_real=saw,
+        real_families=families,
         by_class=ByClass(real.dataset.classes, real.holdout.class_ids, accepted.class_ids),
     )
     if saw:
@@ -161,7 +164,14 @@ def _fidelity(
         scores += nearest_records(accepted, real.training, real.holdout, spec, rng)
     before: list[Score] = []
     if len(everything) > len(accepted):
-        before = fidelity(test, features(everything), extractor=embedder.name, rng=rng, extractor_saw_real=True)
+        before = fidelity(
+            test,
+            features(everything),
+            extractor=embedder.name,
+            rng=rng,
+            extractor_saw_real=True,
+            real_families=families,
+        )
         before = [score for score in before if score.value is not None]
     return tuple(scores), tuple(before), Features(embedder.name, training, test, made)
 
@@ -177,21 +187,28 @@ def nearest_records(
     return fidelity(held, made, extractor=fixed.name, rng=rng, train=train, holdout=held, metrics=(NearestRecord(),))
 
 
-def utility_data(real: RealData, accepted: Dataset) -> UtilityData:
+def utility_data(
+    *,
+    train: Dataset,
+    validation: Dataset,
+    test: Dataset,
+    test_families: np.ndarray,
+    synthetic: Dataset,
+    spec: ImageSpec,
+) -> UtilityData:
     """The arrays of a utility study; synthetic targets are soft where any label is."""
-    train, validation, test = real.part("train"), real.part("validation"), real.part("test")
-    n_classes = len(real.dataset.classes)
+    n_classes = len(train.classes)
     return UtilityData(
         n_classes=n_classes,
-        train_images=train.prepared(real.spec),
+        train_images=train.prepared(spec),
         train_labels=train.class_ids,
-        validation_images=validation.prepared(real.spec),
+        validation_images=validation.prepared(spec),
         validation_labels=validation.class_ids,
-        test_images=test.prepared(real.spec),
+        test_images=test.prepared(spec),
         test_labels=test.class_ids,
-        test_families=np.asarray(real.part_families("test"), dtype=np.int64),
-        synthetic_images=accepted.prepared(real.spec),
-        synthetic_targets=_targets(accepted, n_classes),
+        test_families=np.asarray(test_families, dtype=np.int64),
+        synthetic_images=synthetic.prepared(spec),
+        synthetic_targets=_targets(synthetic, n_classes),
     )
 
 
@@ -220,7 +237,15 @@ def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | Non
     part = run.recipe.evaluate.utility
     if part == "off":
         return None, None
-    data = utility_data(run.real, accepted)
+    real = run.real
+    data = utility_data(
+        train=real.training,
+        validation=real.part("validation"),
+        test=real.part("test"),
+        test_families=real.part_families("test"),
+        synthetic=accepted,
+        spec=real.spec,
+    )
     plan = utility_plan(part, data, seed=run.stream.child("utility").seed)
     folder = run.folder / "evaluation" / "utility"
     utility = study(data, plan, folder=folder, executor=run.executor, listener=run.listener, again=again)
@@ -278,4 +303,5 @@ def study(
 
 def _results(folder: Path) -> Iterator[CellResult]:
     for path in sorted(folder.glob("*.json")):
-        yield CellResult.from_json(cast("dict[str, object]", read_json(path)))
+        values = read_json(path, hint="delete this file: its training is done again")
+        yield CellResult.from_json(cast("dict[str, object]", values))

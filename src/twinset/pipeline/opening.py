@@ -12,14 +12,14 @@ from twinset import methods
 from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import load_resolved
-from twinset.pipeline.folders import Timings, environment
+from twinset.pipeline.folders import Timings, environment, refuse_another_environment
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine, resolve_once
 from twinset.randomness import Stream, seed_for
 from twinset.recipe import Recipe, UsePart, WrittenRecipe
 from twinset.stages import CheckedMethod
-from twinset.store import remove_temporaries, write_bytes, write_json
+from twinset.store import ShardStore, remove_temporaries, write_bytes, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +88,9 @@ def missing_models(recipe: Recipe) -> list[str]:
 def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: Listener, *, reread: bool) -> Run:
     """Reads and splits the real images and resolves the recipe, unless an earlier sitting did."""
     check_models(written.recipe)
+    begun = (folder / "environment.json").exists()
+    if begun and not ShardStore(folder).index_path.exists():
+        refuse_another_environment(folder, machine.device)
     listener.note(f"run {folder}")
     remove_temporaries(folder)
     timings = Timings(folder)
@@ -107,7 +110,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
             listener.stage("calibrate")
             resolved = resolve_once(written.recipe, real, machine, listener)
             write_bytes(folder / "resolved.yaml", resolved.to_yaml().encode())
-    if not (folder / "environment.json").exists():
+    if not begun:
         write_json(folder / "environment.json", environment(machine.device, machine.workers))
     return Run(folder, load_resolved(folder), real, machine, listener, timings)
 

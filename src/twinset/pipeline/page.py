@@ -16,6 +16,11 @@ from twinset.scores import Score
 SHOWN_PAIRS = 24
 
 
+def told(found: Verdict, utility: Utility | None) -> Verdict | None:
+    """The verdict for people: None where nothing was measured, which documents call no measurable difference."""
+    return None if utility is None and found.decision == "no_measurable_difference" else found
+
+
 def verdict(found: Verdict) -> report.Verdict:
     """The verdict with its difference."""
     measured = found.difference
@@ -23,10 +28,10 @@ def verdict(found: Verdict) -> report.Verdict:
     return report.Verdict(found.decision, found.sentence, difference)
 
 
-def picture(dataset: Dataset, row: int, note: str = "") -> report.Picture:
+def picture(dataset: Dataset, row: int) -> report.Picture:
     """One image for the page."""
     sample = dataset[row]
-    return report.Picture(sample.id, sample.pixels(), note)
+    return report.Picture(sample.id, sample.pixels())
 
 
 def metrics(scores: Sequence[Score], classes: Sequence[str], *, note: str) -> tuple[report.MetricTable, ...]:

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from twinset import __version__, report
 from twinset.copying import nearest_copies
 from twinset.dataset import SPLITS, Dataset
 from twinset.pipeline import page
+from twinset.pipeline.fitting import remarks_of
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
@@ -21,14 +21,10 @@ from twinset.pipeline.opening import Run
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
 
-if TYPE_CHECKING:
-    pass
-
 PER_CLASS = 12
 SHOWN_REJECTIONS = 120
 MAP_POINTS = 400
 HELD_OUT = "Synthetic images against the held-out real images (validation and test)."
-HISTOGRAM_POINTS = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +50,14 @@ def report_data(
 ) -> report.ReportData:
     """The page of a run."""
     classes = run.real.dataset.classes
+    verdict = page.told(measured.verdict, measured.utility)
     return report.ReportData(
         title=f"The synthetic twin of {run.real.facts.name}",
         classes=classes,
         command=command,
         version=__version__,
         created=time.strftime("%Y-%m-%d %H:%M"),
-        verdict=page.verdict(measured.verdict),
+        verdict=page.verdict(verdict) if verdict else None,
         recipe=recipe_of(run.folder).recipe.without_paths(run.real.facts.name).to_yaml(),
         asked=_asked(run),
         datasets=(_real_facts(run), _synthetic_facts(run, measured)),
@@ -128,7 +125,13 @@ def _problems(problems: Sequence[tuple[str, str]]) -> tuple[report.Problem, ...]
 
 def _synthetic_facts(run: Run, measured: Measured) -> report.DatasetFacts:
     counts = tuple(measured.accepted.class_counts().values())
-    return report.DatasetFacts("synthetic twin", "synthetic", {"all": counts}, run.real.facts.size.split(",")[0])
+    return report.DatasetFacts(
+        name="synthetic twin",
+        kind="synthetic",
+        counts={"all": counts},
+        size=run.real.facts.size.split(",")[0],
+        notes=remarks_of(run.recipe, run.folder),
+    )
 
 
 def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
@@ -171,9 +174,7 @@ def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFa
     scores = []
     for name, parts in columns.items():
         values = np.concatenate(parts)
-        accepted, rejected = values[kept][:HISTOGRAM_POINTS], values[~kept][:HISTOGRAM_POINTS]
-        side = "above" if name == "distance_from_real" else "below"
-        scores.append(report.ScoreValues(name, accepted, rejected, rejected_side=side))  # type: ignore[arg-type]
+        scores.append(report.ScoreValues(name, values[kept], values[~kept]))
     by_class: dict[int, tuple[int, int]] = {}
     for class_id in range(len(tried.samples.classes)):
         mine = tried.samples.class_ids == class_id

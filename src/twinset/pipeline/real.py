@@ -47,9 +47,9 @@ class RealData:
         """One split."""
         return self.dataset.where([split == name for split in self.dataset.splits])
 
-    def part_families(self, name: SplitName) -> np.ndarray:
-        """The families of one split, in order."""
-        return self.families[[split == name for split in self.dataset.splits]]
+    def part_families(self, *names: SplitName) -> np.ndarray:
+        """The families of the images of these splits, in order."""
+        return self.families[[split in names for split in self.dataset.splits]]
 
     @property
     def training(self) -> Dataset:

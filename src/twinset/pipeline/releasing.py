@@ -15,6 +15,7 @@ from twinset import report as page
 from twinset.formats import write
 from twinset.pipeline.measuring import Measured
 from twinset.pipeline.opening import Run
+from twinset.pipeline.page import told
 from twinset.pipeline.parts import arms_part, gate_part, gate_scores, scores_part, verdict_part
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.store import write_bytes, write_json
@@ -133,7 +134,8 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
     command = "twinset run recipe.yaml"
     if shared.data.path == real.facts.name:
         command += f" --set data.path={shlex.quote(f'PATH/TO/{real.facts.name}')}"
-    found = measured.verdict.difference
+    verdict = told(measured.verdict, measured.utility)
+    found = verdict.difference if verdict else None
     methods = Counter(measured.accepted.table.column("method").to_pylist())
     facts = out.Release(
         name=f"{real.facts.name}-twin",
@@ -150,9 +152,8 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
         methods=dict(methods),
         parents=(out.Parent(real.facts.name, real.facts.digest, len(real.training), real.facts.licence),),
         created=time.strftime("%Y-%m-%d"),
-        licence=None,
-        decision=measured.verdict.decision,
-        sentence=measured.verdict.sentence,
+        decision=verdict.decision if verdict else None,
+        sentence=verdict.sentence if verdict else "",
         difference=(found.value, found.low, found.high) if found else None,
         scores=measured.scores,
         arms=tuple(

@@ -1,4 +1,4 @@
-"""What a run tells the person who waits for it: stages, progress with ETA, warnings. Always on stderr."""
+"""What a run tells the person who waits for it: stages, progress with ETA, notes. Always on stderr."""
 
 from __future__ import annotations
 
@@ -27,10 +27,6 @@ class Listener(Protocol):
         """Something worth a line."""
         ...
 
-    def warn(self, text: str) -> None:
-        """Something that the person should know."""
-        ...
-
     def close(self) -> None:
         """Nothing more will happen: what was displayed ends, and the terminal is as it was."""
         ...
@@ -45,9 +41,6 @@ class Quiet:
         return silent
 
     def note(self, text: str) -> None:
-        """No display."""
-
-    def warn(self, text: str) -> None:
         """No display."""
 
     def close(self) -> None:
@@ -102,10 +95,6 @@ class Console:
         """One line."""
         self.close()
         print(printable(text), file=self.stream, flush=True)
-
-    def warn(self, text: str) -> None:
-        """One line that says it is a warning."""
-        self.note(f"warning: {text}")
 
 
 def _lines(name: str, stream: TextIO, *, every_seconds: float = 10.0) -> Progress:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import pydantic
+
 from twinset import __version__, methods
 from twinset.downstream import UtilityPlan, choose_settings, study_seconds
-from twinset.errors import RunFolderError, UsageError
+from twinset.errors import RecipeError, RunFolderError, UsageError
 from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
@@ -39,21 +42,34 @@ class Machine:
 
     @staticmethod
     def of(*, workers: int | None, device: str) -> Machine:
-        """The machine as asked for; ``auto`` takes CUDA where there is some."""
-        if device == "auto":
-            import torch
+        """The machine as asked for: ``auto`` takes CUDA where there is some, no number of workers one per core."""
+        if workers is not None and workers < 1:
+            raise UsageError(f"expected at least one worker; got {workers}", hint="leave it out for one per core")
+        return Machine(available_cores() if workers is None else workers, _device(device))
 
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        elif device.startswith("cuda"):
-            import torch
 
-            if not torch.cuda.is_available():
-                raise UsageError(f"expected a CUDA device for --device {device}; got none here", hint="--device cpu")
-        return Machine(workers or available_cores(), device)
+def _device(name: str) -> str:
+    """``cpu``, ``cuda`` or ``cuda:N`` for what was asked for; :class:`UsageError` for what is not there."""
+    if name == "cpu":
+        return name
+    if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
+        raise UsageError(f"expected --device auto, cpu, cuda or cuda:N; got {name!r}", hint="--device auto")
+    import torch
+
+    if not torch.cuda.is_available():
+        if name == "auto":
+            return "cpu"
+        raise UsageError(f"expected a CUDA device for --device {name}; got none here", hint="--device cpu")
+    number, count = int(name.partition(":")[2] or 0), torch.cuda.device_count()
+    if number >= count:
+        raise UsageError(
+            f"expected a CUDA device below {count} for --device {name}; got none there", hint="--device cuda"
+        )
+    return "cuda" if name == "auto" else name
 
 
 def cache_folder() -> Path:
-    """Where calibrations are kept: ``TWINSET_CACHE``, else the user's cache folder."""
+    """Where calibrations are kept: ``TWINSET_CACHE``, else the user's cache folder; RuntimeError if he has no home."""
     named = os.environ.get("TWINSET_CACHE")
     if named:
         return Path(named)
@@ -66,16 +82,27 @@ def resolve_once(recipe: Recipe, real: RealData, machine: Machine, listener: Lis
     values = {**recipe.to_values(), "name": None, "data": real.facts.digest}
     place = [machine.workers, machine.device, available_cores(), metadata.version("torch"), __version__, hardware()]
     key = hashlib.sha256(json.dumps([values, place], sort_keys=True).encode()).hexdigest()[:32]
-    path = cache_folder() / "resolved" / f"{key}.yaml"
-    if path.exists():
-        found = Recipe.model_validate(load_yaml(path).values)
+    if found := _kept(key):
         return found.model_copy(update={"data": recipe.data, "name": recipe.name})
     resolved = resolve(recipe, real, machine)
     try:
-        write_bytes(path, resolved.to_yaml().encode())
-    except (RunFolderError, OSError) as error:
+        write_bytes(_kept_in(key), resolved.to_yaml().encode())
+    except (RunFolderError, OSError, RuntimeError) as error:
         listener.note(f"calibration could not be kept for later runs: {error}")
     return resolved
+
+
+def _kept(key: str) -> Recipe | None:
+    """What an earlier run resolved; None if there is nothing or it cannot be read, as all can be resolved anew."""
+    try:
+        path = _kept_in(key)
+        return Recipe.model_validate(load_yaml(path).values) if path.exists() else None
+    except (OSError, RuntimeError, RecipeError, pydantic.ValidationError):
+        return None
+
+
+def _kept_in(key: str) -> Path:
+    return cache_folder() / "resolved" / f"{key}.yaml"
 
 
 def pinned(recipe: Recipe) -> Recipe:

@@ -7,9 +7,18 @@ from pathlib import Path
 
 from twinset import documents
 from twinset.pipeline.fitting import fit, sources_of
-from twinset.pipeline.folders import begin, recipe_of, refuse_inside, run_folder
+from twinset.pipeline.folders import (
+    began_on,
+    begin,
+    finished,
+    recipe_of,
+    refuse_inside,
+    refuse_unfinished,
+    result_of,
+    run_folder,
+)
 from twinset.pipeline.making import Maker
-from twinset.pipeline.manifest import write_manifest
+from twinset.pipeline.manifest import MANIFEST, write_manifest
 from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.planning import Planner
@@ -17,7 +26,7 @@ from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
 from twinset.recipe import WrittenRecipe
-from twinset.store import ShardStore, locked, read_json, write_json
+from twinset.store import ShardStore, disk_refusals, locked, sync_folder, write_json
 
 
 def run(
@@ -26,39 +35,54 @@ def run(
     """Runs a recipe to its report, or continues where an earlier sitting stopped."""
     folder = run_folder(written, out)
     refuse_inside(folder, written.source)
+    machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):
         begin(folder, written)
-        return _finish(open_run(folder, written, Machine.of(workers=workers, device=device), listener, reread=True))
+        return _finish(open_run(folder, written, machine, listener, reread=True))
 
 
 def resume(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
     """Continues a run from what it has committed."""
     folder = folder.expanduser().resolve()
     written = recipe_of(folder)
+    machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):
-        return _finish(open_run(folder, written, Machine.of(workers=workers, device=device), listener, reread=False))
+        return _finish(open_run(folder, written, machine, listener, reread=False))
 
 
 def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
-    """Measures a finished dataset again and writes a new report."""
+    """Measures a finished dataset again and writes a new report; if it is interrupted, :func:`resume` ends it."""
     folder = folder.expanduser().resolve()
     written = recipe_of(folder)
+    machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):
-        run = open_run(folder, written, Machine.of(workers=workers, device=device), listener, reread=False)
+        refuse_unfinished(folder)
+        run = open_run(folder, written, machine, listener, reread=False)
+        _take_back_result(folder)
         return _finish(run, again=True)
 
 
+def _take_back_result(folder: Path) -> None:
+    """Makes a finished run one that is still to be measured.
+
+    The result goes first and for good: a run with a result counts as finished, so its manifest must hold till then.
+    """
+    with disk_refusals(folder, "to remove the old result"):
+        (folder / "result.json").unlink()
+        sync_folder(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)
+
+
 def _finish(run: Run, *, again: bool = False) -> documents.RunDocument:
-    result = run.folder / "result.json"
-    if result.exists() and not again:
-        return _where_it_is(documents.RunDocument.model_validate(read_json(result)), run.folder)
+    if finished(run.folder):
+        return _where_it_is(result_of(run.folder), run.folder)
     store = ShardStore(run.folder)
     if not store.index_path.exists():
         make(run)
     measured: Measured = measure(run, again=again)
     document = release(run, measured)
     write_manifest(run.folder)
-    write_json(result, json.loads(document.model_dump_json(by_alias=True)))
+    write_json(run.folder / "result.json", json.loads(document.model_dump_json(by_alias=True)))
     RunLog(run.folder / "log.jsonl").add("end", digest=document.digest, decision=document.verdict.decision)
     return document
 

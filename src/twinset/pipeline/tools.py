@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import cast, get_args
 
 from twinset import documents, methods
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset
 from twinset.errors import RunFolderError, UsageError
 from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
 from twinset.inspection import Inspection
 from twinset.inspection import inspect as inspect_dataset
 from twinset.pipeline.folders import environment, refuse_inside
-from twinset.recipe import EXPORTS, recipe_from_values
+from twinset.provenance import encode_with_provenance
+from twinset.recipe import EXPORTS, expanded, recipe_from_values
 from twinset.store import write_bytes
 from twinset.threads import available_cores
 
@@ -24,7 +25,7 @@ EXTRAS = {"pretrained": ("transformers",), "browser": ("selenium",)}
 
 def source_of(text: str) -> str | Path:
     """A dataset as the user named it: ``builtin:NAME`` or a path."""
-    return text if text.startswith("builtin:") else Path(text).expanduser()
+    return text if text.startswith("builtin:") else expanded(text)
 
 
 def load(source: str | Path, *, on_bad_input: str = "refuse") -> Dataset:
@@ -42,12 +43,13 @@ def inspect(source: str) -> tuple[documents.InspectDocument, list[str]]:
 
 
 def convert(source: str, destination: Path, to: str) -> documents.ConvertDocument:
-    """Writes a dataset in another format into a new folder."""
+    """Writes a dataset in another format into a new folder; synthetic images carry their provenance."""
     if to not in get_args(WritableFormat):
         raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")
-    refuse_inside(destination.expanduser(), source_of(source))
+    place = expanded(destination)
+    refuse_inside(place, source_of(source))
     dataset, report = read(source_of(source), on_bad_input="refuse")
-    written = write(dataset, destination.expanduser(), cast(WritableFormat, to))
+    written = write(dataset, place, cast(WritableFormat, to), encode=encode_with_provenance)
     return documents.ConvertDocument(
         source=source,
         destination=str(written.destination),
@@ -87,7 +89,7 @@ def init(source: str, *, out: Path | None) -> documents.InitDocument:
     where = source_of(source)
     inspection = inspect_dataset(where)
     name = source.removeprefix("builtin:") if isinstance(where, str) else where.resolve().stem
-    path = (out or Path(f"{name}.yaml")).expanduser()
+    path = expanded(out or f"{name}.yaml")
     if path.exists():
         raise RunFolderError(f"{path}: expected no file there; got one", hint="choose another --out")
     place = where if isinstance(where, str) else _from(path.resolve().parent, where.resolve())
@@ -156,10 +158,3 @@ seed: 0
 minutes: 10                   # what the whole run should take on this machine
 on_bad_input: {skip:<11}     # refuse or skip{f"; {len(bad)} bad files would stop the run" if bad else ""}
 """
-
-
-def export_encoder(dataset: Dataset) -> Callable[[Sample], bytes] | None:
-    """How the samples of a dataset are written: synthetic ones with their provenance in the file."""
-    from twinset.release.provenance import encode_with_provenance
-
-    return encode_with_provenance if any(sample.origin.synthetic for sample in dataset) else None

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from twinset import documents
 from twinset.errors import printable
 from twinset.pipeline.reporting import duration
+from twinset.scores import Decision
 
-TITLES: dict[documents.Decision, str] = {
+TITLES: dict[Decision, str] = {
     "use": "USE IT",
     "do_not_use": "DO NOT USE IT",
     "no_measurable_difference": "NO MEASURABLE DIFFERENCE",
@@ -18,7 +19,7 @@ TITLES: dict[documents.Decision, str] = {
 
 def run(document: documents.RunDocument) -> str:
     """The verdict, the arms, and where everything is."""
-    lines = ["", _verdict(document.verdict), ""]
+    lines = ["", _verdict(document.verdict, measured=bool(document.utility)), ""]
     lines += _arms(document.utility, document.utility_metric)
     counts = document.counts
     lines.append(
@@ -34,10 +35,11 @@ def run(document: documents.RunDocument) -> str:
     return "\n".join(lines)
 
 
-def _verdict(verdict: documents.VerdictPart) -> str:
+def _verdict(verdict: documents.VerdictPart, *, measured: bool = True) -> str:
+    title = TITLES[verdict.decision] if measured or verdict.decision != "no_measurable_difference" else "NOT MEASURED"
     headline, _, rest = verdict.sentence.partition(": ")
-    told = headline.lower() == TITLES[verdict.decision].lower()
-    return f"{TITLES[verdict.decision]}: {printable(rest if told and rest else verdict.sentence)}"
+    told = headline.lower().endswith(title.lower())
+    return f"{title}: {printable(rest if told and rest else verdict.sentence)}"
 
 
 def _gate(document: documents.RunDocument) -> str:

@@ -3,7 +3,7 @@
 Four questions, because each can be fooled alone:
 
 * Is what would be released nearer to the training images than to real images that nobody trained on? That is the
-  joint copy test (:func:`twinset.copying.copy_test`).
+  joint copy test (:func:`twinset.copytest.copy_test`).
 * Is one of the released images a training image? One is enough, although no test of a set can see it. The same holds
   for held-out images: who releases them releases real images, and figures measured on them say nothing.
 * Did the generator copy before its copies were filtered? Removing the copies that we can see does not make the rest
@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.copying import SAME_RATIO, CopyPair, CopyTest, copy_test
+from twinset.copying import SAME_RATIO
+from twinset.copytest import NOTHING, CopyPair, CopyTest, Known, copy_test
 from twinset.embedding.embedder import require_unfitted
 from twinset.images import PixelBatch
 from twinset.privacy.lineage import Traced, trace_parents
@@ -80,8 +81,8 @@ def copy_gate(
     accepted: PixelBatch,
     training: PixelBatch,
     holdout: PixelBatch,
-    training_classes: NDArray[np.integer] | None = None,
-    holdout_classes: NDArray[np.integer] | None = None,
+    of_training: Known = NOTHING,
+    of_holdout: Known = NOTHING,
     parents: Sequence[Sequence[int]] | None = None,
     alpha: float = 0.01,
 ) -> GateResult:
@@ -104,14 +105,14 @@ def copy_gate(
             training,
             holdout,
             alpha=alpha,
-            training_classes=training_classes,
-            holdout_classes=holdout_classes,
+            of_training=of_training,
+            of_holdout=of_holdout,
         )
 
     released = test(accepted)
     made = released if np.array_equal(candidates, accepted) else test(candidates)
     traced = (
-        trace_parents(accepted, training, holdout, parents=parents, training_classes=training_classes)
+        trace_parents(accepted, training, holdout, parents=parents, training_classes=of_training.classes)
         if parents is not None
         else None
     )
@@ -143,9 +144,9 @@ def _decide(
     if released is not None and released.flagged:
         reasons.append(released.finding)
     if released is not None:
-        same = sum(pair.ratio < SAME_RATIO for pair in released.pairs)
-        if _unnatural(same, released, alpha):
-            reasons.append(f"{same} of the images to be released are training images")
+        same = [pair.held_out_too for pair in released.pairs if pair.ratio < SAME_RATIO]
+        if not all(same) or _unnatural(len(same), released, alpha):
+            reasons.append(f"{len(same)} of the images to be released are training images")
         if _unnatural(released.same_as_holdout, released, alpha):
             reasons.append(
                 f"{released.same_as_holdout} of the images to be released are held-out real images: what was measured "

@@ -3,12 +3,7 @@
 from twinset.release.card import dataset_card
 from twinset.release.croissant import croissant
 from twinset.release.facts import ArmResult, Export, Parent, Release, ReleasedFile
-from twinset.release.provenance import (
-    Provenance,
-    encode_jpeg_with_provenance,
-    encode_with_provenance,
-    read_provenance,
-)
+from twinset.release.provenance import Provenance, encode_with_provenance, read_provenance
 
 __all__ = [
     "ArmResult",
@@ -19,7 +14,6 @@ __all__ = [
     "ReleasedFile",
     "croissant",
     "dataset_card",
-    "encode_jpeg_with_provenance",
     "encode_with_provenance",
     "read_provenance",
 ]

@@ -10,22 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from twinset.release.facts import Release
-from twinset.scores import Score
+from twinset.scores import ANSWERS, Score
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-HUB_LICENCES = {
-    "apache-2.0", "mit", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0",
-    "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0",
-    "odc-by", "odbl", "pddl", "bsd", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "unlicense", "wtfpl",
-}  # fmt: skip
-"""Licence identifiers of the hub that matter for data; any other licence is ``other`` there, with its name."""
-
-HEADLINES = {
-    "use": "Measured as useful",
-    "do_not_use": "Measured as harmful: do not train on it",
-    "no_measurable_difference": "No measurable difference",
-    "blocked_by_gate": "Blocked: it repeats training images",
-}
 
 
 def dataset_card(release: Release) -> str:
@@ -62,17 +49,14 @@ def plain(text: str) -> str:
 def _front_matter(release: Release) -> str:
     import yaml
 
-    identifier = _hub_licence(release.licence)
     head: dict[str, object] = {
         "pretty_name": " ".join(release.name.split()),
-        "license": identifier,
+        "license": "unknown",
         "task_categories": ["image-classification"],
         "tags": ["synthetic", "synthetic-data", "twinset"],
         "size_categories": [next((name for limit, name in SIZES if release.images < limit), "1M<n<10M")],
         "annotations_creators": ["machine-generated"],
     }
-    if identifier == "other" and release.licence:
-        head["license_name"] = release.licence
     if any(export.format == "parquet" for export in release.exports):
         head["configs"] = [{"config_name": "default", "data_files": _data_files(release)}]
     return "---\n" + yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---"
@@ -85,13 +69,6 @@ def _data_files(release: Release) -> list[dict[str, object]]:
             if file.path.endswith(".parquet"):
                 splits.setdefault(PurePosixPath(file.path).name.split("-")[0], []).append(file.path)
     return [{"split": split, "path": paths} for split, paths in splits.items()]
-
-
-def _hub_licence(licence: str | None) -> str:
-    if licence is None:
-        return "unknown"
-    key = licence.strip().lower().replace(" ", "-")
-    return key if key in HUB_LICENCES else "other"
 
 
 def _introduction(release: Release) -> str:
@@ -109,9 +86,9 @@ def _verdict(release: Release) -> str:
     if release.decision is None:
         return "Not measured: no classifier was trained with and without these images."
     headline, _, rest = release.sentence.partition(": ")
-    told = headline.lower() in HEADLINES[release.decision].lower() or headline.lower() in ("use it", "do not use it")
-    told_again = rest[:1].upper() + rest[1:] if told and rest else release.sentence
-    lines = [f"**{HEADLINES[release.decision]}.** {plain(told_again)}"]
+    answer = ANSWERS[release.decision]
+    told_again = rest[:1].upper() + rest[1:] if headline.lower() == answer.lower() and rest else release.sentence
+    lines = [f"**{answer}.** {plain(told_again)}"]
     if release.difference is not None:
         value, low, high = (f"{100 * part:+.1f}".replace("-", "−") for part in release.difference)
         lines.append(f"Difference on real test images: {value} percentage points of {release.metric} ({low} … {high}).")
@@ -151,10 +128,13 @@ def _parents(release: Release) -> str:
         (plain(parent.name), f"{parent.images:,}", plain(parent.licence or "not recorded"), f"`{_code(parent.digest)}`")
         for parent in release.parents
     ]
-    own = f"This release: {plain(release.licence)}." if release.licence else "No licence was given for this release."
+    own = "The release has no licence of its own: twinset gives it none."
     if not rows:
         return own
-    note = "The licence of the parents applies to what may be done with their descendants; check it before you publish."
+    note = (
+        "What may be done with it is for the licence of the real images to say; check that before you publish. Images "
+        "edited from real ones carry the licence that is recorded of those, if any (XMP, `dc:rights`)."
+    )
     return f"{_table(('real dataset', 'images used', 'licence', 'sha256'), rows)}\n\n{own} {note}"
 
 

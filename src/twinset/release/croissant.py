@@ -10,7 +10,9 @@ import json
 import re
 from hashlib import sha256
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
+from twinset.formats.writing import folder_names
 from twinset.release.facts import Export, ExportFormat, Parent, Release, ReleasedFile
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -36,8 +38,6 @@ def croissant(release: Release) -> str:
         "distribution": [node for export in release.exports for node in _distribution(export)],
         "recordSet": [_classes(release), *(node for export in release.exports for node in _records(export))],
     }
-    if release.licence is not None:
-        document["license"] = release.licence
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
@@ -98,7 +98,7 @@ def _file_object(kind: ExportFormat, file: ReleasedFile) -> dict[str, Json]:
         "@type": "cr:FileObject",
         "@id": _id(kind, file),
         "name": _id(kind, file),
-        "contentUrl": file.path,
+        "contentUrl": quote(file.path),
         "contentSize": f"{file.bytes} B",
         "encodingFormat": file.media_type,
         "sha256": file.sha256,
@@ -137,14 +137,23 @@ def _literal(path: str) -> str:
 
 
 def _classes(release: Release) -> dict[str, Json]:
-    rows: list[Json] = [{"classes/id": number, "classes/name": name} for number, name in enumerate(release.counts)]
+    """Number, name and, for the images that lie in folders, folder of every class."""
+    names = tuple(release.counts)
+    rows: list[Json] = [
+        {"classes/id": number, "classes/name": name, "classes/folder": folder}
+        for number, (name, folder) in enumerate(zip(names, folder_names(names), strict=True))
+    ]
     return {
         "@type": "cr:RecordSet",
         "@id": "classes",
         "name": "classes",
         "dataType": "sc:Enumeration",
         "key": {"@id": "classes/id"},
-        "field": [_field("classes", "id", "sc:Integer"), _field("classes", "name", "sc:Text")],
+        "field": [
+            _field("classes", "id", "sc:Integer"),
+            _field("classes", "name", "sc:Text"),
+            _field("classes", "folder", "sc:Text"),
+        ],
         "data": rows,
     }
 
@@ -191,11 +200,14 @@ def _csv_fields() -> list[Json]:
 
 def _folder_fields() -> list[Json]:
     image = _source("imagefolder-images", {"fileProperty": "content"})
-    parent: dict[str, Json] = {"regex": r"^(?:.*/)?([^/]+)/[^/]+$"}
-    folder = _source("imagefolder-images", {"fileProperty": "fullpath"}, transform=parent)
+    parent: dict[str, Json] = {"regex": r"^(?:(?:.*/)?([^/]+)/[^/]+|([^/]+))$"}
+    source = _source("imagefolder-images", {"fileProperty": "fullpath"}, transform=parent)
+    folder = _field("imagefolder", "folder", "sc:Text", source)
+    folder["references"] = {"field": {"@id": "classes/folder"}}
     return [
         _field("imagefolder", "image", "sc:ImageObject", image),
-        _field("imagefolder", "label", "sc:Text", folder),
+        folder,
+        _field("imagefolder", "label", "sc:Text", {"field": {"@id": "classes/name"}}),
     ]
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from twinset.scores import Score
+from twinset.scores import Decision, Score
 
 ExportFormat = Literal["imagefolder", "webdataset", "parquet", "csv"]
-Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
 
 BLOCK = 1 << 20
 
@@ -82,8 +81,8 @@ class ArmResult:
 class Release:
     """Everything a release tells. ``counts`` maps class name to released images; ``methods`` method to images.
 
-    ``licence`` is the release's own (an SPDX identifier, or free text), None where nobody said.
-    ``difference`` is (value, low, high) in metric units; ``created`` an ISO date.
+    ``decision`` is None where no classifier was trained; ``difference`` is (value, low, high) in metric units;
+    ``created`` an ISO date. The release has no licence of its own, only its parents have.
     """
 
     name: str
@@ -100,7 +99,6 @@ class Release:
     methods: Mapping[str, int]
     parents: tuple[Parent, ...]
     created: str
-    licence: str | None = None
     decision: Decision | None = None
     sentence: str = ""
     difference: tuple[float, float, float] | None = None

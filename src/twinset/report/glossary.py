@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -13,120 +14,73 @@ class Entry:
     meaning: str
 
 
-_ENTRIES: tuple[tuple[str, Entry], ...] = (
-    (
-        "frechet_infinity",
-        Entry("Fréchet distance, extrapolated", "The Fréchet distance as it would be with endlessly many images."),
+_ENTRIES: Mapping[str, Entry] = {
+    "frechet_distance": Entry(
+        "Fréchet distance",
+        "How far the two clouds of features lie apart in mean and shape. Compare it with the floor: "
+        "what two halves of the real images score.",
     ),
-    (
-        "frechet",
-        Entry(
-            "Fréchet distance",
-            "How far the two clouds of features lie apart in mean and shape. Compare it with the floor: "
-            "what two halves of the real images score.",
-        ),
+    "kernel_distance": Entry(
+        "Kernel distance (KID)", "Distance between the two sets, unbiased at small numbers; near 0 means alike."
     ),
-    (
-        "kernel_distance",
-        Entry("Kernel distance (KID)", "Distance between the two sets, unbiased at small numbers; near 0 means alike."),
+    "precision": Entry("Precision", "Share of synthetic images that look like some real image."),
+    "recall": Entry("Recall", "Share of real images that some synthetic image resembles: is all variety there?"),
+    "density": Entry("Density", "How thickly real images surround the synthetic ones; about 1 when alike."),
+    "coverage": Entry("Coverage", "Share of real images with a synthetic image close by; low means missing variety."),
+    "detectability_accuracy": Entry(
+        "Detection rate", "Share of images that a classifier rightly calls real or synthetic; 0.5 is guessing."
     ),
-    (
-        "kid",
-        Entry("KID", "Kernel distance between the two sets. Unbiased at small numbers; near 0 means alike."),
+    "detectability_auc": Entry(
+        "Detectability",
+        "How well a classifier tells synthetic from real on images it has not seen: "
+        "0.5 is guessing, 1 is always right.",
     ),
-    ("precision", Entry("Precision", "Share of synthetic images that look like some real image.")),
-    ("recall", Entry("Recall", "Share of real images that some synthetic image resembles: is all variety there?")),
-    ("density", Entry("Density", "How thickly real images surround the synthetic ones; about 1 when alike.")),
-    ("coverage", Entry("Coverage", "Share of real images with a synthetic image close by; low means missing variety.")),
-    (
-        "detectability_accuracy",
-        Entry("Detection rate", "Share of images that a classifier rightly calls real or synthetic; 0.5 is guessing."),
+    "membership_auc": Entry(
+        "Membership attack (AUC)",
+        "How well an attacker who sees only the synthetic images can name the training images; 0.5 is guessing.",
     ),
-    (
-        "detectab",
-        Entry(
-            "Detectability",
-            "How well a classifier tells synthetic from real on images it has not seen: "
-            "0.5 is guessing, 1 is always right.",
-        ),
+    "copy_test_p_value": Entry(
+        "Copy test, p value", "How easily chance alone would bring this many near hits; tiny means copying."
     ),
-    ("two_sample", Entry("Two-sample test", "A classifier tries to tell synthetic from real; 0.5 is guessing.")),
-    ("authentic", Entry("Authenticity", "Share of synthetic images that are not merely a training image redrawn.")),
-    ("vendi", Entry("Vendi score", "Number of truly different images that the set is worth.")),
-    ("cmmd", Entry("CMMD", "Kernel distance between mean image meanings (CLIP).")),
-    (
-        "membership_auc",
-        Entry(
-            "Membership attack (AUC)",
-            "How well an attacker who sees only the synthetic images can name the training images; 0.5 is guessing.",
-        ),
+    "training_images_hit": Entry(
+        "Training images hit", "Different training images that a synthetic image comes suspiciously near to."
     ),
-    (
-        "copy_test_p_value",
-        Entry("Copy test, p value", "How easily chance alone would bring this many near hits; tiny means copying."),
+    "held_out_images_hit": Entry(
+        "Held-out images hit", "The same for real images that the generator never saw: what chance does."
     ),
-    (
-        "training_images_hit",
-        Entry("Training images hit", "Different training images that a synthetic image comes suspiciously near to."),
+    "copy_distance": Entry(
+        "Distance to the nearest training image", "Pixels under flips and small shifts; near 0 is a copy."
     ),
-    (
-        "held_out_images_hit",
-        Entry("Held-out images hit", "The same for real images that the generator never saw: what chance does."),
+    "copy_ratio": Entry(
+        "Copy ratio", "Distance to the nearest training image over that to the next; near 0 is a copy."
     ),
-    (
-        "copy_distance",
-        Entry("Distance to the nearest training image", "Pixels under flips and small shifts; near 0 is a copy."),
+    "distance_from_real": Entry(
+        "Distance from real images", "How far an image lies from its real neighbours in feature space."
     ),
-    (
-        "copy_ratio",
-        Entry("Copy ratio", "Distance to the nearest training image over that to the next; near 0 is a copy."),
+    "agreement": Entry(
+        "Label agreement", "Share that a classifier ensemble trained on real images gives to the asked label."
     ),
-    (
-        "distance_from_real",
-        Entry("Distance from real images", "How far an image lies from its real neighbours in feature space."),
+    "nearest_record_ratio": Entry(
+        "Nearest-record ratio",
+        "How close synthetic images come to training images, against how close other real images come: "
+        "about 1 is healthy, well below 1 means copying.",
     ),
-    (
-        "agreement",
-        Entry("Label agreement", "Share that a classifier ensemble trained on real images gives to the asked label."),
+    "nearest_record_share": Entry(
+        "Unusually near images",
+        "Share of synthetic images nearer to a training image than nearly all held-out real images are; "
+        "the real-vs-real figure is what chance gives.",
     ),
-    (
-        "distance_to_closest",
-        Entry("Distance to the closest training image", "Small against the held-out baseline means copying."),
-    ),
-    (
-        "nearest_record_ratio",
-        Entry(
-            "Nearest-record ratio",
-            "How close synthetic images come to training images, against how close other real images come: "
-            "about 1 is healthy, well below 1 means copying.",
-        ),
-    ),
-    (
-        "nearest_record_share",
-        Entry(
-            "Unusually near images",
-            "Share of synthetic images nearer to a training image than nearly all held-out real images are; "
-            "the real-vs-real figure is what chance gives.",
-        ),
-    ),
-    ("copies", Entry("Copies", "Synthetic images that repeat a training image nearly pixel by pixel.")),
-    ("balanced_accuracy", Entry("Balanced accuracy", "Mean over classes of the share that is classified rightly.")),
-    ("accuracy", Entry("Accuracy", "Share of images that are classified rightly.")),
-)
+}
 
 
 def entry_for(name: str) -> Entry:
-    """Label and meaning of a score; an unknown name is its own label, a class in brackets stays as it is.
+    """Label and meaning of a score; any name that is not ours is its own label, a class in brackets stays as it is.
 
-    >>> entry_for("frechet_distance").label, entry_for("my_own").label, entry_for("recall[my_cat]").label
-    ('Fréchet distance', 'my own', 'Recall, my_cat')
+    >>> entry_for("frechet_distance").label, entry_for("my_density").label, entry_for("recall[my_cat]").label
+    ('Fréchet distance', 'my density', 'Recall, my_cat')
     """
     base, bracket, rest = name.partition("[")
     if bracket and rest.endswith("]"):
         entry = entry_for(base)
         return Entry(f"{entry.label}, {rest[:-1]}", "")
-    key = name.lower().replace("é", "e").replace("-", "_").replace(" ", "_")
-    for needle, entry in _ENTRIES:
-        if needle in key:
-            return entry
-    return Entry(name.replace("_", " "), "")
+    return _ENTRIES.get(name) or Entry(name.replace("_", " "), "")

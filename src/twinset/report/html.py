@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -20,18 +19,12 @@ from twinset.report.glossary import entry_for
 from twinset.report.histograms import score_charts
 from twinset.report.limits import limits_of
 from twinset.report.maps import map_chart
-from twinset.report.model import Decision, MetricTable, ReportData
+from twinset.report.model import MetricTable, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.plain import plain
 from twinset.report.words import count, percent, points, spaced
-from twinset.scores import Score
+from twinset.scores import ANSWERS, Score
 
-ANSWERS: Mapping[Decision, str] = {
-    "use": "Use it",
-    "do_not_use": "Do not use it",
-    "no_measurable_difference": "No measurable difference",
-    "blocked_by_gate": "Blocked: it copies training images",
-}
 OPEN_CLASSES = 12
 
 
@@ -109,7 +102,7 @@ def _view(data: ReportData) -> dict[str, object]:
         "score_charts": scores,
         "contents": _contents(data),
         "question": _question(data),
-        "answer": ANSWERS[data.verdict.decision] if data.verdict else "Two datasets compared",
+        "answer": _answer(data),
         "interval": _interval(data),
         "limits": limits_of(data),
         "glance": _glance(data),
@@ -200,8 +193,14 @@ def _contents(data: ReportData) -> list[tuple[str, str]]:
     return [(id, name) for id, name, content in parts if content]
 
 
+def _answer(data: ReportData) -> str:
+    if data.verdict is not None:
+        return ANSWERS[data.verdict.decision]
+    return "Two datasets compared" if data.kind == "compare" else "Not measured: no classifier was trained"
+
+
 def _question(data: ReportData) -> str:
-    if data.verdict is None:
+    if data.verdict is None and data.kind == "compare":
         return "How like the real images are the synthetic ones?"
     return "Do the synthetic images help to recognise real ones?"
 

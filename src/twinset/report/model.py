@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.images import Pixels, check_pixels
-from twinset.scores import Score
+from twinset.scores import Decision, Score
 
-Decision = Literal["use", "do_not_use", "no_measurable_difference", "blocked_by_gate"]
 MapSet = Literal["real train", "real held out", "synthetic", "rejected"]
 
 
@@ -45,11 +44,10 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A small picture with a name: uint8 (H, W, 1) or (H, W, 3). ``note`` is a line under it."""
+    """A small picture with a name: uint8 (H, W, 1) or (H, W, 3)."""
 
     id: str
     pixels: Pixels
-    note: str = ""
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels)
@@ -114,18 +112,11 @@ class Gallery:
 
 @dataclass(frozen=True, eq=False)
 class ScoreValues:
-    """One alignment score over accepted, rejected and (for reference) real images, each float (N,).
-
-    Rejection happens on the ``rejected_side`` of ``threshold``. ``unit`` labels the axis.
-    """
+    """One alignment score of all accepted and all rejected images, each float (N,); whichever filter rejected."""
 
     name: str
     accepted: NDArray[np.floating]
     rejected: NDArray[np.floating]
-    real: NDArray[np.floating] | None = None
-    threshold: float | None = None
-    rejected_side: Literal["above", "below"] = "above"
-    unit: str = ""
 
 
 @dataclass(frozen=True)

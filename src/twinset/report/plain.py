@@ -54,5 +54,4 @@ def _picture(picture: Picture) -> Json:
         "width": width,
         "channels": channels,
         "sha256": hashlib.sha256(np.ascontiguousarray(picture.pixels).tobytes()).hexdigest(),
-        "note": picture.note,
     }

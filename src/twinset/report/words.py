@@ -102,14 +102,14 @@ def duration(seconds: float | None) -> str:
 def size_of(number_of_bytes: int | None) -> str:
     """Bytes in decimal units.
 
-    >>> size_of(1_940_000_000), size_of(512)
-    ('1.94 GB', '512 B')
+    >>> size_of(1_940_000_000), size_of(999_700_000), size_of(512)
+    ('1.94 GB', '1 GB', '512 B')
     """
     if number_of_bytes is None:
         return NONE
     amount = float(number_of_bytes)
     for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
+        if float(f"{amount:.3g}") < 1000:
             return f"{amount:.3g} {unit}"
         amount /= 1000
     return f"{amount:.3g} TB"

@@ -1,0 +1,193 @@
+"""A comparison measures as a run does, counts every image, and refuses before the work what it could not finish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import twinset
+from twinset import report
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Sample
+from twinset.downstream import UtilityData, UtilityPlan
+from twinset.embedding.random_convolution import RandomConvolution
+from twinset.errors import DataError, RecipeError, RunFolderError, TwinsetError, UsageError
+from twinset.formats import write
+from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline import comparing
+from twinset.randomness import Stream
+
+SOFT = {0: (0.75, 0.25), 1: (0.25, 0.75)}
+
+
+def lights(count: int, seed: int, *, soft: bool = False) -> Dataset:
+    """Bright above (class 0) or below (class 1), in noise: a picture and its mirror image show the same."""
+    draws = Stream(seed).numpy()
+    samples = []
+    for number in range(count):
+        label = number % 2
+        pixels = draws.integers(128, size=(8, 8, 1)).astype(np.uint8)
+        pixels[slice(0, 4) if label == 0 else slice(4, 8)] += 127
+        annotation = Annotation(class_id=label, class_probabilities=SOFT[label] if soft else None)
+        samples.append(Sample(f"{seed}-{number}", annotation, image=pixels))
+    return Dataset.of(samples, classes=("above", "below"))
+
+
+def written(dataset: Dataset, path: Path) -> Path:
+    write(dataset, path, "imagefolder")
+    return path
+
+
+class StoppedError(Exception):
+    """The study was about to begin."""
+
+
+@pytest.fixture
+def studied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[UtilityData, UtilityPlan]]:
+    """What ``--utility`` was about to study; a comparison ends there with :class:`StoppedError`."""
+    found: list[tuple[UtilityData, UtilityPlan]] = []
+
+    def study(data: UtilityData, plan: UtilityPlan, **_: object) -> None:
+        found.append((data, plan))
+        raise StoppedError
+
+    monkeypatch.setattr(comparing, "study", study)
+    monkeypatch.setattr(comparing, "choose_settings", lambda *_, **__: ClassifierSettings(steps=300, width=16))
+    return found
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[report.ReportData]:
+    """The pages that were written."""
+    found: list[report.ReportData] = []
+
+    def render(data: report.ReportData) -> str:
+        found.append(data)
+        return ""
+
+    monkeypatch.setattr(comparing, "render", render)
+    return found
+
+
+def test_utility_is_the_study_of_a_run_with_mirroring_and_soft_labels(
+    tmp_path: Path, studied: list[tuple[UtilityData, UtilityPlan]]
+) -> None:
+    held, train = written(lights(40, 1), tmp_path / "held"), written(lights(40, 2), tmp_path / "train")
+    made = written(lights(20, 3, soft=True), tmp_path / "made")
+    with pytest.raises(StoppedError):
+        twinset.compare(held, made, train=train, utility=True, workers=1)
+    ((data, plan),) = studied
+    assert plan.flip
+    assert (plan.settings.steps, plan.settings.width) == (300, 16)
+    targets = data.synthetic_targets
+    assert sorted(map(tuple, targets.tolist())) == sorted([SOFT[0], SOFT[1]] * 10)
+
+
+def test_digits_are_not_mirrored(tmp_path: Path, studied: list[tuple[UtilityData, UtilityPlan]]) -> None:
+    digits = twinset.load("builtin:digits")
+    held = written(digits.take(range(150)), tmp_path / "held")
+    made = written(digits.take(range(150, 200)), tmp_path / "made")
+    train = written(digits.take(range(200, 500)), tmp_path / "train")
+    with pytest.raises(StoppedError):
+        twinset.compare(held, made, train=train, utility=True, workers=1)
+    ((data, plan),) = studied
+    assert not plan.flip
+    assert data.synthetic_targets.ndim == 1
+
+
+@pytest.mark.parametrize("splits", [["test"] * 40, ["train"] * 8 + ["validation"] * 4 + ["test"] * 28])
+def test_half_picks_and_half_tests_whatever_splits_were_given(
+    splits: list[str], tmp_path: Path, studied: list[tuple[UtilityData, UtilityPlan]]
+) -> None:
+    held = written(lights(40, 1).with_splits(splits), tmp_path / "held")
+    made, train = written(lights(20, 3), tmp_path / "made"), written(lights(40, 2), tmp_path / "train")
+    with pytest.raises(StoppedError):
+        twinset.compare(held, made, train=train, utility=True, workers=1)
+    ((data, _),) = studied
+    assert (len(data.validation_images), len(data.test_images)) == (20, 20)
+    assert np.bincount(data.test_labels).tolist() == [10, 10]
+
+
+def test_too_few_images_to_test_on_are_told_without_a_word_of_recipes(
+    tmp_path: Path, studied: list[tuple[UtilityData, UtilityPlan]]
+) -> None:
+    held = written(lights(2, 1), tmp_path / "held")
+    made, train = written(lights(20, 3), tmp_path / "made"), written(lights(40, 2), tmp_path / "train")
+    with pytest.raises(DataError, match="others to test on; got 2 images of 2 classes") as caught:
+        twinset.compare(held, made, train=train, utility=True, workers=1)
+    assert "recipe" not in str(caught.value)
+    assert not studied
+
+
+@pytest.mark.parametrize("which", ["held", "made", "train"])
+def test_utility_needs_a_label_on_every_image(which: str, tmp_path: Path) -> None:
+    paths = {name: tmp_path / name for name in ("held", "made", "train")}
+    for number, (name, path) in enumerate(paths.items()):
+        dataset = lights(20, number)
+        if name == which:
+            dataset = Dataset.of((Sample(s.id, image=s.image) for s in dataset), classes=())
+        write(dataset, path, "imagefolder")
+    with pytest.raises(UsageError, match="labelled images on all sides"):
+        twinset.compare(paths["held"], paths["made"], train=paths["train"], utility=True)
+
+
+def counted(page: report.ReportData) -> dict[str, Sequence[int]]:
+    return {facts.kind: facts.counts["all"] for facts in page.datasets}
+
+
+def test_images_of_no_class_are_counted_on_the_page(tmp_path: Path, pages: list[report.ReportData]) -> None:
+    held = written(lights(40, 1), tmp_path / "held")
+    bare = Dataset.of((Sample(sample.id, image=sample.image) for sample in lights(30, 2)), classes=())
+    flat = written(bare, tmp_path / "flat")
+    twinset.compare(held, flat, report=tmp_path / "page.html")
+    twinset.compare(flat, held, report=tmp_path / "page.html")
+    twinset.compare(held, written(lights(20, 3), tmp_path / "made"), report=tmp_path / "page.html")
+    assert [page.classes for page in pages] == [("above", "below", "unlabelled or other"), ("all",), ("above", "below")]
+    assert counted(pages[0]) == {"real": (20, 20, 0), "synthetic": (0, 0, 30)}
+    assert counted(pages[1]) == {"real": (30,), "synthetic": (40,)}
+    assert counted(pages[2]) == {"real": (20, 20), "synthetic": (10, 10)}
+
+
+def test_the_command_on_the_page_names_an_embedder_that_is_accepted_and_no_path(
+    tmp_path: Path, pages: list[report.ReportData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, made = written(lights(40, 1), tmp_path / "held"), written(lights(20, 3), tmp_path / "made")
+    with monkeypatch.context() as patched:
+        patched.setattr(comparing, "embedder_named", lambda _: RandomConvolution())
+        twinset.compare(held, made, embedder="dinov2:/secret/model", report=tmp_path / "page.html")
+    words = pages[0].command.split()
+    named = words[words.index("--embedder") + 1]
+    assert named == "dinov2:FILE"
+    assert "secret" not in pages[0].command
+    assert comparing.embedder_named(named)
+    with pytest.raises(TwinsetError):
+        comparing.embedder_named("dinov2")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match=r"expected a file for --report; got the folder .*report\.html"):
+        twinset.compare("nowhere", "there", report=tmp_path)
+    with pytest.raises(RunFolderError, match="expected a page that can be written"):
+        twinset.compare("nowhere", "there", report=tmp_path / "file" / "page.html")
+    with pytest.raises(UsageError, match="no such home folder"):
+        twinset.compare("nowhere", "there", report="~nosuchuser/page.html")
+    with pytest.raises(DataError, match="no such file"):
+        twinset.compare("nowhere", "there", report=tmp_path / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+def test_a_report_in_a_folder_that_cannot_be_written_to_is_refused_before_the_work() -> None:
+    with pytest.raises(RunFolderError, match="expected a page that can be written"):
+        twinset.compare("nowhere", "there", report="/proc/page.html")
+
+
+@pytest.mark.parametrize("source", ["~nosuchuser/photos", "a\0b"])
+def test_a_source_that_is_no_path_is_told(source: str) -> None:
+    with pytest.raises(UsageError, match="expected a path") as caught:
+        twinset.load(source)
+    assert not isinstance(caught.value, RecipeError)
