@@ -12,9 +12,11 @@ import pytest
 
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
+from twinset.editing.classical import Classical
 from twinset.errors import UnknownNameError, UsageError
 from twinset.formats import FORMATS, read, write
 from twinset.images import Window, encode_png
+from twinset.randomness import Stream
 
 PARTS = ("train", "validation", "test")
 
@@ -30,6 +32,15 @@ def plain() -> Dataset:
         for row in range(24)
     ]
     return with_parts(Dataset.of(samples, classes=["zebra", "10", "9"]))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_images_that_were_edited_without_a_recipe_come_back(name: str, plain: Dataset, tmp_path: Path) -> None:
+    made = [Classical().edit(sample, rng=Stream(row)) for row, sample in enumerate(plain)]
+    write(Dataset.of(made, classes=plain.classes), tmp_path / "out", name)  # type: ignore[arg-type]
+    back, _ = read(tmp_path / "out" / "labels.csv" if name == "csv" else tmp_path / "out")
+    assert {sample.origin.recipe_digest for sample in back} == {""}
+    assert {sample.id: sample.origin.parents for sample in back} == {id_: (id_,) for id_ in plain.ids}
 
 
 @pytest.mark.parametrize("splits", [False, True])

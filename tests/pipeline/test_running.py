@@ -219,7 +219,7 @@ def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(tmp_path: Pat
         options = ["--out", str(folder), "--workers", "2", "--quiet", "--json"]
         return [sys.executable, "-m", "twinset.cli", "run", str(recipe), *options]
 
-    def digest(stdout: str | bytes) -> str:
+    def digest(stdout: str) -> str:
         return str(json.loads(stdout)["digest"])
 
     began = time.monotonic()
@@ -228,16 +228,17 @@ def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(tmp_path: Pat
     assert undisturbed.returncode in (0, 5), undisturbed.stderr
     draw, stages, folder = random.Random(3), [], tmp_path / "killed-0"
     while len(stages) < KILLS:
-        run = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with (tmp_path / "stdout").open("wb") as stdout:
+            run = subprocess.Popen(command(folder), stdout=stdout, stderr=subprocess.DEVNULL)
         try:
-            stdout, _ = run.communicate(timeout=draw.uniform(1.0, took))
+            run.wait(timeout=draw.uniform(1.0, took))
         except subprocess.TimeoutExpired:
             run.send_signal(signal.SIGKILL)
-            run.communicate()
+            run.wait()
             nothing_is_half_written(folder)
             stages.append(twinset_status(folder))
         else:
-            assert digest(stdout) == digest(undisturbed.stdout), stages
+            assert digest((tmp_path / "stdout").read_text()) == digest(undisturbed.stdout), stages
             assert not list(folder.rglob(".tmp-*"))
             folder = tmp_path / f"killed-{len(stages)}"
     time.sleep(1.5)

@@ -189,6 +189,8 @@ def _origin(row: Mapping[str, object]) -> Origin:
     if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
         raise Unusable(f"expected parents as a list of ids; got {_shown(row['parents'])}")
     method, digest, licence = (_text(row, key) for key in ("method", "recipe_digest", "licence"))
+    if method is not None and digest is None:
+        digest = ""  # made in Python: there was no recipe
     try:
         return Origin(method, _seed(row), digest, tuple(parents), licence)
     except ValueError as error:
