@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import twinset
 from twinset import cli, pipeline
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.errors import UsageError
-from twinset.formats import write
+from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
-from twinset.images import ImageSpec
+from twinset.images import ImageSpec, Window
 from twinset.pipeline import comparing
 from twinset.provenance import Provenance, read_provenance
 from twinset.randomness import Stream
@@ -160,3 +161,19 @@ def test_a_run_is_looked_at_checked_and_continued_by_its_folder(tmp_path: Path) 
     assert (found.ok, found.regenerated) == (True, 3)
     with pytest.raises(ValueError, match="expected samples"):
         twinset.verify(tmp_path / "run", samples=-1, quiet=True)
+
+
+def test_sixteen_bit_pictures_are_told_and_take_a_window(tmp_path: Path) -> None:
+    for name, low in (("a", 0), ("b", 2000)):
+        (tmp_path / "x" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(np.full((8, 8), low + 600 * number, dtype=np.uint16)).save(
+                tmp_path / "x" / name / f"{number}.png"
+            )
+    _, report = read(tmp_path / "x")
+    assert any("set data.window" in warning for warning in report.warnings)
+    assert max(int(sample.pixels().max()) for sample in twinset.load(tmp_path / "x")) < 20
+    bright = twinset.load(tmp_path / "x", window=(0, 3200))
+    assert max(int(sample.pixels().max()) for sample in bright) == 255
+    _, report = read(tmp_path / "x", window=Window(0, 3200))
+    assert not any("data.window" in warning for warning in report.warnings)

@@ -10,6 +10,7 @@ from typing import cast
 from twinset import documents, methods, pipeline
 from twinset.alignment import align as align_with
 from twinset.dataset import Dataset
+from twinset.images import FULL_RANGE, Window
 from twinset.pipeline.comparing import fidelity_of
 from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Console, Listener, Quiet
@@ -21,12 +22,13 @@ from twinset.stages import Aligner, Alignment, SetFilter
 DEFAULT_ALIGNERS = ("copies", "agreement", "density", "duplicates")
 
 
-def load(source: str | Path, *, on_bad_input: str = "refuse") -> Dataset:
+def load(source: str | Path, *, on_bad_input: str = "refuse", window: tuple[float, float] | None = None) -> Dataset:
     """A dataset from a folder, a table (CSV, TSV, JSONL), Parquet, WebDataset, or ``"builtin:digits"``.
 
-    ``on_bad_input``: ``"refuse"`` (an error that names the first bad file) or ``"skip"``.
+    ``on_bad_input``: ``"refuse"`` (an error that names the first bad file) or ``"skip"``. ``window``: the grey values
+    of 16-bit pictures that become black and white; None takes their full range.
     """
-    return pipeline.load(source, on_bad_input=on_bad_input)
+    return pipeline.load(source, on_bad_input=on_bad_input, window=Window(*window) if window else FULL_RANGE)
 
 
 def inspect(source: str | Path) -> documents.InspectDocument:

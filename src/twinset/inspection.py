@@ -142,8 +142,6 @@ def _warnings(
         yield f"{len(report.stats.sizes)} image sizes: all are resized to one"
     if len({_colours(mode) for mode in report.stats.modes}) > 1:
         yield f"mixed colour modes: {_counted(report.stats.modes)}"
-    if any(mode.startswith(("I", "F")) for mode in report.stats.modes):
-        yield "16-bit or float pictures: set data.window to the range of grey values that matters"
     unlabelled = int((dataset.class_ids < 0).sum())
     if unlabelled:
         yield f"{unlabelled} images have no class"

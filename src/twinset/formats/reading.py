@@ -25,7 +25,7 @@ from twinset.dataset import REAL, SCHEMA, Dataset, Origin, SplitName
 from twinset.errors import DatasetFormatError, ImageError
 from twinset.formats.folder import Folder, Unusable, first_line, is_text, natural_key, visible
 from twinset.formats.threads import ordered_map
-from twinset.images import FORMATS, Window, decode
+from twinset.images import FORMATS, FULL_RANGE, Window, decode
 
 OnBadInput = Literal["refuse", "skip", "report"]
 
@@ -177,7 +177,7 @@ def collect(
         rows.add(result)
     classes = rows.class_order(listing)
     rows.settle(classes)
-    report = rows.report(listing)
+    report = rows.report(listing, window)
     _judge(report, source=source, on_bad_input=on_bad_input)
     dataset = Dataset(classes, rows.table(classes), root=listing.folder.root, window=window, name=listing.name)
     return dataset, report
@@ -343,9 +343,11 @@ class _Rows:
             table = table.filter(pa.array(keep))
         return table
 
-    def report(self, listing: Listing) -> ReadReport:
+    def report(self, listing: Listing, window: Window) -> ReadReport:
         findings = listing.findings
         warnings = [*findings.warnings, *_look_alikes(self.labels)]
+        if window == FULL_RANGE and any(count and mode.startswith(("I", "F")) for mode, count in self.modes.items()):
+            warnings.append("16-bit or float pictures: set data.window to the range of grey values that matters")
         for name, text in findings.renamed.items():
             warnings.append(f"class {text!r} is written as {name!r}: it holds control characters")
         return ReadReport(

@@ -12,6 +12,7 @@ from twinset.dataset import Dataset
 from twinset.errors import RunFolderError, UsageError
 from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
+from twinset.images import FULL_RANGE, Window
 from twinset.inspection import Inspection
 from twinset.inspection import inspect as inspect_dataset
 from twinset.pipeline.folders import environment, refuse_inside
@@ -28,11 +29,11 @@ def source_of(text: str) -> str | Path:
     return text if text.startswith("builtin:") else expanded(text)
 
 
-def load(source: str | Path, *, on_bad_input: str = "refuse") -> Dataset:
+def load(source: str | Path, *, on_bad_input: str = "refuse", window: Window = FULL_RANGE) -> Dataset:
     """A dataset; bad files are refused unless ``on_bad_input`` is ``skip``."""
     if on_bad_input not in ("refuse", "skip"):
         raise ValueError(f"expected on_bad_input 'refuse' or 'skip'; got {on_bad_input!r}")
-    dataset, _ = read(source_of(str(source)), on_bad_input=on_bad_input)  # type: ignore[arg-type]
+    dataset, _ = read(source_of(str(source)), on_bad_input=on_bad_input, window=window)  # type: ignore[arg-type]
     return dataset
 
 
