@@ -39,7 +39,7 @@ class DataPart(_Part):
     """The real dataset."""
 
     path: str = Field(description="Folder, table file or `builtin:NAME`; relative to the recipe.")
-    licence: str | None = Field(None, description="Licence of the real images, carried into card and provenance.")
+    licence: str | None = Field(None, description="Licence of the real images; stands in report and dataset card.")
     window: tuple[float, float] | None = Field(
         None, description="Values of 16-bit or float images that become black and white; default 0 and 65535."
     )

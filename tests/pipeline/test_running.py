@@ -24,7 +24,7 @@ from twinset import documents, pipeline
 from twinset.errors import DataError, RunFolderError
 from twinset.formats import read
 from twinset.pipeline.reporting import Quiet
-from twinset.release import read_provenance
+from twinset.provenance import read_provenance
 
 SMALL: dict[str, object] = {
     "data": "builtin:digits",

@@ -69,7 +69,7 @@ def make_release() -> Callable[..., Release]:
 @pytest.fixture
 def exported(twin: Dataset, tmp_path: Path) -> Callable[[str], Export]:
     from twinset import formats
-    from twinset.release import encode_with_provenance
+    from twinset.provenance import encode_with_provenance
 
     def export(kind: str) -> Export:
         folder = tmp_path / "export" / kind

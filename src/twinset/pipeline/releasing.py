@@ -18,6 +18,7 @@ from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
 from twinset.pipeline.parts import arms_part, gate_part, gate_scores, scores_part, verdict_part
 from twinset.pipeline.presenting import Tried, report_data
+from twinset.provenance import encode_with_provenance
 from twinset.store import write_bytes, write_json
 
 FEW_MADE = 0.5
@@ -61,7 +62,7 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     for format_ in run.recipe.export:
         path = run.folder / "export" / format_
         if not path.exists():
-            write(measured.accepted, path, format_, encode=out.encode_with_provenance)
+            write(measured.accepted, path, format_, encode=encode_with_provenance)
         found[format_] = path
     return found
 
@@ -79,6 +80,11 @@ def _limits(run: Run, measured: Measured) -> list[str]:
         limits.append(
             f"A classifier tells the synthetic images from real ones almost without fail (AUC {told_apart:.3f}): they "
             "do not look real. More minutes for the generator may help; the other figures of likeness matter less."
+        )
+    if run.recipe.split.shots is not None and measured.utility is not None:
+        limits.append(
+            "Few shots: everything was measured on one draw of the training images. Another draw gives another figure, "
+            "which the interval does not cover; repeat with other seeds before you rely on the verdict."
         )
     if any(part.use == "folder" for part in run.recipe.generate):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")

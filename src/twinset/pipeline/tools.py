@@ -124,7 +124,7 @@ def recipe_text(place: str, inspection: Inspection) -> str:
 schema: twinset/recipe/1
 data:
   path: {quoted(place)}
-  # licence: CC-BY-4.0        # of the real images; goes into card and provenance
+  # licence: CC-BY-4.0        # of the real images; stands in report and dataset card
 task: classification
 
 image:

@@ -15,9 +15,8 @@ from twinset.dataset import Origin, Sample
 from twinset.editing.classical import Classical, TrivialAugment
 from twinset.errors import ImageError
 from twinset.images import decode, encode_png
+from twinset.provenance import VOCABULARY, Provenance, encode_with_provenance, read_provenance, xmp_packet
 from twinset.randomness import Stream
-from twinset.release import encode_with_provenance, read_provenance
-from twinset.release.provenance import VOCABULARY, Provenance, xmp_packet
 
 PIXELS = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(8, 6, 3)
 
