@@ -12,16 +12,16 @@ from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError, UnknownNameError
 from twinset.formats import builtin, imagefolder, parquet, table, webdataset
 from twinset.formats.folder import Folder, visible
-from twinset.formats.reading import (
+from twinset.formats.listing import (
     SPLIT_NAMES,
     BadFile,
     ImageStats,
     Listing,
     OnBadInput,
     ReadReport,
-    collect,
     dataset_name,
 )
+from twinset.formats.reading import collect
 from twinset.formats.sidecars import PROVENANCE_FILE
 from twinset.formats.writing import Encode, WritableFormat, WriteReport, whole_folder
 from twinset.images import FULL_RANGE, SUFFIXES, Window

@@ -10,7 +10,7 @@ import numpy as np
 from twinset.dataset import Origin
 from twinset.errors import UnknownNameError
 from twinset.formats.folder import Folder
-from twinset.formats.reading import BadFile, Candidate, Findings, Listing
+from twinset.formats.listing import BadFile, Candidate, Findings, Listing
 from twinset.images import encode_png
 
 PREFIX = "builtin:"

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from twinset.dataset import Dataset, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Absent, Entry, Folder, Unusable, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
+from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
 from twinset.formats.sidecars import (
     CLASSES_FILE,
     MAX_NOTES_BYTES,

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from twinset.dataset import Dataset, Sample, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Folder, Unusable, first_line, relative_path, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
+from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
 from twinset.formats.sidecars import ORIGIN_KEYS, RESERVED_KEYS, provenance, table_extras
 from twinset.formats.webdataset import shard_split
 from twinset.formats.writing import Encode, Target, picture

@@ -12,142 +12,21 @@ import json
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from twinset.annotations import Annotation, AttributeValue
-from twinset.dataset import REAL, SCHEMA, Dataset, Origin, SplitName
+from twinset.annotations import Annotation
+from twinset.dataset import SCHEMA, Dataset
 from twinset.errors import DatasetFormatError, ImageError
 from twinset.formats.folder import Folder, Unusable, first_line, is_text, natural_key, visible
+from twinset.formats.listing import BadFile, Candidate, ImageStats, Listing, OnBadInput, ReadReport
 from twinset.formats.threads import ordered_map
 from twinset.images import FORMATS, FULL_RANGE, Window, decode
 
-OnBadInput = Literal["refuse", "skip", "report"]
-
-SPLIT_NAMES: Mapping[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-
 CHUNK = 4096
-
-
-@dataclass(frozen=True)
-class BadFile:
-    """One entry that was left out. ``line`` counts from 1 in a table; a picture's problem is not its entry's."""
-
-    path: str
-    problem: str
-    line: int | None = None
-    kind: Literal["entry", "picture"] = "entry"
-
-    @property
-    def where(self) -> str:
-        """``path`` or ``path:line``."""
-        return self.path if self.line is None else f"{self.path}:{self.line}"
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}"
-
-
-@dataclass(frozen=True)
-class ImageStats:
-    """How many pictures have each size (``width x height``), colour mode and file encoding."""
-
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    modes: Mapping[str, int] = field(default_factory=dict)
-    encodings: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ReadReport:
-    """What reading a dataset met. ``ignored`` counts files by reason (hidden, other, link, loose)."""
-
-    format: str
-    images: int
-    bad_files: tuple[BadFile, ...] = ()
-    warnings: tuple[str, ...] = ()
-    stats: ImageStats = ImageStats()
-    ignored: Mapping[str, int] = field(default_factory=dict)
-    renamed_classes: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """The report as plain JSON types."""
-        return {
-            "format": self.format,
-            "images": self.images,
-            "bad_files": [{"path": bad.where, "problem": bad.problem} for bad in self.bad_files],
-            "warnings": list(self.warnings),
-            "sizes": dict(self.stats.sizes),
-            "modes": dict(self.stats.modes),
-            "encodings": dict(self.stats.encodings),
-            "ignored": dict(self.ignored),
-        }
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One picture that a source claims to hold: bytes, or a path in its folder; not yet opened.
-
-    ``where`` is the table or archive that says so, ``line`` the line in it.
-    """
-
-    id: str
-    label: str | None
-    split: SplitName | None = None
-    path: str | None = None
-    data: bytes | None = None
-    where: str = ""
-    line: int | None = None
-    caption: str | None = None
-    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
-    probabilities: tuple[float, ...] | None = None
-    origin: Origin = REAL
-
-    def bad(self, problem: str, kind: Literal["entry", "picture"] = "entry") -> BadFile:
-        """This candidate as one that is left out."""
-        if self.where and self.path:
-            problem = f"{visible(self.path)}: {problem}"
-        return BadFile(visible(self.where or self.path or self.id), problem, self.line, kind)
-
-
-@dataclass
-class Findings:
-    """What a reader notes on its way; complete when its candidates are used up."""
-
-    warnings: list[str] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
-    renamed: dict[str, str] = field(default_factory=dict)
-
-    def class_name(self, text: str) -> str:
-        """A class name with control characters written out; the change is noted."""
-        name = visible(text)
-        if name != text:
-            self.renamed[name] = text
-        return name
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a reader hands to :func:`collect`. ``classes`` fixes names and order where the source states them."""
-
-    format: str
-    entries: Iterable[Candidate | BadFile]
-    findings: Findings
-    folder: Folder
-    name: str
-    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -397,16 +276,3 @@ def _judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput) -> None
     if report.images == 0:
         hint = "list all with `twinset inspect`"
     raise kind(f"{visible(source)}: expected {total} usable images; got {bad} that are not, first {first}", hint=hint)
-
-
-def split_name(text: str) -> SplitName | None:
-    """The split that a folder, column or file name means; None for an empty one; :class:`Unusable` for others."""
-    key = text.strip().casefold()
-    if key and key not in SPLIT_NAMES:
-        raise Unusable(f"expected a split out of train, validation, test; got {visible(text)!r}")
-    return SPLIT_NAMES[key] if key else None
-
-
-def dataset_name(path: Path) -> str:
-    """What to call the dataset at this path."""
-    return visible(path.name if path.is_dir() else path.stem) or "dataset"

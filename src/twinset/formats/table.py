@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from twinset.dataset import Dataset, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
+from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
 from twinset.formats.sidecars import (
     CLASSES_FILE,
     ORIGIN_KEYS,

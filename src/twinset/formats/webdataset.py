@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from twinset.dataset import Dataset, Sample, SplitName
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
-from twinset.formats.reading import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
+from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
 from twinset.formats.sidecars import CLASSES_FILE, ClassList, Extras, extras, parse_json, provenance, read_classes
 from twinset.formats.writing import Encode, Target, picture
 from twinset.images import MAX_FILE_BYTES, SUFFIXES
