@@ -38,34 +38,25 @@ class LocalProcesses:
             return
         import joblib
 
-        with joblib.parallel_config(backend="loky", n_jobs=self.workers, inner_max_num_threads=1):
+        backend = {"initializer": _die_with, "initargs": (os.getpid(),)}
+        with joblib.parallel_config(backend="loky", n_jobs=self.workers, inner_max_num_threads=1, **backend):
             pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch=f"{2 * self.workers}", batch_size=1)
-            calls = (
-                joblib.delayed(_in_worker)(os.getpid(), function, number, task) for number, task in enumerate(tasks)
-            )
-            yield from pool(calls)
+            yield from pool(joblib.delayed(_in_worker)(function, number, task) for number, task in enumerate(tasks))
 
 
-def _in_worker(parent: int, function: Callable[[Task], Result], number: int, task: Task) -> tuple[int, Result]:
+def _in_worker(function: Callable[[Task], Result], number: int, task: Task) -> tuple[int, Result]:
     import torch
 
-    _die_with(parent)
     torch.set_num_threads(1)
     return number, function(task)
 
 
-_WATCHED = "TWINSET_WORKER_OF"
-
-
 def _die_with(parent: int) -> None:
-    """Makes this worker end when the process that gave it work ends, however that ends.
+    """Makes this worker end when the process that started it ends, however that ends and before any work came.
 
     A worker whose parent is gone is adopted by another process, which its parent id shows within the second.
     """
-    if os.environ.get(_WATCHED) == str(parent):
-        return
-    os.environ[_WATCHED] = str(parent)
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
