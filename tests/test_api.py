@@ -15,7 +15,7 @@ import twinset
 from twinset import cli, pipeline
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Origin, Sample
-from twinset.errors import UsageError
+from twinset.errors import DataError, UsageError
 from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
 from twinset.images import ImageSpec, Window
@@ -177,3 +177,9 @@ def test_sixteen_bit_pictures_are_told_and_take_a_window(tmp_path: Path) -> None
     assert max(int(sample.pixels().max()) for sample in bright) == 255
     _, report = read(tmp_path / "x", window=Window(0, 3200))
     assert not any("data.window" in warning for warning in report.warnings)
+
+
+def test_a_comparison_with_nothing_is_refused() -> None:
+    digits = twinset.load("builtin:digits")
+    with pytest.raises(DataError, match="expected at least one synthetic image"):
+        twinset.evaluate(digits.take([]), real=digits.take(range(40)), rng=0)

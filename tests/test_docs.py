@@ -41,7 +41,7 @@ def test_the_generator_of_the_plugin_page_passes_its_contract(tmp_path: Path) ->
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     (block,) = code("README.md")
-    quick = block.replace("steps=500", "steps=20").replace("sample(200", "sample(40")
+    quick = block.replace("steps=500", "steps=150").replace("sample(200", "sample(40")
     assert quick != block
     ended = subprocess.run([sys.executable, "-c", quick], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -70,6 +70,9 @@ def fidelity_of(
     real: Dataset, synthetic: Dataset, *, training: Dataset | None, embedder: str, rng: Stream, spec: ImageSpec
 ) -> tuple[list[Score], str]:
     """Fidelity, diversity, detectability and, with ``training``, nearest records; and the extractor of the features."""
+    for name, dataset in (("real", real), ("synthetic", synthetic)):
+        if not len(dataset):
+            raise DataError(f"expected at least one {name} image to compare; got none", hint="what rejected them all?")
     method = embedder_named(embedder)
     if isinstance(method, SelfTrained) and training is None:
         raise UsageError("expected --train with --embedder self; got none", hint="or use --embedder random")
