@@ -28,7 +28,7 @@ SAMPLING_SHARE = 0.75
 MOST_EPOCHS = 55
 """Passes over the training set. Measured on digits (1,076 images, U-Net of width 96, a new split each time): 69 passes
 with AUGMENT .3 gave a membership AUC of .520 at the gate and 98.9 % of the accuracy of real images (4 splits), 54 to 59
-passes with .5 gave .513 and 98.2 % (19 splits, of which the gate blocked one)."""
+passes with .5 gave .513 and 98.2 % (19 splits, of which the gate blocked one). See benchmarks/gate.py."""
 
 LEAST_USEFUL_STEPS = 450
 """A small set gets these however often they pass over it, or nothing is learnt; the looks at copies stop them."""
