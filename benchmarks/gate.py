@@ -4,7 +4,7 @@ One run of ``builtin:digits`` per seed, each with another split, another model a
 settings that calibration chooses on two cores of a 2.1 GHz Xeon, so that the answer does not hang on this machine's
 speed. Finished seeds are kept below ``--out`` and not run again. The last line is JSON.
 
-    uv run python benchmarks/gate.py [--seeds 1-12] [--steps 462] [--augment 0.5] [--workers 4] [--out runs/gate]
+    uv run python benchmarks/gate.py [--seeds 1-8] [--steps 462] [--augment 0.5] [--workers 4] [--out runs/gate]
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def row(seed: int, run: RunDocument) -> dict[str, object]:
 def main() -> None:
     """Runs the seeds and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", default="1-12", help="first-last")
+    parser.add_argument("--seeds", default="1-8", help="first-last")
     parser.add_argument("--steps", type=int, default=462)
     parser.add_argument("--augment", type=float, default=0.5)
     parser.add_argument("--workers", type=int, default=4)
