@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-AttributeValue = str | int | float | bool
+from twinset.instances import AttributeValue, Instances
+from twinset.semantic import SemanticMap
+
+__all__ = ["Annotation", "AttributeValue", "Instances", "SemanticMap"]
 
 TOLERANCE = 1e-4
 
@@ -16,26 +19,31 @@ class Annotation:
     """Labels of one picture; at least one field is present.
 
     ``class_id`` indexes the dataset's classes. ``class_probabilities`` (C,) sums to one and is there when a
-    label is soft (mixing, teachers); ``class_id`` is then its mode, and among equals the given one. ``attributes``
-    are free columns such as patient or site.
+    label is soft (mixing, teachers); ``class_id`` is then its mode, and among equals the given one. ``instances`` are
+    the objects in it (an empty one says that there are none), ``semantic`` the class of every pixel. ``attributes`` are
+    free columns such as patient or site.
     """
 
     class_id: int | None = None
     class_probabilities: tuple[float, ...] | None = None
     caption: str | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    instances: Instances | None = None
+    semantic: SemanticMap | None = None
 
     def __post_init__(self) -> None:
         if self.class_id is not None and self.class_id < 0:
             raise ValueError(f"expected class_id ≥ 0; got {self.class_id}")
         if self.class_probabilities is not None:
             object.__setattr__(self, "class_id", _mode(self.class_probabilities, self.class_id))
-        if self.class_id is None and self.caption is None and not self.attributes:
+        said = (self.class_id, self.caption, self.instances, self.semantic)
+        if all(part is None for part in said) and not self.attributes:
             raise ValueError("expected at least one label; got an empty Annotation (use None for unlabelled)")
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Annotation, (self.class_id, self.class_probabilities, self.caption, dict(self.attributes)))
+        plain = (self.class_id, self.class_probabilities, self.caption, dict(self.attributes))
+        return (Annotation, (*plain, self.instances, self.semantic))
 
 
 def _mode(probabilities: tuple[float, ...], given: int | None) -> int:

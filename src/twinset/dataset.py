@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twinset.annotations import Annotation
+from twinset.annotations import Annotation, SemanticMap
 from twinset.errors import ChangedFileError, DatasetFormatError
 from twinset.images import (
     FULL_RANGE,
@@ -30,6 +31,7 @@ from twinset.images import (
     decode,
     encode_png,
 )
+from twinset.instances import INSTANCES, OBJECT, from_value, to_value
 from twinset.randomness import RandomSource, Stream
 
 if TYPE_CHECKING:
@@ -53,9 +55,19 @@ SCHEMA = pa.schema(
         pa.field("recipe_digest", pa.string()),
         pa.field("parents", pa.list_(pa.string())),
         pa.field("licence", pa.string()),
+        pa.field("instances", INSTANCES),
+        pa.field("semantic", pa.binary()),
     ]
 )
 """One row a sample. ``image`` holds encoded bytes, or ``path`` and ``sha256`` name a file; ``attributes`` is JSON."""
+
+LABELS = ("class_id", "class_probabilities", "caption", "attributes", "instances", "semantic")
+
+PLACED = ("instances", "semantic")
+"""Columns of labels that lie somewhere in the picture; they count in digests only where they say something."""
+
+Task = Literal["classification", "detection", "instance-segmentation", "semantic-segmentation"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 ARRAY_BYTES = (1 << 31) - 1
 """Most image bytes that one Arrow array can hold; datasets beyond that keep theirs in several."""
@@ -172,6 +184,9 @@ class Dataset:
         class_ids = self.class_ids
         if class_ids.size and class_ids.max() >= len(self.classes):
             raise ValueError(f"expected class ids below {len(self.classes)}; got {class_ids.max()}")
+        of_objects = self.object_column("class_id")
+        if of_objects.size and of_objects.max() >= len(self.classes):
+            raise ValueError(f"expected class ids of objects below {len(self.classes)}; got {of_objects.max()}")
         object.__setattr__(self, "_index", index)
 
     @staticmethod
@@ -240,6 +255,43 @@ class Dataset:
         counts = np.bincount(labelled, minlength=len(self.classes))
         return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
 
+    @property
+    def task(self) -> Task:
+        """What the labels are good for: that of the richest kind that any sample has."""
+        if self.table.column("semantic").null_count < len(self):
+            return "semantic-segmentation"
+        if self.table.column("instances").null_count == len(self):
+            return "classification"
+        masks = (self._objects().field(name) for name in ("rle", "polygons"))
+        return "instance-segmentation" if any(len(m) > m.null_count for m in masks) else "detection"
+
+    def _objects(self) -> pa.StructArray:
+        """All objects of all samples, one after the other."""
+        pieces = [pc.list_flatten(pc.struct_field(chunk, "objects")) for chunk in self._instances().chunks]
+        return pa.concat_arrays(pieces) if pieces else pa.array([], OBJECT)
+
+    def _instances(self) -> pa.ChunkedArray:
+        return self.table.column("instances")
+
+    def object_column(self, name: str) -> NDArray[np.generic]:
+        """A number or flag of every object of every sample (a field of :data:`twinset.instances.OBJECT`), in order."""
+        return np.asarray(self._objects().field(name).to_numpy(zero_copy_only=False))
+
+    def object_counts(self) -> NDArray[np.int64]:
+        """(N,) objects of every sample; 0 where nothing is said."""
+        lengths = pc.fill_null(pc.list_value_length(pc.struct_field(self._instances(), "objects")), 0)
+        return np.asarray(lengths.to_numpy(), dtype=np.int64)
+
+    def object_boxes(self) -> NDArray[np.float32]:
+        """float32 (M, 4): the box of every object of every sample, xyxy in pixels."""
+        objects = self._objects()
+        return np.stack([objects.field(name).to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
+
+    def object_class_counts(self) -> dict[str, int]:
+        """Objects per class, in class order, zeros included."""
+        counts = np.bincount(self.object_column("class_id").astype(np.int64), minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Dataset:
         """The samples at these rows, in this order."""
         return replace(self, table=_taken(self.table, np.asarray(rows, dtype=np.int64)))
@@ -289,12 +341,13 @@ class Dataset:
         A sample without attributes counts as it did before they were part of this.
         """
         total = hashlib.sha256(json.dumps(list(self.classes)).encode())
-        for row in self.table.select(["id", "sha256", "image", "class_id", "split", "attributes"]).to_pylist():
-            content = row["sha256"] or hashlib.sha256(row["image"]).hexdigest()
-            values = [row["id"], content, row["class_id"], row["split"]]
-            if row["attributes"] is not None:
-                values.append(row["attributes"])
-            total.update(json.dumps(values).encode())
+        columns = ["id", "sha256", "image", "class_id", "split", "attributes", *PLACED]
+        for batch in self.table.select(columns).to_batches(max_chunksize=256):
+            for row in batch.to_pylist():
+                content = row["sha256"] or hashlib.sha256(row["image"]).hexdigest()
+                values = [row["id"], content, row["class_id"], row["split"]]
+                values += [row[name] for name in ("attributes", *PLACED) if row[name] is not None]
+                total.update(json.dumps(values, sort_keys=True, default=str).encode())
         return total.hexdigest()
 
     def split(
@@ -369,7 +422,8 @@ def sample_digest(sample: Sample) -> bytes:
     """sha256 of one sample: id, labels, origin and decoded pixels."""
     pixels = sample.pixels()
     row = sample_row(replace(sample, image=b"", path=None, sha256=None))
-    row = {key: value for key, value in row.items() if key not in ("image", "path", "sha256")}
+    left_out = {"image", "path", "sha256", *(name for name in PLACED if row[name] is None)}
+    row = {key: value for key, value in row.items() if key not in left_out}
     header = json.dumps([row, pixels.shape], sort_keys=True, default=str).encode()
     return hashlib.sha256(header + b"\0" + pixels.tobytes()).digest()
 
@@ -397,6 +451,8 @@ def sample_row(sample: Sample) -> dict[str, object]:
             class_probabilities=None if probabilities is None else [float(np.float32(p)) for p in probabilities],
             caption=annotation.caption,
             attributes=json.dumps(dict(annotation.attributes), sort_keys=True) if annotation.attributes else None,
+            instances=None if annotation.instances is None else to_value(annotation.instances),
+            semantic=None if annotation.semantic is None else annotation.semantic.png,
         )
     return row
 
@@ -404,19 +460,18 @@ def sample_row(sample: Sample) -> dict[str, object]:
 def sample_from_row(row: Mapping[str, object], *, root: Path | None = None, window: Window = FULL_RANGE) -> Sample:
     """The sample that one row of :data:`SCHEMA` describes."""
     values = dict(row)
-    class_id, soft, caption, attributes = (
-        values["class_id"],
-        values["class_probabilities"],
-        values["caption"],
-        values["attributes"],
+    soft, attributes, instances, semantic = (
+        values[name] for name in ("class_probabilities", "attributes", "instances", "semantic")
     )
     annotation = None
-    if class_id is not None or soft is not None or caption is not None or attributes is not None:
+    if any(values[name] is not None for name in LABELS):
         annotation = Annotation(
-            class_id=class_id,  # type: ignore[arg-type]
+            class_id=values["class_id"],  # type: ignore[arg-type]
             class_probabilities=None if soft is None else tuple(soft),  # type: ignore[arg-type]
-            caption=caption,  # type: ignore[arg-type]
+            caption=values["caption"],  # type: ignore[arg-type]
             attributes=json.loads(str(attributes)) if attributes is not None else {},
+            instances=None if instances is None else from_value(instances),  # type: ignore[arg-type]
+            semantic=None if semantic is None else SemanticMap(semantic),  # type: ignore[arg-type]
         )
     origin = Origin(
         method=values["method"],  # type: ignore[arg-type]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from twinset.annotations import AttributeValue
+from twinset.annotations import AttributeValue, SemanticMap
 from twinset.dataset import REAL, Origin, SplitName
 from twinset.formats.folder import Folder, Unusable, visible
+from twinset.formats.objects import Objects
 
 OnBadInput = Literal["refuse", "skip", "report"]
 
@@ -28,12 +29,15 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
 
 @dataclass(frozen=True)
 class BadFile:
-    """One entry that was left out. ``line`` counts from 1 in a table; a picture's problem is not its entry's."""
+    """One entry that was left out. ``line`` counts from 1 in a table; a picture's problem is not its entry's.
+
+    Of kind ``object`` it is one object of a picture, which was left out or clipped; the picture stays.
+    """
 
     path: str
     problem: str
     line: int | None = None
-    kind: Literal["entry", "picture"] = "entry"
+    kind: Literal["entry", "picture", "object"] = "entry"
 
     @property
     def where(self) -> str:
@@ -64,6 +68,7 @@ class ReadReport:
     stats: ImageStats = ImageStats()
     ignored: Mapping[str, int] = field(default_factory=dict)
     renamed_classes: Mapping[str, str] = field(default_factory=dict)
+    objects: int = 0
 
     def to_json(self) -> dict[str, object]:
         """The report as plain JSON types."""
@@ -76,6 +81,7 @@ class ReadReport:
             "modes": dict(self.stats.modes),
             "encodings": dict(self.stats.encodings),
             "ignored": dict(self.ignored),
+            "objects": self.objects,
         }
 
 
@@ -83,7 +89,9 @@ class ReadReport:
 class Candidate:
     """One picture that a source claims to hold: bytes, or a path in its folder; not yet opened.
 
-    ``where`` is the table or archive that says so, ``line`` the line in it.
+    ``where`` is the table or archive that says so, ``line`` the line in it. ``objects`` is the picture's number in
+    :attr:`Listing.objects`, None where nothing is said of objects. ``semantic`` gives the class of every pixel of a
+    picture of that (height, width), as ids into :attr:`Listing.classes`, or raises :class:`Unusable`.
     """
 
     id: str
@@ -97,6 +105,8 @@ class Candidate:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     probabilities: tuple[float, ...] | None = None
     origin: Origin = REAL
+    objects: int | None = None
+    semantic: Callable[[tuple[int, int]], SemanticMap] | None = None
 
     def bad(self, problem: str, kind: Literal["entry", "picture"] = "entry") -> BadFile:
         """This candidate as one that is left out."""
@@ -123,7 +133,10 @@ class Findings:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a reader hands to :func:`collect`. ``classes`` fixes names and order where the source states them."""
+    """What a reader hands to :func:`collect`. ``classes`` fixes names and order where the source states them.
+
+    ``objects`` has all that candidates claim to show, once the entries are used up.
+    """
 
     format: str
     entries: Iterable[Candidate | BadFile]
@@ -131,6 +144,7 @@ class Listing:
     folder: Folder
     name: str
     classes: tuple[str, ...] | None = None
+    objects: Objects | None = None
 
 
 def split_name(text: str) -> SplitName | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from twinset.annotations import Annotation
 from twinset.dataset import SCHEMA, Dataset
@@ -33,9 +34,15 @@ CHUNK = 4096
 class _Checked:
     candidate: Candidate
     sha256: str
-    size: str
+    height: int
+    width: int
     mode: str
     encoding: str
+    semantic: bytes | None = None
+
+    @property
+    def size(self) -> str:
+        return f"{self.width}x{self.height}"
 
 
 def collect(
@@ -56,9 +63,12 @@ def collect(
         rows.add(result)
     classes = rows.class_order(listing)
     rows.settle(classes)
+    instances = rows.place_objects(listing, classes)
     report = rows.report(listing, window)
     _judge(report, source=source, on_bad_input=on_bad_input)
-    dataset = Dataset(classes, rows.table(classes), root=listing.folder.root, window=window, name=listing.name)
+    dataset = Dataset(
+        classes, rows.table(classes, instances), root=listing.folder.root, window=window, name=listing.name
+    )
     return dataset, report
 
 
@@ -69,12 +79,13 @@ def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | B
         data = candidate.data if candidate.data is not None else folder.read(candidate.path or "")
         pixels = decode(data, name=where, window=window)
         mode, encoding = _header(data, where)
+        height, width = pixels.shape[:2]
+        semantic = candidate.semantic((height, width)).png if candidate.semantic is not None else None
     except ImageError as error:
         return candidate.bad(error.message.removeprefix(f"{where}: "), "picture")
     except Unusable as error:
         return candidate.bad(str(error))
-    height, width = pixels.shape[:2]
-    return _Checked(candidate, hashlib.sha256(data).hexdigest(), f"{width}x{height}", mode, encoding)
+    return _Checked(candidate, hashlib.sha256(data).hexdigest(), height, width, mode, encoding, semantic)
 
 
 def _check_texts(candidate: Candidate) -> None:
@@ -116,6 +127,16 @@ def _mode_and_encoding(data: bytes) -> tuple[str, str]:
     return mode, f"{encoding} animated" if frames else encoding
 
 
+@dataclass(frozen=True)
+class _Pictured:
+    """A picture with objects: its size, its place among all entries, and who claims what it shows."""
+
+    size: tuple[int, int]
+    place: int
+    where: str
+    path: str | None
+
+
 @dataclass
 class _Rows:
     """Columns that grow, chunk by chunk; labels become class ids at the end, when all classes are known.
@@ -135,6 +156,9 @@ class _Rows:
     encodings: Counter[str] = field(default_factory=Counter)
     pending: list[dict[str, object]] = field(default_factory=list)
     chunks: list[pa.Table] = field(default_factory=list)
+    pictures: dict[int, _Pictured] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    objects: int = 0
 
     def add(self, result: _Checked | BadFile) -> None:
         self.met += 1
@@ -153,6 +177,10 @@ class _Rows:
         self.sizes[result.size] += 1
         self.modes[result.mode] += 1
         self.encodings[result.encoding] += 1
+        self.numbers.append(-1 if candidate.objects is None else candidate.objects)
+        if candidate.objects is not None:
+            size = (result.height, result.width)
+            self.pictures[candidate.objects] = _Pictured(size, self.met, candidate.where, candidate.path)
         self.pending.append(self._row(result))
         if len(self.pending) >= CHUNK:
             self._flush()
@@ -175,6 +203,7 @@ class _Rows:
             "recipe_digest": origin.recipe_digest,
             "parents": list(origin.parents),
             "licence": origin.licence,
+            "semantic": result.semantic,
         }
 
     def _flush(self) -> None:
@@ -184,7 +213,26 @@ class _Rows:
 
     def class_order(self, listing: Listing) -> tuple[str, ...]:
         known = listing.classes or ()
-        return (*known, *sorted(set(self.labels) - set(known), key=natural_key))
+        met = {*self.labels, *(listing.objects.labels() if listing.objects is not None else ())}
+        return (*known, *sorted(met - set(known), key=natural_key))
+
+    def place_objects(self, listing: Listing, classes: tuple[str, ...]) -> pa.Array | None:
+        """INSTANCES of every row; objects that had to be clipped or left out become bad entries."""
+        if listing.objects is None:
+            return None
+        sizes = {number: picture.size for number, picture in self.pictures.items()}
+        rows, array, mishaps = listing.objects.settle(sizes, classes)
+        for mishap in mishaps:
+            picture = self.pictures[mishap.picture]
+            line = mishap.number if listing.objects.counted == "line" else None
+            named = "" if mishap.number is None or line is not None else f"{listing.objects.counted} {mishap.number}: "
+            if picture.where and picture.path:
+                named = f"{visible(picture.path)}: {named}"
+            where = visible(picture.where or picture.path or "")
+            self.bad.append((picture.place, BadFile(where, named + mishap.problem, line, "object")))
+        self.bad.sort(key=lambda placed: placed[0])
+        self.objects = int(pc.sum(pc.list_value_length(pc.struct_field(array, "objects"))).as_py() or 0)
+        return array.take(pa.array([rows[n] if n >= 0 else None for n in self.numbers], pa.int64()))
 
     def settle(self, classes: tuple[str, ...]) -> None:
         """Gives soft labels their class, and takes out those that do not fit the classes or their own label."""
@@ -201,7 +249,7 @@ class _Rows:
                 self.encodings[result.encoding] -= 1
         self.bad.sort(key=lambda placed: placed[0])
 
-    def table(self, classes: tuple[str, ...]) -> pa.Table:
+    def table(self, classes: tuple[str, ...], instances: pa.Array | None) -> pa.Table:
         self._flush()
         rank = {name: index for index, name in enumerate(classes)}
         final = pa.array([rank[label] for label in self.labels], pa.int32())
@@ -216,6 +264,9 @@ class _Rows:
             for row, class_id in self.soft_classes.items():
                 class_ids[row] = class_id
             table = table.set_column(at, SCHEMA.field(at), pa.array(class_ids, pa.int32()))
+        if instances is not None:
+            place = SCHEMA.get_field_index("instances")
+            table = table.set_column(place, SCHEMA.field(place), instances)
         if self.dropped:
             keep = np.ones(table.num_rows, dtype=bool)
             keep[self.dropped] = False
@@ -237,6 +288,7 @@ class _Rows:
             stats=ImageStats(_sorted(self.sizes), _sorted(self.modes), _sorted(self.encodings)),
             ignored=dict(sorted(findings.ignored.items())),
             renamed_classes=dict(findings.renamed),
+            objects=self.objects,
         )
 
 
@@ -270,9 +322,14 @@ def _judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput) -> None
         raise DatasetFormatError("expected pictures; got none", path=visible(source), hint="see `twinset inspect`")
     if first is None or on_bad_input == "report" or (on_bad_input == "skip" and report.images):
         return
-    bad, total = len(report.bad_files), len(report.bad_files) + report.images
-    kind = ImageError if first.kind == "picture" else DatasetFormatError
     hint = "list all with `twinset inspect`, then repair them or set on_bad_input: skip"
     if report.images == 0:
         hint = "list all with `twinset inspect`"
-    raise kind(f"{visible(source)}: expected {total} usable images; got {bad} that are not, first {first}", hint=hint)
+    pictures = [bad for bad in report.bad_files if bad.kind != "object"]
+    objects, total = len(report.bad_files) - len(pictures), len(pictures) + report.images
+    expected, got = (f"{total} usable images", f"{len(pictures)} that are not") if pictures else ("", "")
+    if objects:
+        expected = " and ".join(filter(None, [expected, "objects that lie in their images"]))
+        got = " and ".join(filter(None, [got, f"{objects} of {report.objects} objects that do not"]))
+    kind = ImageError if first.kind == "picture" else DatasetFormatError
+    raise kind(f"{visible(source)}: expected {expected}; got {got}, first {first}", hint=hint)
