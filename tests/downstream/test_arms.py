@@ -8,20 +8,18 @@ from twinset.downstream import ARMS, Cell, CellResult, Recipe, UtilityPlan
 from twinset.downstream.arms import WITH_SYNTHETIC, WITHOUT_SYNTHETIC, best_recipe
 from twinset.models.classifier import ClassifierSettings
 
-LABELS = [0, 0, 1, 1]
 PLAN = UtilityPlan(ClassifierSettings(), seed=1)
 
 
 def result(cell: Cell, right: int, loss: float = 1.0) -> CellResult:
-    """A result with the first ``right`` of four validation images right."""
-    predictions = [label if index < right else 1 - label for index, label in enumerate(LABELS)]
-    return CellResult(cell, "study", tuple(predictions), (0,), loss, 0.1)
+    """A result with ``right`` of four validation images right."""
+    return CellResult(cell, "study", right / 4, loss, 0.1)
 
 
 def finish(plan: UtilityPlan, right: dict[str, int]) -> list[CellResult]:
     """Every due cell, round after round; ``right`` by strength."""
     results: list[CellResult] = []
-    while cells := plan.due(results, validation_labels=LABELS):
+    while cells := plan.due(results):
         results += [result(cell, right.get(cell.recipe.strength, 1)) for cell in cells]
     return results
 
@@ -48,8 +46,8 @@ def test_only_the_picked_pair_gets_the_extra_seeds_and_they_do_not_change_the_pi
     assert {r.cell.recipe.arm for r in extra} == {"real+classical", "real+classical+synthetic"}
     assert {r.cell.recipe.strength for r in extra} == {"strong"}
     spoiled = [result(r.cell, 0) if r.cell.seed >= PLAN.seeds else r for r in results]
-    assert PLAN.pick(spoiled, WITHOUT_SYNTHETIC, LABELS).strength == "strong"
-    assert PLAN.due(spoiled, validation_labels=LABELS) == []
+    assert PLAN.pick(spoiled, WITHOUT_SYNTHETIC).strength == "strong"
+    assert PLAN.due(spoiled) == []
 
 
 def test_without_synthetic_images_only_the_real_arms_run() -> None:
@@ -61,9 +59,9 @@ def test_without_synthetic_images_only_the_real_arms_run() -> None:
 
 def test_work_continues_where_it_stopped_in_any_order() -> None:
     results = finish(PLAN, {"medium": 3})
-    assert PLAN.due(reversed(results), validation_labels=LABELS) == []
+    assert PLAN.due(reversed(results)) == []
     kept = results[::2]
-    due = PLAN.due(kept, validation_labels=LABELS)
+    due = PLAN.due(kept)
     assert due
     assert not {cell.key for cell in due} & {r.cell.key for r in kept}
 
@@ -77,11 +75,11 @@ def test_best_recipe_averages_seeds_and_breaks_ties_by_loss() -> None:
     light, strong = Recipe("real+classical", "light", 0.0), Recipe("real+classical", "strong", 0.0)
     lucky = [result(Cell(light, 0, 0), 4), result(Cell(light, 0, 1), 0)]
     steady = [result(Cell(strong, 0, 0), 3), result(Cell(strong, 0, 1), 3)]
-    assert best_recipe([*lucky, *steady], ("real+classical",), LABELS) == strong
+    assert best_recipe([*lucky, *steady], ("real+classical",)) == strong
     tied = [result(Cell(light, 0, 0), 3, loss=0.2), result(Cell(strong, 0, 0), 3, loss=0.5)]
-    assert best_recipe(tied, ("real+classical",), LABELS) == light
+    assert best_recipe(tied, ("real+classical",)) == light
     with pytest.raises(ValueError, match="expected results"):
-        best_recipe(tied, ("synthetic",), LABELS)
+        best_recipe(tied, ("synthetic",))
 
 
 def test_results_and_plans_survive_json() -> None:

@@ -3,8 +3,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinset.downstream.intervals import Difference, interval_of_mean, paired_difference
+from twinset.downstream import intervals
+from twinset.downstream.intervals import Difference, judged_labels
 from twinset.randomness import Stream
+
+
+def paired_difference(
+    with_synthetic: np.ndarray, without: np.ndarray, *, labels: np.ndarray, families: np.ndarray, rng: Stream
+) -> Difference:
+    """Of correctness bool (subsets, seeds, N) on either side."""
+    subsets, seeds, n = without.shape
+    correct = np.concatenate([with_synthetic.reshape(-1, n), without.reshape(-1, n)])
+    judged = judged_labels(correct, labels=labels, families=families)
+    return intervals.paired_difference(judged, subsets=subsets, seeds=seeds, rng=rng)
+
+
+def interval_of_mean(correct: np.ndarray, *, labels: np.ndarray, families: np.ndarray, rng: Stream) -> Difference:
+    """Of correctness bool (subsets, seeds, N)."""
+    subsets, seeds, n = correct.shape
+    judged = judged_labels(correct.reshape(-1, n), labels=labels, families=families)
+    return intervals.interval_of_mean(judged, subsets=subsets, seeds=seeds, rng=rng)
 
 
 def runs(accuracies: list[float], n: int, rng: np.random.Generator, difficulty: np.ndarray | None = None) -> np.ndarray:

@@ -3,8 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinset.downstream.metrics import balanced_accuracy, macro_f1, recall_per_class, resample_families
+from twinset.downstream.metrics import (
+    Resampled,
+    balanced_accuracy,
+    balanced_accuracy_scores,
+    macro_f1,
+    recall_per_class,
+    resample,
+)
 from twinset.randomness import Stream
+
+
+def resample_families(
+    correct: np.ndarray, labels: np.ndarray, families: np.ndarray, *, draws: int, generator: np.random.Generator
+) -> Resampled:
+    scores = balanced_accuracy_scores(correct, labels, families)
+    return resample(scores, len(np.unique(families)), draws=draws, generator=generator)
 
 
 def test_scores_equal_an_independent_implementation() -> None:

@@ -17,6 +17,7 @@ from twinset.downstream import (
     run_cell,
     summarise,
 )
+from twinset.downstream.metrics import balanced_accuracy
 from twinset.models.classifier import ClassifierSettings
 from twinset.randomness import Stream
 
@@ -30,7 +31,8 @@ def pretend(cell: Cell, data: UtilityData, gain: float) -> CellResult:
     test = np.where(hard < accuracy, data.test_labels, 1 - data.test_labels)
     easy = np.arange(len(data.validation_labels)) / len(data.validation_labels)
     validation = np.where(easy < accuracy, data.validation_labels, 1 - data.validation_labels)
-    return CellResult(cell, "s", tuple(validation.tolist()), tuple(test.tolist()), 1 - accuracy, 0.5)
+    score = balanced_accuracy(validation, data.validation_labels)
+    return CellResult(cell, "s", score, 1 - accuracy, 0.5, tuple(validation.tolist()), tuple(test.tolist()))
 
 
 def big(data: UtilityData) -> UtilityData:
@@ -47,7 +49,7 @@ def big(data: UtilityData) -> UtilityData:
 
 def study(data: UtilityData, plan: UtilityPlan, gain: float) -> Utility:
     results: list[CellResult] = []
-    while cells := plan.due(results, validation_labels=data.validation_labels.tolist()):
+    while cells := plan.due(results):
         results += [pretend(cell, data, gain) for cell in cells]
     return summarise(results, data=data, plan=plan)
 
@@ -98,7 +100,7 @@ def test_an_empty_synthetic_set_is_not_used_and_says_so(lights_data: UtilityData
 def test_the_pick_is_made_on_validation_even_if_test_disagrees(lights_data: UtilityData) -> None:
     data = big(lights_data)
     results: list[CellResult] = []
-    while cells := PLAN.due(results, validation_labels=data.validation_labels.tolist()):
+    while cells := PLAN.due(results):
         results += [pretend(cell, data, 0.1) for cell in cells]
     spoiled = [
         replace(r, test_predictions=tuple((1 - data.test_labels).tolist())) if r.cell.recipe.strength == "medium" else r
@@ -112,7 +114,7 @@ def test_the_pick_is_made_on_validation_even_if_test_disagrees(lights_data: Util
 def test_incomplete_mixed_or_foreign_results_are_refused(lights_data: UtilityData) -> None:
     data = big(lights_data)
     results: list[CellResult] = []
-    while cells := PLAN.due(results, validation_labels=data.validation_labels.tolist()):
+    while cells := PLAN.due(results):
         results += [pretend(cell, data, 0.1) for cell in cells]
     for wrong, message in (
         (results[1:], "complete study"),
@@ -147,6 +149,6 @@ def test_hidden_real_images_are_worth_using_and_shuffled_labels_are_not(shuffled
         ClassifierSettings(width=16, steps=200), seed=0, extra_seeds=0, strengths=("light", "medium"), shares=(0.5,)
     )
     results: list[CellResult] = []
-    while cells := plan.due(results, validation_labels=data.validation_labels.tolist()):
+    while cells := plan.due(results):
         results += [run_cell(cell, data, plan=plan, study="test") for cell in cells]
     assert decide(summarise(results, data=data, plan=plan)).decision == decision

@@ -66,14 +66,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell found: predicted class of every validation and test image, and the validation loss (nats)."""
+    """What a cell found. Recipes are picked by ``validation_score``, the study's metric; ties go to the lower loss.
+
+    In classification the predicted class of every validation and test image stands here; what detectors and
+    segmenters found lies in a file beside, which ``found`` is the digest of.
+    """
 
     cell: Cell
     study: str
-    validation_predictions: tuple[int, ...]
-    test_predictions: tuple[int, ...]
+    validation_score: float
     validation_loss: float
     seconds: float
+    validation_predictions: tuple[int, ...] = ()
+    test_predictions: tuple[int, ...] = ()
+    found: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON types."""
@@ -87,10 +93,12 @@ class CellResult:
             return CellResult(
                 cell=Cell(Recipe(**cell["recipe"]), int(cell["subset"]), int(cell["seed"])),  # type: ignore[index]
                 study=str(values["study"]),
-                validation_predictions=tuple(int(p) for p in values["validation_predictions"]),  # type: ignore[attr-defined]
-                test_predictions=tuple(int(p) for p in values["test_predictions"]),  # type: ignore[attr-defined]
+                validation_score=float(values["validation_score"]),  # type: ignore[arg-type]
                 validation_loss=float(values["validation_loss"]),  # type: ignore[arg-type]
                 seconds=float(values["seconds"]),  # type: ignore[arg-type]
+                validation_predictions=tuple(int(p) for p in values["validation_predictions"]),  # type: ignore[attr-defined]
+                test_predictions=tuple(int(p) for p in values["test_predictions"]),  # type: ignore[attr-defined]
+                found=str(values["found"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -150,23 +158,23 @@ class UtilityPlan:
         extra = 2 * self.extra_seeds if self.synthetic else 0
         return (recipes * self.seeds + extra) * self.subsets
 
-    def due(self, results: Iterable[CellResult], *, validation_labels: Sequence[int]) -> list[Cell]:
+    def due(self, results: Iterable[CellResult]) -> list[Cell]:
         """The cells that can run now and have no result yet; empty when the study is complete."""
         results = list(results)
         missing = self._missing(self._first_recipes(), results, range(self.seeds))
         if missing or not self.synthetic:
             return missing
-        second = self._second_recipes(self.pick(results, ("real+classical",), validation_labels))
+        second = self._second_recipes(self.pick(results, ("real+classical",)))
         missing = self._missing(second, results, range(self.seeds))
         if missing:
             return missing
-        pair = [self.pick(results, arms, validation_labels) for arms in (WITHOUT_SYNTHETIC, WITH_SYNTHETIC)]
+        pair = [self.pick(results, arms) for arms in (WITHOUT_SYNTHETIC, WITH_SYNTHETIC)]
         return self._missing(pair, results, range(self.seeds, self.seeds + self.extra_seeds))
 
-    def pick(self, results: Iterable[CellResult], arms: Sequence[ArmName], validation_labels: Sequence[int]) -> Recipe:
+    def pick(self, results: Iterable[CellResult], arms: Sequence[ArmName]) -> Recipe:
         """The best recipe of these arms on validation, by the seeds that every recipe has."""
         trials = [result for result in results if result.cell.seed < self.seeds]
-        return best_recipe(trials, arms, validation_labels)
+        return best_recipe(trials, arms)
 
     def _first_recipes(self) -> list[Recipe]:
         recipes = [Recipe("real", "none", 0.0)]
@@ -183,21 +191,17 @@ class UtilityPlan:
         return [cell for cell in cells if cell not in done]
 
 
-def best_recipe(results: Iterable[CellResult], arms: Sequence[ArmName], validation_labels: Sequence[int]) -> Recipe:
-    """Of these arms the recipe with the best mean balanced accuracy on validation; ties go to the lower loss."""
-    from twinset.downstream.metrics import balanced_accuracy
-
-    labels = np.asarray(validation_labels)
+def best_recipe(results: Iterable[CellResult], arms: Sequence[ArmName]) -> Recipe:
+    """Of these arms the recipe with the best mean score on validation; ties go to the lower loss."""
     scores: dict[Recipe, list[tuple[float, float]]] = {}
     for result in results:
         if result.cell.recipe.arm in arms:
-            accuracy = balanced_accuracy(np.asarray(result.validation_predictions), labels)
-            scores.setdefault(result.cell.recipe, []).append((accuracy, -result.validation_loss))
+            scores.setdefault(result.cell.recipe, []).append((result.validation_score, -result.validation_loss))
     if not scores:
         raise ValueError(f"expected results of {' or '.join(arms)}; got none; run the cells that are due first")
 
     def mean(recipe: Recipe) -> tuple[float, float]:
-        accuracy, loss = np.mean(scores[recipe], axis=0)
-        return round(float(accuracy), 9), float(loss)
+        score, loss = np.mean(scores[recipe], axis=0)
+        return round(float(score), 9), float(loss)
 
     return max(sorted(scores), key=mean)

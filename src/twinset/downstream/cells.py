@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,6 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from twinset.downstream.arms import Cell, CellResult, UtilityPlan
+from twinset.downstream.intervals import Judged, judged_labels
+from twinset.downstream.metrics import balanced_accuracy, macro_f1, recall_per_class
+from twinset.downstream.summary import Details, Sizes
 from twinset.images import PixelBatch
 from twinset.models.classical import augmentation
 from twinset.models.classifier import fit_classifier
@@ -79,6 +82,41 @@ class UtilityData:
         """Synthetic images and targets of one subset."""
         keep = slice(None) if self.synthetic_subset is None else self.synthetic_subset[subset]
         return self.synthetic_images[keep], self.synthetic_targets[keep]
+
+    @property
+    def metric(self) -> str:
+        """Balanced accuracy."""
+        return "balanced accuracy"
+
+    @property
+    def sizes(self) -> Sizes:
+        """Images of one subset, and of the parts that all share."""
+        return Sizes(
+            train=len(self.training(0)[0]),
+            synthetic=len(self.synthetic(0)[0]),
+            validation=len(self.validation_labels),
+            test=len(self.test_labels),
+            test_families=len(np.unique(self.test_families)),
+        )
+
+    def judged(self, runs: Sequence[CellResult]) -> Judged:
+        """Balanced accuracy of these runs; ``ValueError`` if they predicted another test set."""
+        lengths = {(len(run.validation_predictions), len(run.test_predictions)) for run in runs}
+        if lengths - {(len(self.validation_labels), len(self.test_labels))}:
+            raise ValueError(f"expected predictions for this validation and test set; got lengths {sorted(lengths)}")
+        correct = np.array([np.array(run.test_predictions) == self.test_labels for run in runs])
+        return judged_labels(correct, labels=self.test_labels, families=self.test_families)
+
+    def details(self, runs: Sequence[CellResult]) -> Details:
+        """Accuracy, macro F1, and recall by class."""
+        predicted, labels = [np.array(run.test_predictions) for run in runs], self.test_labels
+        recalls = np.mean([recall_per_class(run, labels, self.n_classes) for run in predicted], axis=0)
+        figures = {
+            "accuracy": float(np.mean([(run == labels).mean() for run in predicted])),
+            "macro_f1": float(np.mean([macro_f1(run, labels) for run in predicted])),
+        }
+        recall = tuple(None if np.isnan(value) else float(value) for value in recalls)
+        return Details(figures, "recall", recall)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All arrays by field name, contiguous, for one safetensors file."""
@@ -146,10 +184,11 @@ def run_cell(
     return CellResult(
         cell=cell,
         study=study,
-        validation_predictions=tuple(validation.argmax(1).tolist()),
-        test_predictions=tuple(test.argmax(1).tolist()),
+        validation_score=balanced_accuracy(validation.argmax(1), data.validation_labels),
         validation_loss=_balanced_loss(validation, data.validation_labels),
         seconds=time.perf_counter() - started,
+        validation_predictions=tuple(validation.argmax(1).tolist()),
+        test_predictions=tuple(test.argmax(1).tolist()),
     )
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.downstream.metrics import resample_families
+from twinset.downstream.metrics import Scores, balanced_accuracy_scores, resample
 from twinset.randomness import Stream
 
 DRAWS = 4000
@@ -28,7 +28,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure in units of balanced accuracy with its 95 % interval."""
+    """A figure in units of the metric with its 95 % interval."""
 
     value: float
     low: float
@@ -43,63 +43,70 @@ class Difference:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
-def paired_difference(
-    with_synthetic: NDArray[np.bool_],
-    without: NDArray[np.bool_],
-    *,
-    labels: NDArray[np.integer],
-    families: NDArray[np.integer],
-    rng: Stream,
-) -> Difference:
-    """Balanced accuracy with minus without: correctness bool (subsets, seeds, N) each, on the same N test images.
+@dataclass(frozen=True)
+class Judged:
+    """What runs scored on the test set. ``scores`` gives their metric under weights of the ``families``.
+
+    ``resolution`` is what one family more or less is worth, in units of the metric; ``draws`` how often families are
+    drawn anew.
+    """
+
+    scores: Scores
+    families: int
+    resolution: float
+    draws: int = DRAWS
+
+
+def judged_labels(correct: NDArray[np.bool_], *, labels: NDArray[np.integer], families: NDArray[np.integer]) -> Judged:
+    """Balanced accuracy of runs by their correctness, bool (R, N)."""
+    resolution = Resolution.of(labels, families)
+    return Judged(balanced_accuracy_scores(correct, labels, families), resolution.families, resolution.weight)
+
+
+def paired_difference(judged: Judged, *, subsets: int, seeds: int, rng: Stream) -> Difference:
+    """The metric with synthetic images minus without: ``judged`` has the runs of both sides, by subset and seed.
 
     Test families are shared between both sides in every draw. With several subsets, those are resampled in pairs
     (the seeds inside them come along); with one, the seeds of each side are resampled on their own.
     """
-    if with_synthetic.shape != without.shape or with_synthetic.ndim != 3 or with_synthetic.shape[2] != len(labels):
-        raise ValueError(f"expected (subsets, seeds, {len(labels)}) twice; got {with_synthetic.shape}, {without.shape}")
-    subsets, seeds, n = without.shape
-    correct = np.concatenate([with_synthetic.reshape(-1, n), without.reshape(-1, n)])
     generator = rng.numpy()
-    scores = resample_families(correct, labels, families, draws=DRAWS, generator=generator)
-    runs, draws = scores.runs.reshape(2, subsets, seeds), scores.draws.reshape(DRAWS, 2, subsets, seeds)
+    scores = resample(judged.scores, judged.families, draws=judged.draws, generator=generator)
+    if scores.runs.shape != (2 * subsets * seeds,):
+        raise ValueError(f"expected {2 * subsets * seeds} runs; got {len(scores.runs)}")
+    runs, draws = scores.runs.reshape(2, subsets, seeds), scores.draws.reshape(-1, 2, subsets, seeds)
     if subsets > 1:
         units = [(runs[0] - runs[1]).mean(1)]
         unit_draws = [(draws[:, 0] - draws[:, 1]).mean(2)]
     else:
         units = [runs[0, 0], -runs[1, 0]]
         unit_draws = [draws[:, 0, 0], -draws[:, 1, 0]]
-    resolution = _Resolution.of(labels, families)
-    return _interval(units, unit_draws, resolution=resolution, generator=generator, bounds=(-1.0, 1.0))
+    return _interval(units, unit_draws, judged=judged, generator=generator, bounds=(-1.0, 1.0))
 
 
-def interval_of_mean(
-    correct: NDArray[np.bool_], *, labels: NDArray[np.integer], families: NDArray[np.integer], rng: Stream
-) -> Difference:
-    """Mean balanced accuracy of one arm: correctness bool (subsets, seeds, N)."""
-    subsets, seeds, n = correct.shape
+def interval_of_mean(judged: Judged, *, subsets: int, seeds: int, rng: Stream) -> Difference:
+    """Mean metric of one arm, whose runs ``judged`` has by subset and seed."""
     generator = rng.numpy()
-    scores = resample_families(correct.reshape(-1, n), labels, families, draws=DRAWS, generator=generator)
-    runs, draws = scores.runs.reshape(subsets, seeds), scores.draws.reshape(DRAWS, subsets, seeds)
+    scores = resample(judged.scores, judged.families, draws=judged.draws, generator=generator)
+    runs, draws = scores.runs.reshape(subsets, seeds), scores.draws.reshape(-1, subsets, seeds)
     axis = 1 if subsets > 1 else 0
     return _interval(
         [runs.mean(axis)] if subsets > 1 else [runs[0]],
         [draws.mean(2)] if subsets > 1 else [draws[:, 0]],
-        resolution=_Resolution.of(labels, families),
+        judged=judged,
         generator=generator,
         bounds=(0.0, 1.0),
     )
 
 
 @dataclass(frozen=True)
-class _Resolution:
+class Resolution:
     """``families`` in the test set, and the ``weight`` of one of them in balanced accuracy."""
 
     families: int
     weight: float
 
     @staticmethod
-    def of(labels: NDArray[np.integer], families: NDArray[np.integer]) -> _Resolution:
+    def of(labels: NDArray[np.integer], families: NDArray[np.integer]) -> Resolution:
         """A family of class c weighs 1/(C·n_c), n_c being the families of that class; one of several classes, the sum.
 
         ``weight`` is the root mean square over a random class and a random family of it, 1/N for classes of N/C each.
@@ -113,14 +120,14 @@ class _Resolution:
         per_class = np.bincount(label)
         share = 1.0 / (len(per_class) * per_class[label])
         weights = np.bincount(family, weights=share)
-        return _Resolution(len(weights), float(np.sqrt((share * weights[family] ** 2).sum())))
+        return Resolution(len(weights), float(np.sqrt((share * weights[family] ** 2).sum())))
 
 
 def _interval(
     units: list[NDArray[np.float64]],
     unit_draws: list[NDArray[np.float64]],
     *,
-    resolution: _Resolution,
+    judged: Judged,
     generator: np.random.Generator,
     bounds: tuple[float, float],
 ) -> Difference:
@@ -129,8 +136,8 @@ def _interval(
     total = np.zeros(len(unit_draws[0]))
     for group in unit_draws:
         total += _resampled_mean(group, generator)
-    total += generator.standard_normal(len(total)) * resolution.weight
-    scale = _scale(units, unit_draws, float(total.var(ddof=1)), resolution)
+    total += generator.standard_normal(len(total)) * judged.resolution
+    scale = _scale(units, unit_draws, float(total.var(ddof=1)), judged)
     low, high = (float(q) for q in np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     low, high = value - scale * max(0.0, value - low), value + scale * max(0.0, high - value)
     return Difference(value, max(bounds[0], min(value, low)), min(bounds[1], max(value, high)))
@@ -153,7 +160,7 @@ def _scale(
     units: list[NDArray[np.float64]],
     unit_draws: list[NDArray[np.float64]],
     drawn: float,
-    resolution: _Resolution,
+    judged: Judged,
 ) -> float:
     """What to stretch the draws by, whose variance is ``drawn``: to the variance without double counting, and to t.
 
@@ -162,12 +169,12 @@ def _scale(
     """
     from scipy.special import ndtri, stdtrit
 
-    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1)) + resolution.weight**2
+    of_families = float(np.sum([group.mean(1) for group in unit_draws], axis=0).var(ddof=1)) + judged.resolution**2
     parts = [(group.var(ddof=1) / len(group), len(group) - 1) for group in units if len(group) > 1]
     of_runs = float(sum(part for part, _ in parts))
     overlap = float(sum(_overlap(group) for group in unit_draws if group.shape[1] > 1))
     variance = of_families + max(0.0, of_runs - overlap)
-    squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, resolution.families - 1)
+    squares = sum(part**2 / freedom for part, freedom in parts) + of_families**2 / max(1, judged.families - 1)
     tail = (1 + LEVEL) / 2
     student: float = stdtrit(variance**2 / squares, tail) / ndtri(tail)
     return float(student * np.sqrt(variance / drawn))

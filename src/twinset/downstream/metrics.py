@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,25 +44,37 @@ def macro_f1(predictions: NDArray[np.integer], labels: NDArray[np.integer]) -> f
     return float(np.mean(2 * right[present] / (predicted + actual)[present]))
 
 
+Scores = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""The metric of R runs, float (B, R), when the F families of test images weigh (B, F)."""
+
+
 @dataclass(frozen=True)
 class Resampled:
-    """Balanced accuracy of R runs on the test set, ``runs`` (R,), and in each draw of families, ``draws`` (B, R)."""
+    """The metric of R runs on the test set, ``runs`` (R,), and in each draw of families, ``draws`` (B, R)."""
 
     runs: NDArray[np.float64]
     draws: NDArray[np.float64]
 
 
-def resample_families(
-    correct: NDArray[np.bool_],
-    labels: NDArray[np.integer],
-    families: NDArray[np.integer],
-    *,
-    draws: int,
-    generator: np.random.Generator,
-) -> Resampled:
-    """Balanced accuracy of each run when whole families of test images are drawn with replacement.
+def resample(scores: Scores, n_families: int, *, draws: int, generator: np.random.Generator) -> Resampled:
+    """The metric of each run when whole families of test images are drawn with replacement.
 
-    ``correct`` bool (R, N), ``labels`` and ``families`` (N,). All runs see the same draws, so differences are paired.
+    All runs see the same draws, so differences are paired.
+    """
+    parts = []
+    for start in range(0, draws, 500):
+        size = min(500, draws - start)
+        picks = generator.integers(n_families, size=(size, n_families)) + np.arange(size)[:, None] * n_families
+        weights = np.bincount(picks.ravel(), minlength=size * n_families).reshape(size, n_families)
+        parts.append(scores(weights.astype(np.float64)))
+    return Resampled(scores(np.ones((1, n_families)))[0], np.concatenate(parts))
+
+
+def balanced_accuracy_scores(
+    correct: NDArray[np.bool_], labels: NDArray[np.integer], families: NDArray[np.integer]
+) -> Scores:
+    """Balanced accuracy of runs: ``correct`` bool (R, N), ``labels`` and ``families`` (N,).
+
     A class that is missing from a draw is left out of that draw's mean.
     """
     n_runs, n_classes = len(correct), int(labels.max()) + 1
@@ -81,10 +94,4 @@ def resample_families(
         mean: NDArray[np.float64] = recall.sum(2) / (counts > 0).sum(2)
         return mean
 
-    parts = []
-    for start in range(0, draws, 500):
-        size = min(500, draws - start)
-        picks = generator.integers(n_families, size=(size, n_families)) + np.arange(size)[:, None] * n_families
-        weights = np.bincount(picks.ravel(), minlength=size * n_families).reshape(size, n_families)
-        parts.append(scores(weights.astype(np.float64)))
-    return Resampled(scores(np.ones((1, n_families)))[0], np.concatenate(parts))
+    return scores

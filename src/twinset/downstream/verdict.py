@@ -51,10 +51,10 @@ def _sentence(decision: Decision, utility: Utility, difference: Difference) -> s
     measured = (
         f"from {100 * without_arm.mean:.1f} % ({utility.without_synthetic.text}) to {100 * with_arm.mean:.1f} % "
         f"({utility.with_synthetic.text}); difference {points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-        f"{utility.n_test} real test images, {runs}"
+        f"{utility.sizes.test} real test images, {runs}"
     )
     if decision == "use":
-        return f"Use it: adding the synthetic images raises balanced accuracy {measured}."
+        return f"Use it: adding the synthetic images raises {utility.metric} {measured}."
     if decision == "do_not_use":
-        return f"Do not use it: adding the synthetic images lowers balanced accuracy {measured}."
-    return f"No measurable difference: adding the synthetic images takes balanced accuracy {measured}."
+        return f"Do not use it: adding the synthetic images lowers {utility.metric} {measured}."
+    return f"No measurable difference: adding the synthetic images takes {utility.metric} {measured}."

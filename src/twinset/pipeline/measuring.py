@@ -292,8 +292,7 @@ def study(
         data.save(path)
     results = [] if again else list(_results(cells))
     progress = listener.stage("utility")
-    labels = data.validation_labels.tolist()
-    while due := plan.due(results, validation_labels=labels):
+    while due := plan.due(results):
         tasks = [RunCell(cell, name, plan, path, cells / f"{cell.key}.json") for cell in due]
         for _, result in executor.map(run_cell_task, tasks):
             results.append(result)

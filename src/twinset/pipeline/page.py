@@ -48,7 +48,7 @@ def metrics(scores: Sequence[Score], classes: Sequence[str], *, note: str) -> tu
 
 def utility(utility: Utility, settings: ClassifierSettings) -> report.Utility:
     """The arms, the trials, and how they were trained."""
-    picked = {utility.without_synthetic, utility.with_synthetic}
+    picked, sizes = {utility.without_synthetic, utility.with_synthetic}, utility.sizes
     arms = tuple(
         report.Arm(
             name=name,
@@ -56,12 +56,12 @@ def utility(utility: Utility, settings: ClassifierSettings) -> report.Utility:
             low=arm.low,
             high=arm.high,
             seeds=arm.values,
-            n_real=0 if name == "synthetic" else utility.n_train,
-            n_synthetic=utility.n_synthetic if "synthetic" in name else 0,
+            n_real=0 if name == "synthetic" else sizes.train,
+            n_synthetic=sizes.synthetic if "synthetic" in name else 0,
             setting=arm.recipe.text,
             validation=arm.validation,
             picked=arm.recipe in picked,
-            per_class=tuple(float("nan") if value is None else value for value in arm.recall),
+            per_class=tuple(float("nan") if value is None else value for value in arm.details.per_class),
         )
         for name, arm in utility.arms.items()
     )
@@ -71,11 +71,12 @@ def utility(utility: Utility, settings: ClassifierSettings) -> report.Utility:
     )
     return report.Utility(
         arms=arms,
+        metric=utility.metric,
         trials=trials,
         network=f"residual CNN, width {settings.width}",
         steps=settings.steps,
-        n_test=utility.n_test,
-        note=f"{utility.n_test_families} families of test images; picked on {utility.n_validation} validation images.",
+        n_test=sizes.test,
+        note=f"{sizes.test_families} families of test images; picked on {sizes.validation} validation images.",
     )
 
 
