@@ -52,7 +52,7 @@ def error_of(tmp_path: Path, text: str, *overrides: str) -> str:
         ("data: x\nexport: [tfrecord]\n", "recipe.yaml:2: export.0"),
         ("data: x\nseed: -1\n", "recipe.yaml:2: seed"),
         ("data: x\nname: ../../etc\n", "recipe.yaml:2: name"),
-        ("data: x\ntask: detection\n", "recipe.yaml:2: task"),
+        ("data: x\ntask: video\n", "recipe.yaml:2: task"),
         ("data: x\ngate: {copies: allow}\n", "recipe.yaml:2: gate.copies"),
         ("data: x\nminutes: .nan\n", "recipe.yaml:2: minutes"),
         (
@@ -74,8 +74,8 @@ def error_of(tmp_path: Path, text: str, *overrides: str) -> str:
             "recipe.yaml:2: image.size.1: expected a number greater than or equal to",
         ),
         (
-            "data: x\nimage: {size: [4000, 4000]}\n",
-            "recipe.yaml:2: image.size.0: expected a number less than or equal to 5",
+            "data: x\nimage: {size: [5000, 5000]}\n",
+            "recipe.yaml:2: image.size.0: expected a number less than or equal to 4096",
         ),
         ("seed: 1\ndata: ~nosuchuser/x\n", "recipe.yaml:2: expected a path; got '~nosuchuser/x'"),
         ("seed: 1\ndata:\n  path: ~nosuchuser/x\n", "recipe.yaml:3: expected a path; got '~nosuchuser/x'"),

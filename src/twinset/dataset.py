@@ -68,6 +68,13 @@ PLACED = ("instances", "semantic")
 
 Task = Literal["classification", "detection", "instance-segmentation", "semantic-segmentation"]
 TASKS: tuple[Task, ...] = get_args(Task)
+UNITS: Mapping[Task, str] = {
+    "classification": "images",
+    "detection": "objects",
+    "instance-segmentation": "objects",
+    "semantic-segmentation": "images that show it",
+}
+"""What :meth:`Dataset.label_counts` counts."""
 
 ARRAY_BYTES = (1 << 31) - 1
 """Most image bytes that one Arrow array can hold; datasets beyond that keep theirs in several."""
@@ -287,9 +294,28 @@ class Dataset:
         objects = self._objects()
         return np.stack([objects.field(name).to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
 
+    def object_sizes(self) -> NDArray[np.int64]:
+        """int64 (N, 2): height and width of every sample as its objects have it; 0 where nothing is said."""
+        sides = [pc.fill_null(pc.struct_field(self._instances(), name), 0).to_numpy() for name in ("height", "width")]
+        return np.stack(sides, axis=1).astype(np.int64)
+
     def object_class_counts(self) -> dict[str, int]:
         """Objects per class, in class order, zeros included."""
         counts = np.bincount(self.object_column("class_id").astype(np.int64), minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    def label_counts(self) -> dict[str, int]:
+        """In class order: images of each class; of a dataset with objects, objects; with semantic maps, images that
+        show the class."""
+        if self.task == "classification":
+            return self.class_counts()
+        if self.task != "semantic-segmentation":
+            return self.object_class_counts()
+        counts = np.zeros(len(self.classes), dtype=np.int64)
+        for png in self.table.column("semantic").to_pylist():
+            if png is not None:
+                shown = np.unique(SemanticMap(png).dense())
+                counts[shown[shown >= 0]] += 1
         return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Dataset:
@@ -318,8 +344,18 @@ class Dataset:
                 f"expected the same window of grey values; got {self.window} and {other.window}; "
                 "give one of them the other's by with_window"
             )
-        added = other.table if other.root == self.root else _with_absolute_paths(other)
+        added = other.table if other.root == self.root else other.with_absolute_paths().table
         return replace(self, table=pa.concat_tables([self.table, added]))
+
+    def with_absolute_paths(self) -> Dataset:
+        """The same samples; the files of pictures named from the root of the disk."""
+        root, at = (self.root or Path()).absolute(), SCHEMA.get_field_index("path")
+        inside = self.table.column("image").is_valid().to_pylist()
+        paths = [
+            path if path is None or held else str(root / path)
+            for path, held in zip(self.table.column("path").to_pylist(), inside, strict=True)
+        ]
+        return replace(self, table=self.table.set_column(at, SCHEMA.field(at), pa.array(paths, pa.string())), root=None)
 
     def prepared(self, spec: ImageSpec) -> PixelBatch:
         """All pictures at one size: uint8 (N, H, W, C)."""
@@ -405,17 +441,6 @@ def _packed(pieces: Iterable[pa.Array]) -> Iterator[pa.Array]:
         size += piece.nbytes
     if held:
         yield pa.concat_arrays(held)
-
-
-def _with_absolute_paths(dataset: Dataset) -> pa.Table:
-    """The table with absolute paths to the pictures that are files."""
-    root, at = (dataset.root or Path()).absolute(), SCHEMA.get_field_index("path")
-    inside = dataset.table.column("image").is_valid().to_pylist()
-    paths = [
-        path if path is None or held else str(root / path)
-        for path, held in zip(dataset.table.column("path").to_pylist(), inside, strict=True)
-    ]
-    return dataset.table.set_column(at, SCHEMA.field(at), pa.array(paths, pa.string()))
 
 
 def sample_digest(sample: Sample) -> bytes:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from twinset.dataset import SPLITS, Dataset
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.dataset import SPLITS, UNITS, Dataset, Task
 from twinset.families import DuplicateGroup, duplicates
 from twinset.formats import ReadReport, read
 from twinset.formats.folder import visible
@@ -36,6 +39,25 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class BoxFacts:
+    """The boxes of one class. ``area`` is the share of the picture, ``aspect`` width over height, ``side`` the root of
+    the area in pixels; each at the 10th, 50th and 90th percentile."""
+
+    objects: int
+    images: int
+    area: tuple[float, float, float]
+    aspect: tuple[float, float, float]
+    side: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON types."""
+        return {"objects": self.objects, "images": self.images, **{n: list(getattr(self, n)) for n in SPREADS}}
+
+
+SPREADS = ("area", "aspect", "side")
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What :func:`inspect` found. ``splits`` holds images per class of every given split."""
 
@@ -48,7 +70,8 @@ class Inspection:
     warnings: tuple[str, ...]
     suggestions: tuple[str, ...]
     few_shot: tuple[int, ...]
-    task: str = "classification"
+    task: Task = "classification"
+    boxes: Mapping[str, BoxFacts] = field(default_factory=dict)
 
     @property
     def leakage(self) -> tuple[Copies, ...]:
@@ -73,6 +96,8 @@ class Inspection:
             "warnings": list(self.warnings),
             "suggestions": list(self.suggestions),
             "few_shot": list(self.few_shot),
+            "objects": self.report.objects,
+            "boxes": {name: facts.to_json() for name, facts in self.boxes.items()},
         }
 
     def lines(self) -> list[str]:
@@ -88,21 +113,59 @@ def inspect(source: str | Path, *, window: Window = FULL_RANGE) -> Inspection:
     dataset, report = read(source, on_bad_input="report", window=window)
     names = dataset.splits
     splits: dict[str, Mapping[str, int]] = {
-        name: dataset.where([split == name for split in names]).class_counts() for name in SPLITS if name in names
+        name: dataset.where([split == name for split in names]).label_counts() for name in SPLITS if name in names
     }
     copies = tuple(_copies(group, dataset) for group in duplicates(dataset))
-    few_shot = _few_shot(dataset.class_counts(), splits)
+    classified = dataset.task == "classification"
+    few_shot = _few_shot(dataset.class_counts(), splits) if classified else ()
     return Inspection(
         source=visible(str(source)),
         report=report,
-        classes=dataset.class_counts(),
+        classes=dataset.label_counts(),
         splits=splits,
-        unlabelled=int((dataset.class_ids < 0).sum()),
+        unlabelled=_unlabelled(dataset),
         duplicates=copies,
         warnings=(*report.warnings, *_warnings(dataset, report, splits, copies)),
         suggestions=tuple(_suggestions(dataset, splits, few_shot)),
         few_shot=few_shot,
+        task=dataset.task,
+        boxes=_boxes(dataset),
     )
+
+
+def _unlabelled(dataset: Dataset) -> int:
+    """Images of which nothing is said."""
+    if dataset.task == "classification":
+        return int((dataset.class_ids < 0).sum())
+    column = "semantic" if dataset.task == "semantic-segmentation" else "instances"
+    return int(dataset.table.column(column).null_count)
+
+
+def _boxes(dataset: Dataset) -> dict[str, BoxFacts]:
+    """Sizes and shapes of the boxes of every class that has any."""
+    counts = dataset.object_counts()
+    boxes, owner = dataset.object_boxes().astype(np.float64), np.repeat(np.arange(len(dataset)), counts)
+    class_ids = dataset.object_column("class_id").astype(np.int64)
+    pictures = dataset.object_sizes()[owner]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas = sides.prod(axis=1)
+    found = {}
+    for number, name in enumerate(dataset.classes):
+        mine = class_ids == number
+        if mine.any():
+            found[name] = BoxFacts(
+                objects=int(mine.sum()),
+                images=len(np.unique(owner[mine])),
+                area=_spread(areas[mine] / pictures[mine].prod(axis=1)),
+                aspect=_spread(sides[mine, 0] / sides[mine, 1]),
+                side=_spread(np.sqrt(areas[mine])),
+            )
+    return found
+
+
+def _spread(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    low, middle, high = (float(value) for value in np.percentile(values, [10, 50, 90]))
+    return low, middle, high
 
 
 def _copies(group: DuplicateGroup, dataset: Dataset) -> Copies:
@@ -129,22 +192,28 @@ def _copies_json(group: Copies) -> dict[str, object]:
 def _warnings(
     dataset: Dataset, report: ReadReport, splits: Mapping[str, Mapping[str, int]], copies: tuple[Copies, ...]
 ) -> Iterator[str]:
-    counts = {name: count for name, count in dataset.class_counts().items() if count}
-    if len(counts) == 1:
+    classified, unit = dataset.task == "classification", UNITS[dataset.task]
+    all_counts = dataset.label_counts()
+    counts = {name: count for name, count in all_counts.items() if count}
+    if len(counts) == 1 and classified:
         yield f"only one class: {visible(next(iter(counts)))!r}; point to the folder that holds the class folders"
-    for name, count in dataset.class_counts().items():
+    for name, count in all_counts.items():
         if count < TINY_CLASS:
-            yield f"class {name!r} has {count} images: too few to split and to measure"
+            yield f"class {name!r} has {count} {unit}: too few to split and to measure"
     if counts and max(counts.values()) > IMBALANCE * min(counts.values()):
         large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        yield f"imbalance: {counts[large]} images of {large!r} to {counts[small]} of {small!r}"
-    if len(report.stats.sizes) > 1:
+        yield f"imbalance: {counts[large]} {unit} of {large!r} to {counts[small]} of {small!r}"
+    if len(report.stats.sizes) > 1 and classified:
         yield f"{len(report.stats.sizes)} image sizes: all are resized to one"
     if len({_colours(mode) for mode in report.stats.modes}) > 1:
         yield f"mixed colour modes: {_counted(report.stats.modes)}"
-    unlabelled = int((dataset.class_ids < 0).sum())
-    if unlabelled:
-        yield f"{unlabelled} images have no class"
+    if unlabelled := _unlabelled(dataset):
+        yield f"{unlabelled} images have no {'class' if classified else 'annotation'}"
+    if empty := int((dataset.object_counts()[_annotated(dataset)] == 0).sum()):
+        yield f"{empty} images are annotated as showing nothing"
+    mended = [bad for bad in report.bad_files if bad.kind == "object"]
+    if mended:
+        yield f"{len(mended)} of {report.objects + len(mended)} objects are bad: clipped or left out, see bad files"
     yield from _split_warnings(splits)
     leaking = sum(group.leaks for group in copies)
     if leaking:
@@ -152,6 +221,10 @@ def _warnings(
     contradicting = sum(len(group.classes) > 1 for group in copies)
     if contradicting:
         yield f"{contradicting} groups of copies carry different classes"
+
+
+def _annotated(dataset: Dataset) -> NDArray[np.bool_]:
+    return np.asarray(dataset.table.column("instances").is_valid().to_numpy(), dtype=bool)
 
 
 def _colours(mode: str) -> str:
@@ -199,10 +272,11 @@ def _lines(found: Inspection) -> Iterator[str]:
         yield f"  ignored: {_counted(found.report.ignored)}"
     names = list(found.splits)
     width = max((len(name) for name in found.classes), default=5)
-    yield f"  {'class':<{width}}  {'images':>8}" + "".join(f"  {name:>10}" for name in names)
+    yield f"  {'class':<{width}}  {UNITS[found.task].split()[0]:>8}" + "".join(f"  {name:>10}" for name in names)
     for label, count in found.classes.items():
         row = "".join(f"  {found.splits[name].get(label, 0):>10}" for name in names)
         yield f"  {label:<{width}}  {count:>8}{row}"
+    yield from _box_lines(found, width)
     yield f"bad files: {bad or 'none'}"
     yield from (f"  {entry}" for entry in found.report.bad_files)
     kinds = Counter(group.kind for group in found.duplicates)
@@ -214,6 +288,18 @@ def _lines(found: Inspection) -> Iterator[str]:
         yield f"  … and {len(found.duplicates) - SHOWN} more (--json lists all)"
     yield from (f"warning: {text}" for text in found.warnings)
     yield from (f"suggestion: {text}" for text in found.suggestions)
+
+
+def _box_lines(found: Inspection, width: int) -> Iterator[str]:
+    if not found.boxes:
+        return
+    yield "boxes, at the 10th, 50th and 90th percentile:"
+    yield f"  {'class':<{width}}  {'in images':>9}  {'side, px':>16}  {'area, % of image':>20}  {'width / height':>16}"
+    for name, facts in found.boxes.items():
+        side = " ".join(f"{value:.0f}" for value in facts.side)
+        area = " ".join(f"{100 * value:.2f}" for value in facts.area)
+        aspect = " ".join(f"{value:.2f}" for value in facts.aspect)
+        yield f"  {name:<{width}}  {facts.images:>9}  {side:>16}  {area:>20}  {aspect:>16}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -17,6 +17,7 @@ from typing import Literal
 
 import pydantic
 
+from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError, UnknownNameError
 
 Kind = Literal["generators", "editors", "aligners", "embedders"]
@@ -26,6 +27,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "generators": {
         "diffusion": "twinset.generators.diffusion:Diffusion",
         "folder": "twinset.generators.folder:Folder",
+        "copypaste": "twinset.generators.copypaste:CopyPaste",
     },
     "editors": {
         "classical": "twinset.editing.classical:Classical",
@@ -34,12 +36,19 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "cutmix": "twinset.editing.mixing:CutMix",
         "patchshuffle": "twinset.editing.mixing:PatchShuffle",
         "sdedit": "twinset.editing.sdedit:SDEdit",
+        "geometric": "twinset.editing.geometric:Geometric",
+        "photometric": "twinset.editing.photometric:Photometric",
+        "mosaic": "twinset.editing.mosaic:Mosaic",
+        "scene-mixup": "twinset.editing.scene_mixup:SceneMixup",
+        "erase": "twinset.editing.erase:Erase",
+        "region-sdedit": "twinset.editing.region_sdedit:RegionSDEdit",
     },
     "aligners": {
         "copies": "twinset.alignment.copies:NearCopies",
         "duplicates": "twinset.alignment.duplicates:Duplicates",
         "agreement": "twinset.alignment.agreement:Agreement",
         "density": "twinset.alignment.density:Density",
+        "object-density": "twinset.alignment.object_density:ObjectDensity",
     },
     "embedders": {
         "self": "twinset.embedding.self_trained:SelfTrained",
@@ -103,6 +112,16 @@ def method_class(kind: Kind, name: str) -> type:
             f"expected plug-in {name!r} of {entry.distribution} to load; got {type(error).__name__}: {error}",
             hint="`twinset plugins` shows the traceback",
         ) from error
+
+
+def check_task(kind: Kind, name: str, task: Task, *, where: str) -> None:
+    """A :class:`RecipeError` where a method says by a class attribute ``tasks`` that it is not for this one."""
+    tasks = getattr(method_class(kind, name), "tasks", TASKS)
+    if task not in tasks:
+        raise RecipeError(
+            f"{where}: expected something for task {task}; got {name!r}, which is for {' and '.join(tasks)}",
+            hint=f"`twinset plugins` lists the {kind}",
+        )
 
 
 def _load(target: str) -> type:

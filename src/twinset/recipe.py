@@ -13,22 +13,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from twinset import methods
+from twinset.dataset import Task
 from twinset.errors import RecipeError, UnknownNameError, UsageError
+from twinset.formats.writing import WritableFormat
 from twinset.yamlfile import KeyPath, YamlFile, load_yaml, parse_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Side = Annotated[int, Field(ge=4, le=512)]
-EXPORTS = ("imagefolder", "webdataset", "parquet", "csv")
+Side = Annotated[int, Field(ge=4, le=4096)]
+EXPORTS: tuple[WritableFormat, ...] = get_args(WritableFormat)
 
 
 class _Part(BaseModel):
@@ -56,7 +58,8 @@ class ImagePart(_Part):
     """The one size that the run works at."""
 
     size: Literal["auto"] | Side | tuple[Side, Side] = Field(
-        "auto", description="Side in pixels, [height, width], or auto: as the images are, at most 32."
+        "auto",
+        description="Side in pixels, [height, width], or auto: as the images are; in classification at most 32.",
     )
     channels: Literal["auto", 1, 3] = Field("auto", description="1 grey, 3 RGB.")
     fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="How another aspect ratio is met.")
@@ -106,6 +109,23 @@ class UsePart(BaseModel):
         return dict(self.model_extra or {})
 
 
+CLASSIFIED_AT_ONCE = 64
+PLACED_AT_ONCE = 8
+
+ModelName = Literal[
+    "dense",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "fcos_resnet50_fpn",
+    "ssdlite320_mobilenet_v3_large",
+    "maskrcnn_resnet50_fpn",
+    "unet",
+    "lraspp_mobilenet_v3_large",
+    "deeplabv3_mobilenet_v3_large",
+]
+
+
 class UtilityPart(_Part):
     """The five arms (docs/numbers.md)."""
 
@@ -115,9 +135,27 @@ class UtilityPart(_Part):
     )
     steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Optimizer steps of every arm.")
     width: Literal["auto"] | Annotated[int, Field(ge=8, le=512, multiple_of=8)] = Field(
-        "auto", description="Classifier width, a multiple of 8."
+        "auto", description="Width of the network, a multiple of 8."
     )
-    batch: Annotated[int, Field(ge=4, le=1024)] = Field(64, description="Images per step.")
+    batch: Literal["auto"] | Annotated[int, Field(ge=2, le=1024)] = Field(
+        "auto", description="Images per step; auto: 64 in classification, 8 in other tasks."
+    )
+    model: Literal["auto"] | ModelName = Field(
+        "auto", description="What is trained in detection and segmentation; auto: a small network that learns anew."
+    )
+    weights: str | None = Field(None, description="A local .safetensors checkpoint that `model` starts from.")
+    size: Literal["auto"] | tuple[Side, Side] = Field(
+        "auto",
+        description="[height, width] at which detectors and segmenters are trained; auto: for the time there is.",
+    )
+    command: tuple[str, ...] | None = Field(
+        None, description="Your own trainer in place of `model`: a command that reads a JSON file and writes one."
+    )
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step; that of classification while it is open."""
+        return CLASSIFIED_AT_ONCE if self.batch == "auto" else self.batch
 
 
 class EvaluatePart(_Part):
@@ -125,14 +163,17 @@ class EvaluatePart(_Part):
 
     embedder: UsePart = Field(UsePart(use="self"), description="Features of the fidelity metrics.")
     fidelity: bool = True
+    metadata: bool = Field(True, description="Distributions of size, place, number and look of objects, by histogram.")
     utility: UtilityPart | Literal["off"] = UtilityPart()
 
 
 class GatePart(_Part):
     """What may block the release."""
 
-    copies: Literal["block", "report", "off"] = Field(
-        "block", description="On copies of training images: block the export, only report, or do not test."
+    copies: Literal["auto", "block", "report", "off"] = Field(
+        "auto",
+        description="On copies of training images: block the export, only report, or do not test; auto: block, but "
+        "report where real pixels are pasted on purpose.",
     )
     alpha: float = Field(0.01, gt=0, lt=0.5, description="False alarm rate of the joint copy test.")
 
@@ -143,21 +184,26 @@ class Recipe(_Part):
     schema_name: Literal["twinset/recipe/1"] = Field("twinset/recipe/1", alias="schema")
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the run folder.")
     data: DataPart
-    task: Literal["classification"] = "classification"
+    task: Literal["auto"] | Task = Field("auto", description="auto: what the labels of the real images are.")
     image: ImagePart = ImagePart()
     split: SplitPart = SplitPart()
     count: Literal["auto", "balance"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=0)]] = Field(
         "auto", description="Accepted images: a total, one per class, auto or balance."
     )
-    generate: tuple[UsePart, ...] = Field((UsePart(use="diffusion"),), description="Generators and their shares.")
+    generate: Literal["auto"] | tuple[UsePart, ...] = Field(
+        "auto", description="Generators and their shares; auto: diffusion in classification, else copypaste."
+    )
     edit: tuple[UsePart, ...] = Field((), description="Editors of real training images and their shares.")
-    align: tuple[UsePart, ...] | Literal["off"] = Field(
-        (UsePart(use="copies"), UsePart(use="agreement"), UsePart(use="density"), UsePart(use="duplicates")),
-        description="Filters, in order; off for none.",
+    align: tuple[UsePart, ...] | Literal["auto", "off"] = Field(
+        "auto",
+        description="Filters, in order; off for none; auto: copies, agreement, density, duplicates in classification, "
+        "else none (copypaste places objects by the real distribution).",
     )
     evaluate: EvaluatePart = EvaluatePart()
     gate: GatePart = GatePart()
-    export: tuple[Literal["imagefolder", "webdataset", "parquet", "csv"], ...] = ("imagefolder",)
+    export: Literal["auto"] | tuple[WritableFormat, ...] = Field(
+        "auto", description="Formats; auto: imagefolder, coco or masks, by task."
+    )
     seed: int = Field(0, ge=0, lt=2**63)
     minutes: float = Field(10.0, gt=0, le=10_000, description="Time that the run should take on this machine.")
     max_attempts: int = Field(8, ge=1, le=100, description="Tries per image before its slot is given up.")
@@ -176,9 +222,58 @@ class Recipe(_Part):
     def _something_to_make(self) -> Recipe:
         if not self.generate and not self.edit:
             raise ValueError("expected at least one entry under generate or edit")
-        if sum(1.0 if part.share is None else part.share for part in (*self.generate, *self.edit)) <= 0:
+        if sum(1.0 if part.share is None else part.share for part in (*self.generators, *self.edit)) <= 0 and (
+            self.generate != "auto"
+        ):
             raise ValueError("expected at least one share above 0")
         return self
+
+    @property
+    def generators(self) -> tuple[UsePart, ...]:
+        """What stands under ``generate``; nothing while that is ``auto``."""
+        return () if self.generate == "auto" else self.generate
+
+    @property
+    def filters(self) -> tuple[UsePart, ...]:
+        """What stands under ``align``; nothing while that is ``auto``, or off."""
+        return () if isinstance(self.align, str) else self.align
+
+    @property
+    def exports(self) -> tuple[WritableFormat, ...]:
+        """What stands under ``export``; nothing while that is ``auto``."""
+        return () if self.export == "auto" else self.export
+
+    def for_task(self, task: Task) -> Recipe:
+        """The recipe with what depends on the kind of labels decided."""
+        given: dict[str, object] = {"task": task}
+        if self.generate == "auto":
+            given["generate"] = (UsePart(use="diffusion" if task == "classification" else "copypaste"),)
+        if self.align == "auto":
+            names = ("copies", "agreement", "density", "duplicates") if task == "classification" else ()
+            given["align"] = tuple(UsePart(use=name) for name in names) or "off"
+        if self.export == "auto":
+            exports: dict[Task, WritableFormat] = {"classification": "imagefolder", "semantic-segmentation": "masks"}
+            given["export"] = (exports.get(task, "coco"),)
+        if self.evaluate.utility != "off" and self.evaluate.utility.batch == "auto":
+            batch = CLASSIFIED_AT_ONCE if task == "classification" else PLACED_AT_ONCE
+            utility = self.evaluate.utility.model_copy(update={"batch": batch})
+            given["evaluate"] = self.evaluate.model_copy(update={"utility": utility})
+        decided = self.model_copy(update=given)
+        if self.gate.copies == "auto":
+            pasted = any(part.use == "copypaste" for part in decided.generators) or (
+                task != "classification" and bool(self.edit)
+            )
+            given["gate"] = self.gate.model_copy(update={"copies": "report" if pasted else "block"})
+        found = self.model_copy(update=given)
+        groups: list[tuple[methods.Kind, Sequence[UsePart]]] = [
+            ("generators", found.generators),
+            ("editors", found.edit),
+            ("aligners", found.filters),
+        ]
+        for kind, parts in groups:
+            for index, part in enumerate(parts):
+                methods.check_task(kind, part.use, task, where=f"{kind}.{index}")
+        return found
 
     def to_values(self) -> dict[str, object]:
         """Plain values in recipe order, for YAML and digests."""
@@ -190,13 +285,15 @@ class Recipe(_Part):
         return yaml.safe_dump(self.to_values(), sort_keys=False, allow_unicode=True, width=100)
 
     def with_paths(self, change: Callable[[str], str]) -> Recipe:
-        """The recipe with every method's ``path`` changed."""
+        """The recipe with every ``path`` (and ``…_path``) of its methods changed."""
 
         def one(part: UsePart) -> UsePart:
-            path = part.settings.get("path")
-            return (
-                UsePart.model_validate({**part.model_dump(), "path": change(path)}) if isinstance(path, str) else part
-            )
+            paths = {
+                key: change(value)
+                for key, value in part.settings.items()
+                if isinstance(value, str) and (key == "path" or key.endswith("_path"))
+            }
+            return UsePart.model_validate({**part.model_dump(), **paths}) if paths else part
 
         def all_of(parts: Sequence[UsePart]) -> tuple[UsePart, ...]:
             return tuple(one(part) for part in parts)
@@ -204,9 +301,9 @@ class Recipe(_Part):
         embedder = one(self.evaluate.embedder)
         return self.model_copy(
             update={
-                "generate": all_of(self.generate),
+                "generate": "auto" if self.generate == "auto" else all_of(self.generate),
                 "edit": all_of(self.edit),
-                "align": self.align if self.align == "off" else all_of(self.align),
+                "align": self.align if isinstance(self.align, str) else all_of(self.align),
                 "evaluate": self.evaluate.model_copy(update={"embedder": embedder}),
             }
         )
@@ -354,9 +451,9 @@ def _with(values: dict[str, object], keys: list[str], value: object, whole: str)
 def build_methods(recipe: Recipe, file: YamlFile | None = None) -> None:
     """Builds every method once, so that a wrong name or setting is known before anything starts."""
     groups: list[tuple[str, methods.Kind, Sequence[UsePart]]] = [
-        ("generate", "generators", recipe.generate),
+        ("generate", "generators", recipe.generators),
         ("edit", "editors", recipe.edit),
-        ("align", "aligners", () if recipe.align == "off" else recipe.align),
+        ("align", "aligners", recipe.filters),
     ]
     for key, kind, parts in groups:
         for index, part in enumerate(parts):

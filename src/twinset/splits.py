@@ -53,8 +53,9 @@ def split(
     the ratio of their ``fractions``; where both are missing, training is dealt out as if no split were named.
     Families that lie in several given parts (leakage) keep their test images, else their validation images; their
     images in the other parts are left out and counted in the notes. Without given splits, families are dealt out
-    by ``fractions`` (train, validation, test), class by class. ``shots`` keeps that many training images of every
-    class, drawn by seed, of different families first. Raises :class:`DataError` where a part stays empty or a
+    by ``fractions`` (train, validation, test), class by class (of pictures with objects: by their rarest class).
+    ``shots`` keeps that many training images of every class, or in all where images have no class, drawn by seed, of
+    different families first. Raises :class:`DataError` where a part stays empty or a
     class has no training image.
     """
     if len(families) != len(dataset):
@@ -100,6 +101,9 @@ def _assemble(dataset: Dataset, part: NDArray[np.int64], family: NDArray[np.int6
             f"expected training images of every class; got none of {', '.join(map(repr, absent[:8]))}",
             hint="move some of its images into train, or leave the class out",
         )
+    unseen = _unseen(dataset, rows)
+    if unseen:
+        notes.append(f"no training image shows {', '.join(map(repr, unseen[:8]))}: nothing can be learnt of it")
     parts: Mapping[SplitName, Dataset] = {
         name: dataset.take(rows[name]).with_splits([name] * len(rows[name])) for name in SPLITS
     }
@@ -114,13 +118,20 @@ def _assemble(dataset: Dataset, part: NDArray[np.int64], family: NDArray[np.int6
     )
 
 
+def _unseen(dataset: Dataset, rows: Mapping[SplitName, NDArray[np.int64]]) -> list[str]:
+    """Classes of objects in held-out images that no training image shows."""
+    train = dataset.take(rows["train"]).object_class_counts()
+    held = dataset.take(np.concatenate([rows["validation"], rows["test"]])).object_class_counts()
+    return [name for name, count in held.items() if count and not train[name]]
+
+
 def _parts(
     dataset: Dataset, family: NDArray[np.int64], fractions: Fractions, rng: Stream
 ) -> tuple[NDArray[np.int64], list[str]]:
     """(N,) part number of every sample (−1: left out), and the notes."""
     notes: list[str] = []
     given = np.array([SPLITS.index(name) if name in SPLITS else -1 for name in dataset.splits], dtype=np.int64)
-    labels = dataset.class_ids
+    labels = _labels(dataset)
     if (given < 0).all():
         return _deal(family, labels, np.asarray(fractions), rng.child("deal")), notes
     if (given < 0).any():
@@ -128,6 +139,17 @@ def _parts(
     part = _without_leaks(given, family, notes)
     _carve(part, family, labels, fractions, rng, notes)
     return part, notes
+
+
+def _labels(dataset: Dataset) -> NDArray[np.int64]:
+    """(N,) what parts are balanced by: the class of each picture, or its object of the rarest class (−1: none)."""
+    if (dataset.class_ids >= 0).any() or not dataset.object_counts().any():
+        return dataset.class_ids
+    objects = dataset.object_column("class_id").astype(np.int64)
+    rank = np.argsort(np.argsort(np.bincount(objects, minlength=len(dataset.classes)), kind="stable"))
+    rarest = np.full(len(dataset), len(dataset.classes), dtype=np.int64)
+    np.minimum.at(rarest, np.repeat(np.arange(len(dataset)), dataset.object_counts()), rank[objects])
+    return np.append(np.argsort(rank), -1)[rarest]
 
 
 def _carve(

@@ -32,7 +32,7 @@ def silent(done: int, total: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Slot:
-    """One place of the plan: what to make (``class_id``), of which try, with which seed.
+    """One place of the plan: what to make (``class_id``, 0 where images have no class), of which try, which seed.
 
     ``rank`` counts the tries of the same source and class before this one, so that a source with a fixed
     stock can hand out each of its images once.

@@ -61,6 +61,8 @@ def make_release() -> Callable[..., Release]:
             "gate_sentence": "No copies found.",
             "limits": ("Only 40 real test images.",),
         }  # fmt: skip
+        counts = {**settings, **changes}["counts"]
+        settings["images"] = sum(counts.values())  # type: ignore[attr-defined]
         return Release(**{**settings, **changes})  # type: ignore[arg-type]
 
     return make

@@ -7,11 +7,12 @@ label less than almost all correctly labelled real images get, and prefers anoth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Task
 from twinset.images import ImageSpec, PixelBatch
 from twinset.models.classical import augmentation
 from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
@@ -27,6 +28,8 @@ class Agreement:
 
     ``steps`` and ``width`` set their training (medium classical augmentation, classes drawn equally often).
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     members: int = 3
     quantile: float = 0.02

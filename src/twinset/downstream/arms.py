@@ -9,13 +9,12 @@ either side, between which the verdict decides, runs with a few more seeds: that
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Generic, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 
 from twinset.models.classical import STRENGTHS, Strength
-from twinset.models.classifier import ClassifierSettings
 
 ArmName = Literal["real", "real+classical", "synthetic", "real+synthetic", "real+classical+synthetic"]
 ARMS: tuple[ArmName, ...] = get_args(ArmName)
@@ -26,11 +25,15 @@ WITH_SYNTHETIC: tuple[ArmName, ...] = ("real+synthetic", "real+classical+synthet
 
 @dataclass(frozen=True, order=True)
 class Recipe:
-    """One way to train: an arm, its augmentation strength, and the synthetic share of every batch."""
+    """One way to train: an arm, its augmentation strength, and the synthetic share of every batch.
+
+    ``balanced`` draws images of rare classes more often.
+    """
 
     arm: ArmName
     strength: Strength
     share: float
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         if self.arm not in ARMS or self.strength not in STRENGTHS or not 0 <= self.share <= 1:
@@ -45,6 +48,7 @@ class Recipe:
     def text(self) -> str:
         """For people: the arm with what was chosen in it."""
         chosen = [] if self.strength == "none" else [f"{self.strength} augmentation"]
+        chosen += ["class-balanced sampling"] if self.balanced else []
         chosen += [f"{self.share:.0%} of each batch synthetic"] if 0 < self.share < 1 else []
         return f"{self.arm} ({', '.join(chosen)})" if chosen else self.arm
 
@@ -61,7 +65,8 @@ class Cell:
     def key(self) -> str:
         """A name that is good as a file name."""
         recipe = self.recipe
-        return f"{recipe.arm}_{recipe.strength}_{round(1000 * recipe.share):04d}_k{self.subset}_s{self.seed}"
+        strength = f"{recipe.strength}-balanced" if recipe.balanced else recipe.strength
+        return f"{recipe.arm}_{strength}_{round(1000 * recipe.share):04d}_k{self.subset}_s{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -106,22 +111,35 @@ class CellResult:
             ) from error
 
 
+class StudySettings(Protocol):
+    """What is trained in every cell, and how."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON types, all that decides a training."""
+        ...
+
+
+Settings = TypeVar("Settings", bound=StudySettings, covariant=True)
+
+
 @dataclass(frozen=True)
-class UtilityPlan:
+class UtilityPlan(Generic[Settings]):
     """Everything a utility study fixes beforehand. ``synthetic`` is false when no synthetic image is left.
 
     ``seeds`` are repeats per recipe and subset, ``extra_seeds`` those that the two picked recipes run on top;
-    ``subsets`` are few-shot draws of the training set (1 = all of it); ``strengths`` and ``shares`` are the trials.
-    ``flip`` mirrors in the classical arms.
+    ``subsets`` are few-shot draws of the training set (1 = all of it); ``strengths`` and ``shares`` are the trials,
+    ``balanced`` those strengths that are tried with class-balanced sampling too. ``flip`` mirrors in the classical
+    arms.
     """
 
-    settings: ClassifierSettings
+    settings: Settings
     seed: int
     seeds: int = 3
     extra_seeds: int = 2
     subsets: int = 1
     strengths: tuple[Strength, ...] = ("light", "medium", "strong")
     shares: tuple[float, ...] = (0.2, 0.5)
+    balanced: tuple[Strength, ...] = ()
     flip: bool = False
     synthetic: bool = True
 
@@ -131,7 +149,7 @@ class UtilityPlan:
             or self.extra_seeds < 0
             or not self.strengths
             or not self.shares
-            or "none" in self.strengths
+            or "none" in (*self.strengths, *self.balanced)
         ):
             raise ValueError(
                 f"expected seeds and subsets ≥ 1, extra_seeds ≥ 0, strengths other than none, and shares; got {self}"
@@ -140,21 +158,15 @@ class UtilityPlan:
             raise ValueError(f"expected shares between 0 and 1; got {self.shares}")
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON types; :meth:`from_dict` reads them back."""
-        return {**asdict(self), "strengths": list(self.strengths), "shares": list(self.shares)}
-
-    @staticmethod
-    def from_dict(values: Mapping[str, object]) -> UtilityPlan:
-        """The plan that :meth:`to_dict` wrote."""
-        plain = dict(values)
-        settings = ClassifierSettings.from_dict(plain.pop("settings"))  # type: ignore[arg-type]
-        plan = UtilityPlan(settings=settings, **plain)  # type: ignore[arg-type]
-        return replace(plan, strengths=tuple(plan.strengths), shares=tuple(plan.shares))
+        """Plain JSON types."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        lists = {name: list(value) for name, value in plain.items() if isinstance(value, tuple)}
+        return {**plain, **lists, "settings": self.settings.to_dict()}
 
     @property
     def cell_count(self) -> int:
         """How many cells the whole study runs."""
-        recipes = 1 + len(self.strengths) + (1 + 2 * len(self.shares) if self.synthetic else 0)
+        recipes = 1 + len(self.strengths) + len(self.balanced) + (1 + 2 * len(self.shares) if self.synthetic else 0)
         extra = 2 * self.extra_seeds if self.synthetic else 0
         return (recipes * self.seeds + extra) * self.subsets
 
@@ -179,11 +191,12 @@ class UtilityPlan:
     def _first_recipes(self) -> list[Recipe]:
         recipes = [Recipe("real", "none", 0.0)]
         recipes += [Recipe("real+classical", strength, 0.0) for strength in self.strengths]
+        recipes += [Recipe("real+classical", strength, 0.0, balanced=True) for strength in self.balanced]
         return [*recipes, Recipe("synthetic", "none", 1.0)] if self.synthetic else recipes
 
     def _second_recipes(self, baseline: Recipe) -> list[Recipe]:
         plain = [Recipe("real+synthetic", "none", share) for share in self.shares]
-        return plain + [Recipe("real+classical+synthetic", baseline.strength, share) for share in self.shares]
+        return plain + [replace(baseline, arm="real+classical+synthetic", share=share) for share in self.shares]
 
     def _missing(self, recipes: Sequence[Recipe], results: Sequence[CellResult], seeds: Iterable[int]) -> list[Cell]:
         done = {result.cell for result in results}

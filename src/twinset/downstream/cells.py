@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinset.downstream.arms import Cell, CellResult, UtilityPlan
+from twinset.downstream.arms import Cell, CellResult, StudySettings, UtilityPlan
 from twinset.downstream.intervals import Judged, judged_labels
 from twinset.downstream.metrics import balanced_accuracy, macro_f1, recall_per_class
 from twinset.downstream.summary import Details, Sizes
 from twinset.images import PixelBatch
 from twinset.models.classical import augmentation
-from twinset.models.classifier import fit_classifier
+from twinset.models.classifier import ClassifierSettings, fit_classifier
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
 from twinset.store import write_bytes
@@ -146,14 +146,19 @@ class UtilityData:
             return UtilityData(n_classes=int(file.metadata()["n_classes"]), **arrays)
 
 
-def study_digest(plan: UtilityPlan, data_digest: str) -> str:
+def study_digest(plan: UtilityPlan[StudySettings], data_digest: str) -> str:
     """What a cell's result depends on besides the cell; results of different studies never mix."""
     text = json.dumps(plan.to_dict(), sort_keys=True)
     return hashlib.sha256(f"{text}\n{data_digest}".encode()).hexdigest()[:16]
 
 
 def run_cell(
-    cell: Cell, data: UtilityData, *, plan: UtilityPlan, study: str | None = None, progress: Progress = silent
+    cell: Cell,
+    data: UtilityData,
+    *,
+    plan: UtilityPlan[ClassifierSettings],
+    study: str | None = None,
+    progress: Progress = silent,
 ) -> CellResult:
     """Trains the cell's classifier on one thread and predicts validation and test images.
 

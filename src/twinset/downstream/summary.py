@@ -15,6 +15,7 @@ from twinset.downstream.arms import (
     ArmName,
     CellResult,
     Recipe,
+    StudySettings,
     UtilityPlan,
 )
 from twinset.downstream.intervals import Difference, Judged, interval_of_mean, paired_difference
@@ -124,7 +125,7 @@ class Utility:
         return {name: arm.to_json() for name, arm in self.arms.items()}
 
 
-def summarise(results: Iterable[CellResult], *, data: StudyData, plan: UtilityPlan) -> Utility:
+def summarise(results: Iterable[CellResult], *, data: StudyData, plan: UtilityPlan[StudySettings]) -> Utility:
     """The table of arms, the picked pair and its difference on test.
 
     Raises ``ValueError`` if cells are missing or belong to another study.
@@ -156,7 +157,7 @@ def summarise(results: Iterable[CellResult], *, data: StudyData, plan: UtilityPl
     )
 
 
-def _check_complete(results: Sequence[CellResult], plan: UtilityPlan) -> None:
+def _check_complete(results: Sequence[CellResult], plan: UtilityPlan[StudySettings]) -> None:
     if len({result.study for result in results}) > 1:
         raise ValueError("expected cells of one study; got several; remove the results of the other plan or data")
     due = plan.due(results)
@@ -170,12 +171,12 @@ def _of(recipe: Recipe, results: Sequence[CellResult]) -> list[CellResult]:
     return sorted(mine, key=lambda result: (result.cell.subset, result.cell.seed))
 
 
-def _validation(recipe: Recipe, results: Sequence[CellResult], plan: UtilityPlan) -> float:
+def _validation(recipe: Recipe, results: Sequence[CellResult], plan: UtilityPlan[StudySettings]) -> float:
     return float(np.mean([run.validation_score for run in _of(recipe, results) if run.cell.seed < plan.seeds]))
 
 
 def _summarise_arm(
-    recipe: Recipe, results: Sequence[CellResult], *, data: StudyData, plan: UtilityPlan, rng: Stream
+    recipe: Recipe, results: Sequence[CellResult], *, data: StudyData, plan: UtilityPlan[StudySettings], rng: Stream
 ) -> ArmSummary:
     runs = _of(recipe, results)
     judged, seeds = data.judged(runs), len(runs) // plan.subsets

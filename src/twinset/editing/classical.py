@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from twinset.dataset import Sample
+from twinset.dataset import Sample, Task
 from twinset.editing.origin import edited
 from twinset.images import Pixels
 from twinset.randomness import Stream
@@ -34,6 +35,8 @@ class Classical:
     ``crop`` is the smallest share of the side that is kept; ``brightness``, ``contrast`` and ``saturation`` are
     largest relative changes; ``translate`` is a fraction of the side.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     flip: bool = False
     crop: float = 0.85

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset, Sample, Task
 from twinset.editing.origin import edited
 from twinset.images import ImageSpec, Pixels
 from twinset.randomness import Stream
@@ -21,6 +22,8 @@ from twinset.randomness import Stream
 @dataclass(frozen=True)
 class Mixup:
     """λ·a + (1 − λ)·b, pixels and labels alike, λ ~ Beta(α, α) folded to [½, 1] (Zhang et al. 2018, equation 1)."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     alpha: float = 0.4
 
@@ -44,6 +47,8 @@ class CutMix:
 
     The box has area 1 − λ ≤ ½ and a's proportions, its centre anywhere; cut off at the border, so λ is recomputed.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     alpha: float = 1.0
 
@@ -93,6 +98,8 @@ class MixingEditor:
 class Cutout:
     """One box, ``side`` of the picture's side, set to the picture's mean colour (DeVries and Taylor 2017)."""
 
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+
     side: float = 0.4
 
     def __post_init__(self) -> None:
@@ -115,6 +122,8 @@ class PatchShuffle:
     The paper shuffles whole images with probability .05 during training; here every edited image gets shuffled
     tiles, at a share that leaves most of the picture alone. Incomplete tiles at the border stay.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     patch: int = 2
     share: float = 0.3

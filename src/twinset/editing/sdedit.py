@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset, Sample, Task
 from twinset.editing.origin import edited
 from twinset.models.choices import DiffusionChoices
 from twinset.models.diffusion import DiffusionModel
@@ -23,6 +24,8 @@ class SDEdit(DiffusionChoices):
 
     Edits come one at a time, so the fixed batch has one row.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     strength: float = 0.5
     sample_batch: int = 1

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Protocol, get_args
 
 from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError, UnknownNameError
-from twinset.formats import builtin, imagefolder, parquet, table, webdataset
+from twinset.formats import builtin, coco, imagefolder, parquet, semantic_masks, table, voc, webdataset, yolo
 from twinset.formats.folder import Folder, visible
 from twinset.formats.listing import (
     SPLIT_NAMES,
@@ -21,17 +22,19 @@ from twinset.formats.listing import (
     ReadReport,
     dataset_name,
 )
+from twinset.formats.losses import said
 from twinset.formats.reading import collect
 from twinset.formats.sidecars import PROVENANCE_FILE
-from twinset.formats.writing import Encode, WritableFormat, WriteReport, whole_folder
+from twinset.formats.writing import Encode, Target, WritableFormat, WriteReport, whole_folder
 from twinset.images import FULL_RANGE, SUFFIXES, Window
 
 __all__ = ["FORMATS", "BadFile", "ImageStats", "OnBadInput", "ReadReport", "WriteReport", "read", "write"]
 
-FORMATS: tuple[WritableFormat, ...] = ("imagefolder", "webdataset", "parquet", "csv")
+FORMATS: tuple[WritableFormat, ...] = get_args(WritableFormat)
 
 READABLE = (
-    "expected a folder of class folders, a CSV, TSV or JSONL table of path and label, WebDataset .tar or Parquet files"
+    "expected a folder of class folders, a CSV, TSV or JSONL table of path and label, WebDataset .tar or Parquet "
+    "files, or COCO, YOLO, Pascal VOC or semantic masks"
 )
 
 
@@ -63,6 +66,11 @@ def _listing(source: str | Path) -> Listing:
         return table.listing(Folder.around(path), [path.name], dataset_name(path))
     if suffix == ".tar":
         return webdataset.listing(Folder.around(path), [path.name], dataset_name(path.parent))
+    if suffix == ".json":
+        around, file = coco.around(path)
+        return coco.listing(around, [file], dataset_name(around.root))
+    if suffix in (".yaml", ".yml"):
+        return yolo.listing(Folder.at(path.parent), dataset_name(path.parent), data_file=path.name)
     if suffix == ".parquet":
         return parquet.listing(Folder.around(path), [path.name], dataset_name(path.parent))
     hint = "unpack it and give the folder" if suffix in (".zip", ".gz", ".tgz", ".7z", ".rar") else ""
@@ -70,7 +78,8 @@ def _listing(source: str | Path) -> Listing:
 
 
 def _folder_listing(path: Path) -> Listing:
-    """Parquet and tar files at the top, in ``data/`` or in split folders; then a table; then class folders."""
+    """Parquet and tar files at the top, in ``data/`` or in split folders; then what marks places in pictures; then a
+    table; then class folders."""
     folder, name = Folder.at(path), dataset_name(path)
     files = list(_containers(folder))
     parquets = [file for file in files if file.lower().endswith(".parquet")]
@@ -81,6 +90,14 @@ def _folder_listing(path: Path) -> Listing:
     if shards:
         _refuse_class_folders(folder, shards, path)
         return webdataset.listing(folder, shards, name)
+    if files := coco.claims(folder):
+        return coco.listing(folder, files, name)
+    if yolo.claims(folder):
+        return yolo.listing(folder, name)
+    if voc.claims(folder):
+        return voc.listing(folder, name)
+    if semantic_masks.claims(folder):
+        return semantic_masks.listing(folder, name)
     tables = [file for file in folder.names() if _has_suffix_of_table(file) and table.is_table(folder, file)]
     if len(tables) == 1:
         return table.listing(folder, tables, dataset_name(path / tables[0]))
@@ -122,13 +139,19 @@ def _refuse_class_folders(folder: Folder, files: Sequence[str], path: Path) -> N
 
 
 def write(
-    dataset: Dataset, destination: str | Path, format: WritableFormat, *, encode: Encode | None = None
+    dataset: Dataset,
+    destination: str | Path,
+    format: WritableFormat,
+    *,
+    encode: Encode | None = None,
+    category_base: int = 1,
 ) -> WriteReport:
     """Writes a dataset as a new folder, which appears whole or not at all.
 
     Class names, their order, splits, ids, attributes and origins survive a round trip through :func:`read`
     (in ``csv``, where attributes that have columns of their own come back as text).
-    ``encode`` gives each picture's file content; without it, pictures keep the bytes they came as. Raises
+    ``encode`` gives each picture's file content; without it, pictures keep the bytes they came as. ``category_base``
+    is the first id of a class in COCO. What the format cannot hold is counted in the report's ``losses``. Raises
     :class:`UsageError` if the destination holds anything, ``ValueError`` if only some samples have a split.
     """
     if format not in FORMATS:
@@ -136,8 +159,40 @@ def write(
     splits = set(dataset.splits)
     if None in splits and len(splits) > 1:
         raise ValueError("expected a split on every sample, or on none; got both")
-    writer = {"imagefolder": imagefolder, "webdataset": webdataset, "parquet": parquet, "csv": table}[format]
     path = Path(destination).expanduser()
     with whole_folder(path) as target:
-        images = writer.write(dataset, target, encode=encode)
-    return WriteReport(format, path, images, target.files, target.size)
+        if format == "coco":
+            images = coco.write(dataset, target, encode=encode, category_base=category_base)
+        else:
+            images = WRITERS[format].write(dataset, target, encode=encode)
+    return WriteReport(format, path, images, target.files, target.size, losses(dataset, format))
+
+
+class _Writer(Protocol):
+    """A module that writes one format."""
+
+    def write(self, dataset: Dataset, target: Target, *, encode: Encode | None) -> int: ...
+
+
+WRITERS: dict[WritableFormat, _Writer] = {
+    "imagefolder": imagefolder,
+    "webdataset": webdataset,
+    "parquet": parquet,
+    "csv": table,
+    "yolo": yolo,
+    "voc": voc,
+    "masks": semantic_masks,
+}
+
+
+def losses(dataset: Dataset, format: WritableFormat) -> dict[str, int]:
+    """What a format cannot hold of what a dataset says, and how often it says it."""
+    if format == "coco":
+        return coco.losses(dataset)
+    if format == "yolo":
+        return yolo.losses(dataset)
+    if format == "voc":
+        return voc.losses(dataset)
+    if format == "masks":
+        return semantic_masks.losses(dataset)
+    return said(dataset, held=("image classes",))

@@ -6,16 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from twinset.dataset import Origin
+from twinset.dataset import Origin, SplitName
 from twinset.errors import UnknownNameError
 from twinset.formats.folder import Folder
 from twinset.formats.listing import BadFile, Candidate, Findings, Listing
-from twinset.images import encode_png
+from twinset.formats.objects import Objects, Stated
+from twinset.images import Pixels, encode_png, resize
+from twinset.masks import Rle
+from twinset.randomness import Stream
 
 PREFIX = "builtin:"
-NAMES = ("digits",)
+NAMES = ("digits", "digit-scenes")
 DIGITS_LICENCE = "UCI, see sklearn.datasets.load_digits"
+
+SCENE_DIGITS = (0, 1, 2)
+SCENES: dict[SplitName, int] = {"train": 80, "validation": 40, "test": 120}
+SCENE_SIDE = 96
+MOST_DIGITS = 5
+INK = 96
+"""Grey value from which a pixel belongs to a digit."""
 
 
 def listing(source: str) -> Listing:
@@ -23,16 +34,70 @@ def listing(source: str) -> Listing:
     name = source.removeprefix(PREFIX)
     if name not in NAMES:
         raise UnknownNameError("builtin dataset", name, NAMES)
+    kind = f"{PREFIX}{name}"
+    if name == "digit-scenes":
+        objects = Objects()
+        names = tuple(str(digit) for digit in SCENE_DIGITS)
+        return Listing(kind, _scenes(objects), Findings(), Folder(Path()), name, names, objects)
     classes = tuple(str(digit) for digit in range(10))
-    return Listing(f"{PREFIX}{name}", _digits(), Findings(), Folder(Path()), name, classes)
+    return Listing(kind, _digits(), Findings(), Folder(Path()), name, classes)
 
 
-def _digits() -> Iterator[Candidate | BadFile]:
-    """1,797 real scanned digits, 8 x 8 grey, as scikit-learn ships them; grey 0…16 becomes 0…255, rounded."""
+def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """1,797 real scanned digits, uint8 (N, 8, 8), as scikit-learn ships them; grey 0…16 becomes 0…255, rounded."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
+    return np.rint(digits.images * (255.0 / 16.0)).astype(np.uint8), np.asarray(digits.target, dtype=np.int64)
+
+
+def _digits() -> Iterator[Candidate | BadFile]:
+    images, labels = _load()
     origin = Origin(licence=DIGITS_LICENCE)
-    for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        pixels = np.rint(image * (255.0 / 16.0)).astype(np.uint8)[..., None]
-        yield Candidate(f"digits/{number:04d}", str(int(label)), data=encode_png(pixels), origin=origin)
+    for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        yield Candidate(f"digits/{number:04d}", str(int(label)), data=encode_png(pixels[..., None]), origin=origin)
+
+
+def _scenes(objects: Objects) -> Iterator[Candidate | BadFile]:
+    """Scanned digits of three classes laid out on uneven paper, with boxes and masks; the same at every call.
+
+    Scenes of one split share no digit with those of another. A stand-in for photographs in demonstrations and tests.
+    """
+    images, labels = _load()
+    origin = Origin(licence=DIGITS_LICENCE)
+    wanted = np.flatnonzero(np.isin(labels, SCENE_DIGITS))
+    pools = np.array_split(wanted, len(SCENES))
+    for (split, count), pool in zip(SCENES.items(), pools, strict=True):
+        for number in range(count):
+            rng = Stream(0).child("digit-scenes", split, number).numpy()
+            pixels, stated = _scene(images[pool], labels[pool], rng)
+            name = f"{split}/{number:03d}"
+            picture = objects.picture(stated)
+            yield Candidate(name, None, split, data=encode_png(pixels), origin=origin, objects=picture)
+
+
+def _scene(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[Pixels, list[Stated]]:
+    """One picture uint8 (96, 96, 1) of dark digits on light paper, and what stands in it; digits do not touch."""
+    paper = resize(rng.integers(150, 230, (5, 5, 1), dtype=np.uint8), SCENE_SIDE, SCENE_SIDE)[..., 0].astype(np.float64)
+    taken = np.zeros((SCENE_SIDE, SCENE_SIDE), dtype=bool)
+    stated = []
+    for _ in range(int(rng.integers(1, MOST_DIGITS + 1))):
+        row, side = int(rng.integers(len(images))), int(np.rint(np.exp(rng.normal(np.log(20), 0.25))))
+        side = int(np.clip(side, 10, 36))
+        # Digits stand on lines in the lower two thirds more often than above, as objects stand on ground.
+        left = int(rng.integers(0, SCENE_SIDE - side + 1))
+        top = int(np.clip(rng.normal(0.6, 0.2) * SCENE_SIDE - side / 2, 0, SCENE_SIDE - side))
+        place = (slice(top, top + side), slice(left, left + side))
+        if taken[place].any():
+            continue
+        taken[place] = True
+        ink = resize(images[row][..., None], side, side)[..., 0]
+        paper[place] *= 1 - ink / 255.0 * 0.8
+        mask = np.zeros((SCENE_SIDE, SCENE_SIDE), dtype=np.bool_)
+        mask[place] = ink >= INK
+        rle = Rle.of(mask)
+        stated.append(Stated(str(int(labels[row])), rle.box(), rle=rle))
+    noisy = paper + rng.normal(0, 4, paper.shape)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[..., None], stated

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from twinset.dataset import Dataset, SplitName
-from twinset.errors import DatasetFormatError
-from twinset.formats.folder import Absent, Entry, Folder, Unusable, visible
+from twinset.formats.folder import Entry, Folder, visible
 from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
 from twinset.formats.sidecars import (
     CLASSES_FILE,
@@ -21,10 +20,9 @@ from twinset.formats.sidecars import (
     PROVENANCE_FILE,
     ClassList,
     Extras,
-    extras,
-    parse_json,
     provenance,
     read_classes,
+    read_provenance,
 )
 from twinset.formats.writing import Encode, FileNames, Target, folder_names, picture
 from twinset.images import SUFFIXES
@@ -46,7 +44,7 @@ def listing(folder: Folder, name: str) -> Listing:
     findings = Findings()
     walked = _walk(folder, findings)
     given = read_classes(folder)
-    notes = _read_provenance(folder)
+    notes = read_provenance(folder, limit=MAX_NOTES_BYTES)
     splits = _split_folders(walked, given)
     entries = _entries(walked, splits, given, notes, findings)
     kind = "imagefolder with splits" if splits else "imagefolder"
@@ -160,37 +158,6 @@ def _empty_classes(walked: _Walked, splits: Mapping[str, SplitName]) -> Iterator
         inner = any(other.startswith(f"{path}/") for other in empty)
         if not inner and _place(f"{path}/x", splits)[1] not in known - {()}:
             yield BadFile(visible(path), "expected pictures in this folder; got none")
-
-
-def _read_provenance(folder: Folder) -> dict[str, Extras]:
-    """What is told of each picture, by path. Without it synthetic pictures would pass for real ones, so what is
-    there and cannot be read is a :class:`DatasetFormatError`.
-    """
-    try:
-        data = folder.read(PROVENANCE_FILE, limit=MAX_NOTES_BYTES)
-    except Absent:
-        return {}
-    except Unusable as error:
-        raise _damaged(str(error)) from error
-    notes: dict[str, Extras] = {}
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if not line:
-            continue
-        try:
-            row = parse_json(line.decode("utf-8"), "a row of provenance")
-            if not isinstance(row, dict) or not isinstance(row.get("path"), str):
-                raise Unusable("expected a row with a path; got another")
-            notes[row["path"]] = extras(row)
-        except UnicodeDecodeError as error:
-            raise _damaged(f"expected UTF-8; got the byte 0x{line[error.start]:02x}", number) from error
-        except Unusable as error:
-            raise _damaged(str(error), number) from error
-    return notes
-
-
-def _damaged(problem: str, line: int | None = None) -> DatasetFormatError:
-    hint = "repair it, or delete it to read the folders alone"
-    return DatasetFormatError(problem, path=PROVENANCE_FILE, line=line, hint=hint)
 
 
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:

@@ -8,7 +8,7 @@ stick out are clipped, those without an area and those of no known class are dro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -90,15 +90,14 @@ class Objects:
     relative: bool = False
     counted: Counted = "object"
     _pictures: int = 0
-    _pending: list[dict[str, object]] = field(default_factory=list)
+    _pending: list[tuple[int, Stated]] = field(default_factory=list)
     _chunks: list[pa.Table] = field(default_factory=list)
 
     def picture(self, stated: Iterable[Stated] = ()) -> int:
         """A new picture with these objects; its number, for :attr:`Candidate.objects`."""
         number = self._pictures
         self._pictures += 1
-        for one in stated:
-            self._pending.append(_row(number, one))
+        self._pending.extend((number, one) for one in stated)
         if len(self._pending) >= CHUNK:
             self._flush()
         return number
@@ -114,7 +113,7 @@ class Objects:
 
     def _flush(self) -> None:
         if self._pending:
-            self._chunks.append(pa.Table.from_pylist(self._pending, schema=STATED))
+            self._chunks.append(_table(self._pending))
             self._pending.clear()
 
     def labels(self) -> list[str]:
@@ -149,18 +148,23 @@ class Objects:
         return {int(n): row for row, n in enumerate(numbers)}, array, settled.mishaps
 
 
-def _row(picture: int, one: Stated) -> dict[str, object]:
-    row: dict[str, object] = {"picture": picture}
-    for item in fields(one):
-        row[item.name] = getattr(one, item.name)
-    del row["box"]
-    row["polygons"] = row.pop("rings")
-    if one.box is not None:
-        row.update(zip(("x1", "y1", "x2", "y2"), one.box, strict=True))
-    if one.rle is not None:
-        row |= {"rle": one.rle.counts, "rle_height": one.rle.height, "rle_width": one.rle.width}
-    row["amodal_rle"] = one.amodal_rle.counts if one.amodal_rle is not None else None
-    return row
+def _table(pending: Sequence[tuple[int, Stated]]) -> pa.Table:
+    """Claims as columns of :data:`STATED`."""
+    stated = [one for _, one in pending]
+    boxes = [one.box or (None,) * 4 for one in stated]
+    columns: dict[str, Sequence[object]] = {
+        "picture": [picture for picture, _ in pending],
+        **dict(zip(("x1", "y1", "x2", "y2"), zip(*boxes, strict=True), strict=True)),
+        "rle": [one.rle and one.rle.counts for one in stated],
+        "rle_height": [one.rle and one.rle.height for one in stated],
+        "rle_width": [one.rle and one.rle.width for one in stated],
+        "polygons": [one.rings for one in stated],
+        "amodal_rle": [one.amodal_rle and one.amodal_rle.counts for one in stated],
+    }
+    for item in STATED:
+        if item.name not in columns:
+            columns[item.name] = [getattr(one, item.name) for one in stated]
+    return pa.Table.from_arrays([pa.array(columns[item.name], item.type) for item in STATED], schema=STATED)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ keeps, for each picture, what a folder name cannot say: id, attributes, caption,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard, TypeVar
 
@@ -115,6 +115,43 @@ def extras(row: Mapping[str, object]) -> Extras:
         probabilities=_soft_labels(row, "class_probabilities"),
         origin=_origin(row),
     )
+
+
+def read_provenance(folder: Folder, *, limit: int = MAX_NOTES_BYTES) -> dict[str, Extras]:
+    """What is told of each picture, by path. Without it synthetic pictures would pass for real ones, so what is
+    there and cannot be read is a :class:`DatasetFormatError`.
+    """
+    try:
+        data = folder.read(PROVENANCE_FILE, limit=limit)
+    except Absent:
+        return {}
+    except Unusable as error:
+        raise _unreadable(str(error)) from error
+    notes: dict[str, Extras] = {}
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            row = parse_json(line.decode("utf-8"), "a row of provenance")
+            if not isinstance(row, dict) or not isinstance(row.get("path"), str):
+                raise Unusable("expected a row with a path; got another")
+            notes[row["path"]] = extras(row)
+        except UnicodeDecodeError as error:
+            raise _unreadable(f"expected UTF-8; got the byte 0x{line[error.start]:02x}", number) from error
+        except Unusable as error:
+            raise _unreadable(str(error), number) from error
+    return notes
+
+
+def provenance_lines(rows: Iterable[tuple[str, Sample]]) -> bytes:
+    """The content of ``provenance.jsonl`` for pictures at these paths."""
+    lines = (json.dumps({"path": path, **provenance(sample)}, ensure_ascii=False) for path, sample in rows)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _unreadable(problem: str, line: int | None = None) -> DatasetFormatError:
+    hint = "repair it, or delete it to read the folders alone"
+    return DatasetFormatError(problem, path=PROVENANCE_FILE, line=line, hint=hint)
 
 
 def table_extras(row: Mapping[str, object], *, known: Set[str | None], ours: bool) -> Extras:

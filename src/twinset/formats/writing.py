@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from twinset.store import sync_folder, temporary_beside
 Encode = Callable[[Sample], bytes]
 """Gives the file content of a sample, such as a PNG with provenance in it."""
 
-WritableFormat = Literal["imagefolder", "webdataset", "parquet", "csv"]
+WritableFormat = Literal["imagefolder", "webdataset", "parquet", "csv", "coco", "yolo", "voc", "masks"]
 
 LONGEST_NAME = 80
 
@@ -38,13 +38,14 @@ _MAGIC = (
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What was written, and where."""
+    """What was written, and where; ``losses`` counts what the format has no place for."""
 
     format: WritableFormat
     destination: Path
     images: int
     files: int
     bytes: int
+    losses: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """The report as plain JSON types."""
@@ -54,6 +55,7 @@ class WriteReport:
             "images": self.images,
             "files": self.files,
             "bytes": self.bytes,
+            "losses": dict(self.losses),
         }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset, Sample, Task
 from twinset.models.choices import DiffusionChoices
 from twinset.models.diffusion import DiffusionModel
 from twinset.randomness import RandomSource, Stream
@@ -18,6 +19,8 @@ from twinset.stages import Slot, Workspace
 @dataclass(frozen=True)
 class Diffusion(DiffusionChoices):
     """A diffusion model that fills slots; its settings are those of :class:`DiffusionChoices`."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     def fit(self, training: Dataset, *, rng: RandomSource, workspace: Workspace = Workspace()) -> DiffusionGenerator:  # noqa: B008
         """A generator fitted on labelled images of one size; continues from ``workspace.folder``."""

@@ -24,7 +24,7 @@ from twinset.pipeline.folders import (
 )
 from twinset.pipeline.manifest import added_since, changed_since
 from twinset.pipeline.opening import Run, missing_models, reopen
-from twinset.pipeline.planning import Planner
+from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
 from twinset.pipeline.reporting import Listener, duration
 from twinset.pipeline.resolving import Machine, estimate, resolve
@@ -161,21 +161,21 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
         folder = Path(temporary)
         dataset, report = read_real(written)
         real = prepare_real(written.recipe, dataset, report, folder)
-        resolved = resolve(written.recipe, real, machine)
+        resolved = resolve(written.recipe.for_task(real.task), real, machine)
         real = load_real(folder)
         seconds = estimate(resolved, real, machine)
-    assert isinstance(resolved.count, dict)
-    rows = Planner.of(resolved, run_key="plan").first_round(list(resolved.count.values()))
-    pixels = real.spec.height * real.spec.width * real.spec.channels
+    counts = counts_of(resolved, real.dataset.classes)
+    rows = Planner.of(resolved, run_key="plan").first_round(counts)
+    pixels = real.training[0].pixels().size
     return documents.PlanDocument(
         recipe=resolved.to_values(),
-        training=real.training.class_counts(),
-        validation=real.part("validation").class_counts(),
-        test=real.part("test").class_counts(),
-        slots=resolved.count,
+        training=real.training.label_counts(),
+        validation=real.part("validation").label_counts(),
+        test=real.part("test").label_counts(),
+        slots=resolved.count if isinstance(resolved.count, dict) else {"images": counts[0]},
         shards=len({row["shard"] for row in rows}),
         seconds={name: round(value, 1) for name, value in seconds.items()},
-        bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.export))),
+        bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.exports))),
         missing=missing_models(written.recipe),
         notes=[*real.facts.notes, *_notes(real, resolved, seconds["whole run"])],
     )
@@ -184,9 +184,9 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
 def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
     """What the plan should make people think about."""
     notes = [
-        f"class {name!r} has no image in the {part} part"
+        f"class {name!r} has nothing in the {part} part"
         for part in SPLITS
-        for name, count in real.part(part).class_counts().items()
+        for name, count in real.part(part).label_counts().items()
         if not count
     ]
     asked = resolved.minutes * 60

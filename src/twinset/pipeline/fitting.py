@@ -57,7 +57,7 @@ def sources_of(recipe: Recipe, folder: Path) -> list[Source]:
     """The sources of a resolved recipe, each with a folder for what it fits."""
     found = []
     for number, part in enumerate(sources(recipe)):
-        kind: methods.Kind = "generators" if number < len(recipe.generate) else "editors"
+        kind: methods.Kind = "generators" if number < len(recipe.generators) else "editors"
         method = methods.build(kind, part.use, part.settings, where=f"{kind}.{number}")
         found.append(Source(number, part.use, kind, method, folder / "models" / f"{number}-{_slug(part)}"))
     return found
@@ -107,7 +107,7 @@ def takes_workspace(method: object) -> bool:
 
 @dataclass(frozen=True)
 class EditedReal:
-    """Fills slots with edited training images of the slot's class; parents are recorded."""
+    """Fills slots with edited training images, of the slot's class where images have one; parents are recorded."""
 
     editor: Editor
     training: Dataset
@@ -116,8 +116,9 @@ class EditedReal:
     def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
         """An edit of a training image per slot; parent and edit are drawn from the slot's own stream."""
         class_ids = self.training.class_ids
+        classified = bool((class_ids >= 0).any())
         for slot in slots:
-            candidates = np.flatnonzero(class_ids == slot.class_id)
+            candidates = np.flatnonzero(class_ids == slot.class_id) if classified else np.arange(len(class_ids))
             row = int(candidates[slot.rng.child("parent").numpy().integers(len(candidates))])
             edited = self.editor.edit(self.training[row], rng=slot.rng.child("edit"))
             sample = slot.sample(

@@ -18,7 +18,7 @@ from twinset.errors import DataError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
 from twinset.pipeline.folders import Timings
-from twinset.pipeline.planning import Planner
+from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.randomness import Stream
@@ -94,10 +94,10 @@ class Maker:
     def make(self) -> None:
         """Plans, generates and judges until every slot is accepted or given up; writes the index."""
         if not self.store.plan_path.exists():
-            counts = cast("dict[str, int]", self.recipe.count)
-            self._append(self.planner.first_round([counts[name] for name in self.real.dataset.classes]))
+            self._append(self.planner.first_round(counts_of(self.recipe, self.real.dataset.classes)))
         if not self.store.plan().num_rows:
-            wanted = ", ".join(name for name, count in cast("dict[str, int]", self.recipe.count).items() if count)
+            count = self.recipe.count
+            wanted = ", ".join(name for name, n in count.items() if n) if isinstance(count, dict) else "any class"
             raise DataError(
                 f"expected images of {wanted} in the folders under generate; got none",
                 hint="check the folders' classes, or count",
@@ -168,7 +168,7 @@ class Maker:
 
     def _filters(self, plan: pa.Table) -> tuple[tuple[Filter, ...], tuple[SetFilter, ...]]:
         """Filters fitted on the first shard of every source: the pilot."""
-        if self.recipe.align == "off":
+        if not self.recipe.filters:
             return (), ()
         first: dict[int, int] = {}
         for shard, source in _shards(plan):
@@ -177,8 +177,8 @@ class Maker:
         progress = self.listener.stage("fit the filters")
         filters: list[Filter] = []
         set_filters: list[SetFilter] = []
-        for number, part in enumerate(self.recipe.align):
-            progress(number, len(self.recipe.align), part.use)
+        for number, part in enumerate(self.recipe.filters):
+            progress(number, len(self.recipe.filters), part.use)
             aligner = methods.build("aligners", part.use, part.settings, where=f"align.{number}")
             if isinstance(aligner, SetFilter):
                 set_filters.append(aligner)

@@ -24,7 +24,7 @@ from twinset.downstream import (
     summarise,
     unbalanced,
 )
-from twinset.downstream.arms import Cell
+from twinset.downstream.arms import Cell, StudySettings
 from twinset.downstream.cells import study_digest
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
@@ -33,7 +33,9 @@ from twinset.evaluation import ByClass, fidelity
 from twinset.executors.local import LocalProcesses
 from twinset.images import ImageSpec
 from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline import placed
 from twinset.pipeline.making import candidates
+from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
@@ -59,9 +61,10 @@ class Measured:
     scores: tuple[Score, ...]
     before: tuple[Score, ...]
     utility: Utility | None
-    plan: UtilityPlan | None
+    plan: UtilityPlan[StudySettings] | None
     verdict: Verdict
     features: Features | None
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,8 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     with run.timings.stage("fidelity"), torch_threads(1):
         run.listener.stage("fidelity")
         scores, before, features = _fidelity(run, accepted, everything)
+    with run.timings.stage("metadata"):
+        described = metadata_of(run, accepted, everything)
     with run.timings.stage("utility"):
         utility, plan = _utility(run, accepted, again=again)
     failure = "; ".join(gate.reasons) if run.recipe.gate.copies == "block" and not gate.passed else ""
@@ -93,7 +98,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         verdict = _without_utility(failure, accepted)
     else:
         verdict = decide(utility, gate_failure=failure)
-    return Measured(accepted, digest, gate, scores, before, utility, plan, verdict, features)
+    return Measured(accepted, digest, gate, scores, before, utility, plan, verdict, features, described)
 
 
 def _without_utility(failure: str, accepted: Dataset) -> Verdict:
@@ -109,13 +114,14 @@ def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Reci
     if recipe.gate.copies == "off":
         return GateResult.skipped()
     training, holdout = real.training, real.holdout
+    labelled = real.task == "classification"
     return copy_gate(
         candidates=everything.prepared(real.spec),
         accepted=accepted.prepared(real.spec),
         training=training.prepared(real.spec),
         holdout=holdout.prepared(real.spec),
-        of_training=Known(training.class_ids, real.part_families("train")),
-        of_holdout=Known(holdout.class_ids, real.part_families("validation", "test")),
+        of_training=Known(training.class_ids if labelled else None, real.part_families("train")),
+        of_holdout=Known(holdout.class_ids if labelled else None, real.part_families("validation", "test")),
         parents=parent_rows(accepted, training),
         alpha=recipe.gate.alpha,
     )
@@ -157,7 +163,9 @@ def _fidelity(
         holdout=None if saw else test,
         extractor_saw_real=saw,
         real_families=families,
-        by_class=ByClass(real.dataset.classes, real.holdout.class_ids, accepted.class_ids),
+        by_class=ByClass(real.dataset.classes, real.holdout.class_ids, accepted.class_ids)
+        if real.task == "classification"
+        else None,
     )
     if saw:
         scores = [score for score in scores if not score.name.startswith("nearest_record")]
@@ -220,24 +228,26 @@ def _targets(dataset: Dataset, n_classes: int) -> np.ndarray:
     return np.asarray([hard[i] if row is None else row for i, row in enumerate(soft)], dtype=np.float32)
 
 
-def utility_plan(part: UtilityPart, data: UtilityData, *, seed: int) -> UtilityPlan:
+def utility_plan(part: UtilityPart, data: UtilityData, *, seed: int) -> UtilityPlan[ClassifierSettings]:
     """The plan of the recipe's utility study; open settings are the classifier's defaults."""
     defaults = ClassifierSettings()
     settings = ClassifierSettings(
         steps=defaults.steps if part.steps == "auto" else part.steps,
         width=defaults.width if part.width == "auto" else part.width,
-        batch=part.batch,
+        batch=part.batch_size,
         class_balanced=unbalanced(np.bincount(data.train_labels).tolist()),
     )
     synthetic = len(data.synthetic_images) > 0
     return UtilityPlan(settings, seed=seed, seeds=part.seeds, flip=part.flip is True, synthetic=synthetic)
 
 
-def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | None, UtilityPlan | None]:
+def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | None, UtilityPlan[StudySettings] | None]:
     part = run.recipe.evaluate.utility
     if part == "off":
         return None, None
     real = run.real
+    if real.task != "classification":
+        return _placed_utility(run, part, accepted, again=again)
     data = utility_data(
         train=real.training,
         validation=real.part("validation"),
@@ -252,13 +262,35 @@ def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | Non
     return utility, plan
 
 
+def _placed_utility(
+    run: Run, part: UtilityPart, accepted: Dataset, *, again: bool
+) -> tuple[Utility, UtilityPlan[StudySettings]]:
+    settings = placed.settings_of(part, run.real)
+    plan = placed.placed_plan(
+        settings,
+        seed=run.stream.child("utility").seed,
+        seeds=part.seeds,
+        flip=part.flip is not False,
+        synthetic=len(accepted) > 0,
+    )
+    utility, _ = placed.placed_study(
+        placed.study_data(run.real, accepted, settings),
+        plan,
+        folder=run.folder / "evaluation" / "utility",
+        executor=run.executor,
+        listener=run.listener,
+        again=again,
+    )
+    return utility, plan
+
+
 @dataclass(frozen=True)
 class RunCell:
     """A task for a worker: one cell of a utility study, its data in a file."""
 
     cell: Cell
     study: str
-    plan: UtilityPlan
+    plan: UtilityPlan[ClassifierSettings]
     data: Path
     result: Path
 
@@ -277,7 +309,7 @@ def _data(path: Path) -> UtilityData:
 
 def study(
     data: UtilityData,
-    plan: UtilityPlan,
+    plan: UtilityPlan[ClassifierSettings],
     *,
     folder: Path,
     executor: LocalProcesses,

@@ -60,9 +60,9 @@ def run_key(recipe: Recipe, real: RealData) -> str:
 def _used(recipe: Recipe) -> list[tuple[methods.Kind, Sequence[UsePart]]]:
     """All methods of a recipe; the last, the embedder, measures only."""
     return [
-        ("generators", recipe.generate),
+        ("generators", recipe.generators),
         ("editors", recipe.edit),
-        ("aligners", () if recipe.align == "off" else recipe.align),
+        ("aligners", recipe.filters),
         ("embedders", (recipe.evaluate.embedder,) if recipe.evaluate.fidelity else ()),
     ]
 
@@ -108,7 +108,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if not (folder / "resolved.yaml").exists():
         with timings.stage("calibrate"):
             listener.stage("calibrate")
-            resolved = resolve_once(written.recipe, real, machine, listener)
+            resolved = resolve_once(written.recipe.for_task(real.task), real, machine, listener)
             write_bytes(folder / "resolved.yaml", resolved.to_yaml().encode())
     if not begun:
         write_json(folder / "environment.json", environment(machine.device, machine.workers))

@@ -8,6 +8,8 @@ from twinset import report
 from twinset.copying import HIT_RATIO
 from twinset.dataset import Dataset
 from twinset.downstream import Utility, Verdict
+from twinset.downstream.arms import StudySettings
+from twinset.downstream.placed_cells import PlacedSettings
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.parts import gate_scores
 from twinset.privacy.gate import GateResult
@@ -46,7 +48,7 @@ def metrics(scores: Sequence[Score], classes: Sequence[str], *, note: str) -> tu
     return tuple(tables)
 
 
-def utility(utility: Utility, settings: ClassifierSettings) -> report.Utility:
+def utility(utility: Utility, settings: StudySettings) -> report.Utility:
     """The arms, the trials, and how they were trained."""
     picked, sizes = {utility.without_synthetic, utility.with_synthetic}, utility.sizes
     arms = tuple(
@@ -73,11 +75,20 @@ def utility(utility: Utility, settings: ClassifierSettings) -> report.Utility:
         arms=arms,
         metric=utility.metric,
         trials=trials,
-        network=f"residual CNN, width {settings.width}",
-        steps=settings.steps,
+        network=network_of(utility, settings),
+        steps=settings.steps if isinstance(settings, ClassifierSettings | PlacedSettings) else None,
         n_test=sizes.test,
         note=f"{sizes.test_families} families of test images; picked on {sizes.validation} validation images.",
     )
+
+
+def network_of(utility: Utility, settings: StudySettings) -> str:
+    """What was trained, for people."""
+    if isinstance(settings, ClassifierSettings):
+        return f"residual CNN, width {settings.width}"
+    assert isinstance(settings, PlacedSettings)
+    name = "U-Net" if utility.metric == "mIoU" else "dense centre/box detector"
+    return f"{name} {settings.text}"
 
 
 def gate(gate: GateResult, synthetic: Dataset, training: Dataset) -> report.Gate | None:

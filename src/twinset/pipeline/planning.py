@@ -15,6 +15,9 @@ from twinset.randomness import seed_for
 from twinset.recipe import Recipe, UsePart
 from twinset.stages import Slot
 
+MOST_PLACED = 500
+"""Images made by themselves in tasks with objects, where one of them is large and shows many."""
+
 
 def auto_count(n_training: int) -> int:
     """As many as there are training images, but at least 1,000 where ten times the training set allows it.
@@ -23,6 +26,31 @@ def auto_count(n_training: int) -> int:
     (1078, 1000, 200)
     """
     return max(n_training, min(10 * n_training, 1000))
+
+
+def placed_count(recipe: Recipe, n_training: int) -> int:
+    """Images to make where images have no class of their own."""
+    if isinstance(recipe.count, dict) or recipe.count == "balance":
+        raise RecipeError(
+            f"count: expected a number or auto in task {recipe.task}; got {recipe.count!r}",
+            hint="one image shows objects of several classes; generators have settings for their shares",
+        )
+    if recipe.count == "auto":
+        return max(n_training, min(5 * n_training, MOST_PLACED))
+    return recipe.count
+
+
+def counts_of(recipe: Recipe, classes: Sequence[str]) -> list[int]:
+    """Slots to fill by class id, of a resolved recipe; a single entry where images have no class of their own."""
+    if isinstance(recipe.count, dict):
+        return [recipe.count.get(name, 0) for name in classes]
+    assert isinstance(recipe.count, int)
+    return [recipe.count]
+
+
+def planned(recipe: Recipe) -> int:
+    """Images that a resolved recipe makes."""
+    return sum(counts_of(recipe, list(recipe.count) if isinstance(recipe.count, dict) else ()))
 
 
 def class_counts(recipe: Recipe, training: Mapping[str, int]) -> dict[str, int]:
@@ -139,4 +167,4 @@ class Planner:
 
 def sources(recipe: Recipe) -> tuple[UsePart, ...]:
     """What makes images in this recipe: its generators, then its editors."""
-    return (*recipe.generate, *recipe.edit)
+    return (*recipe.generators, *recipe.edit)

@@ -10,18 +10,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinset import __version__, report
+from twinset.alignment.metadata import MEASURES
 from twinset.copying import nearest_copies
-from twinset.dataset import SPLITS, Dataset
+from twinset.dataset import SPLITS, UNITS, Dataset
+from twinset.drawing import overlay_small
 from twinset.pipeline import page
 from twinset.pipeline.fitting import remarks_of
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
+from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run
+from twinset.pipeline.planning import planned
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
 
 PER_CLASS = 12
+OVERLAYS = 16
+OVERLAY_SIDE = 360
 SHOWN_REJECTIONS = 120
 MAP_POINTS = 400
 HELD_OUT = "Synthetic images against the held-out real images (validation and test)."
@@ -66,6 +72,7 @@ def report_data(
         feature_map=_feature_map(run, measured),
         metrics=page.metrics(measured.scores, classes, note=HELD_OUT),
         utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
+        metadata=_metadata(run, measured),
         rejected=_rejected(tried),
         gate=page.gate(measured.gate, measured.accepted, run.real.training),
         cost=_cost(run, tried),
@@ -88,11 +95,10 @@ def _environment(run: Run) -> dict[str, str]:
 
 def _asked(run: Run) -> tuple[tuple[str, str], ...]:
     recipe = run.recipe
-    assert isinstance(recipe.count, dict)
-    made_by = ", ".join(part.use for part in (*recipe.generate, *recipe.edit))
-    filters = "none" if recipe.align == "off" else ", ".join(part.use for part in recipe.align)
+    made_by = ", ".join(part.use for part in (*recipe.generators, *recipe.edit))
+    filters = ", ".join(part.use for part in recipe.filters) or "none"
     return (
-        ("images to make", str(sum(recipe.count.values()))),
+        ("images to make", str(planned(recipe))),
         ("made by", made_by),
         ("filters", filters),
         ("features", recipe.evaluate.embedder.use),
@@ -107,7 +113,9 @@ def _real_facts(run: Run) -> report.DatasetFacts:
     return report.DatasetFacts(
         name=real.facts.name,
         kind="real",
-        counts={split: tuple(real.part(split).class_counts().values()) for split in SPLITS},
+        counts={split: tuple(real.part(split).label_counts().values()) for split in SPLITS},
+        unit=UNITS[real.task],
+        pictures={split: len(real.part(split)) for split in SPLITS},
         size=real.facts.size,
         licence=real.facts.licence,
         notes=real.facts.notes,
@@ -124,11 +132,13 @@ def _problems(problems: Sequence[tuple[str, str]]) -> tuple[report.Problem, ...]
 
 
 def _synthetic_facts(run: Run, measured: Measured) -> report.DatasetFacts:
-    counts = tuple(measured.accepted.class_counts().values())
+    counts = tuple(measured.accepted.label_counts().values())
     return report.DatasetFacts(
         name="synthetic twin",
         kind="synthetic",
         counts={"all": counts},
+        unit=UNITS[run.real.task],
+        pictures={"all": len(measured.accepted)},
         size=run.real.facts.size.split(",")[0],
         notes=remarks_of(run.recipe, run.folder),
     )
@@ -138,6 +148,8 @@ def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
     training, accepted, spec = run.real.training, measured.accepted, run.real.spec
     if not len(accepted):
         return None
+    if run.real.task != "classification":
+        return _overlays(training, accepted)
     shown = {
         class_id: np.flatnonzero(accepted.class_ids == class_id)[:PER_CLASS]
         for class_id in range(len(training.classes))
@@ -159,8 +171,22 @@ def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
     return report.Gallery(tuple(grids), "normalised pixels under flips and small shifts, 0…2")
 
 
+def _overlays(training: Dataset, accepted: Dataset) -> report.Gallery:
+    """Real and synthetic pictures with what is marked in them."""
+
+    def pictures(dataset: Dataset) -> tuple[report.Picture, ...]:
+        rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), OVERLAYS)).round().astype(int))
+        return tuple(
+            report.Picture(sample.id, overlay_small(sample, dataset.classes, OVERLAY_SIDE))
+            for sample in (dataset[int(row)] for row in rows)
+        )
+
+    twins = tuple(report.Twin(picture) for picture in pictures(accepted))
+    return report.Gallery((report.ClassGrid(None, pictures(training), twins),))
+
+
 def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFacts | None:
-    if run.recipe.align == "off":
+    if not run.recipe.filters:
         return None
     store = ShardStore(run.folder)
     plan = store.plan()
@@ -244,6 +270,35 @@ def principal_plane(vectors: np.ndarray, fitted_on: np.ndarray) -> tuple[np.ndar
     plane[: min(2, len(axes))] = axes[:2]
     total = float((spread**2).sum())
     return (vectors - mean) @ plane.T, float((spread[:2] ** 2).sum() / total) if total > 0 else 1.0
+
+
+def _metadata(run: Run, measured: Measured) -> report.MetadataFacts | None:
+    """Histograms of all measures that could be compared, and what was said of shifts."""
+    shifts = tuple(shift.sentence for shift in shifts_of(run.real))
+    found = measured.metadata
+    if found is None:
+        return report.MetadataFacts((), shifts=shifts) if shifts else None
+    facts = []
+    for gap in found.table.gaps:
+        bins, scale = found.bins(gap.measure), MEASURES[gap.measure]
+        values = {"real": found.real.values(gap.measure)}
+        values |= {name: each.values(gap.measure) for name, each in found.sets.items()}
+        pooled = np.concatenate(list(values.values()))
+        edges = np.concatenate([[pooled.min()], bins.edges, [pooled.max()]])
+        counts = {name: bins.counts(each) for name, each in values.items()}
+        facts.append(
+            report.MeasureFacts(
+                gap.measure,
+                np.array([scale.original(float(edge)) for edge in edges]),
+                {name: count / max(1, count.sum()) for name, count in counts.items()},
+                gap.floor,
+                dict(gap.distance),
+                tuple(name for name, is_at in gap.at_floor.items() if is_at),
+                scale.scale == "log",
+            )
+        )
+    images = max((gap.images for gap in found.table.gaps), default=0)
+    return report.MetadataFacts(tuple(facts), found.before_is, images, shifts)
 
 
 def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:

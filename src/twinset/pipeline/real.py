@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from twinset.dataset import SCHEMA, Dataset, SplitName, read_checked
+from twinset import transforms
+from twinset.dataset import SCHEMA, TASKS, Dataset, SplitName, Task, read_checked
 from twinset.errors import DataError, RunFolderError
 from twinset.families import GroupRule, families
 from twinset.formats import ReadReport, read
@@ -20,6 +22,16 @@ from twinset.splits import split
 from twinset.store import read_json, read_table, write_json, write_table
 
 AUTO_SIDE = 32
+LOOK_SIDE = 48
+"""Longer side, in pixels, of the small copies by which pictures with objects are compared: gate, fidelity, map."""
+
+HAS: Mapping[Task, tuple[Task, ...]] = {
+    "classification": ("classification",),
+    "detection": ("detection", "instance-segmentation"),
+    "instance-segmentation": ("instance-segmentation",),
+    "semantic-segmentation": ("semantic-segmentation",),
+}
+"""Which labels do for a task."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,16 @@ class RealFacts:
     size: str
     notes: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]
+    task: Task = "classification"
 
 
 @dataclass(frozen=True, eq=False)
 class RealData:
-    """The real images at the run's size, with their final splits and families (N,)."""
+    """The real images with their final splits and families (N,).
+
+    In classification they have the size ``spec``. In other tasks they keep their own, or are brought to the one that
+    the recipe names; ``spec`` is then the small size at which pictures are compared as wholes.
+    """
 
     dataset: Dataset
     families: np.ndarray
@@ -50,6 +67,11 @@ class RealData:
     def part_families(self, *names: SplitName) -> np.ndarray:
         """The families of the images of these splits, in order."""
         return self.families[[split in names for split in self.dataset.splits]]
+
+    @property
+    def task(self) -> Task:
+        """What the labels are used for."""
+        return self.facts.task
 
     @property
     def training(self) -> Dataset:
@@ -70,17 +92,68 @@ def read_real(written: WrittenRecipe) -> tuple[Dataset, ReadReport]:
         on_bad_input=written.recipe.on_bad_input,
         window=Window(*window) if window else FULL_RANGE,
     )
+    if task_of(written.recipe, dataset) == "classification":
+        _check_classes(str(written.source), dataset)
+    else:
+        _check_places(str(written.source), dataset)
+    return dataset, report
+
+
+def task_of(recipe: Recipe, dataset: Dataset) -> Task:
+    """What a run of this recipe on this dataset is about; :class:`DataError` if its labels are not good for that."""
+    found = dataset.task
+    if recipe.task == "auto":
+        return found
+    if found not in HAS[recipe.task]:
+        fitting = [task for task in TASKS if found in HAS[task]]
+        raise DataError(
+            f"expected labels for task {recipe.task}; got those of {found}",
+            hint=f"set task: {' or '.join(fitting)} in the recipe, or leave it out",
+        )
+    return recipe.task
+
+
+def _check_classes(source: str, dataset: Dataset) -> None:
     if not dataset.classes or (dataset.class_ids < 0).any():
         raise DataError(
-            f"{written.source}: expected a class for every image; got {int((dataset.class_ids < 0).sum())} without",
+            f"{source}: expected a class for every image; got {int((dataset.class_ids < 0).sum())} without",
             hint="put the images into one folder per class, or give a table with path and label",
         )
     if len(dataset.classes) < 2:
         raise DataError(
-            f"{written.source}: expected at least two classes; got {', '.join(dataset.classes)}",
+            f"{source}: expected at least two classes; got {', '.join(dataset.classes)}",
             hint="point to the folder that holds the class folders",
         )
-    return dataset, report
+
+
+def _check_places(source: str, dataset: Dataset) -> None:
+    column = dataset.table.column("semantic" if dataset.task == "semantic-segmentation" else "instances")
+    if column.null_count:
+        raise DataError(
+            f"{source}: expected objects or a mask for every image; got {column.null_count} images without a word",
+            hint="leave these images out; one that shows nothing has an empty label file, or no annotation in COCO",
+        )
+    if not any(dataset.label_counts().values()):
+        raise DataError(f"{source}: expected objects; got none in {len(dataset)} images", hint="check the label files")
+
+
+def looking_spec(dataset: Dataset) -> ImageSpec:
+    """The small size at which pictures are compared as wholes: the commonest shape, 48 pixels on its longer side."""
+    shapes = Counter(sample.pixels().shape for sample in dataset)
+    (height, width, _), _ = shapes.most_common(1)[0]
+    scale = min(1.0, LOOK_SIDE / max(height, width))
+    channels = 3 if any(shape[2] == 3 for shape in shapes) else 1
+    return ImageSpec(max(8, round(height * scale)), max(8, round(width * scale)), channels, "stretch")
+
+
+def _sizes(dataset: Dataset) -> str:
+    """What the pictures of a dataset measure, for people."""
+    shapes = Counter(sample.pixels().shape for sample in dataset)
+    found = sorted({(h, w) for h, w, _ in shapes})
+    colours = "RGB" if any(c == 3 for *_, c in shapes) else "grey"
+    low, high = found[0], found[-1]
+    came = f"{low[1]} × {low[0]}" if low == high else f"{low[1]} × {low[0]} … {high[1]} × {high[0]}"
+    return f"{came} {colours}"
 
 
 def choose_spec(image: ImagePart, dataset: Dataset) -> tuple[ImageSpec, str]:
@@ -116,7 +189,7 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
         families=family_ids,
         rng=Stream(recipe.seed).child("split"),
     )
-    spec, size = choose_spec(recipe.image, dataset)
+    task = task_of(recipe, dataset)
     names: dict[str, str] = {}
     for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
         names.update(dict.fromkeys(part.ids, name))
@@ -126,39 +199,71 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
         digest=digest,
         name=dataset.name,
         licence=recipe.data.licence or next((s.origin.licence for s in dataset if s.origin.licence), None),
-        size=size,
+        size="",
         notes=(*report.warnings, *parts.notes),
-        problems=tuple((bad.path, bad.problem) for bad in report.bad_files),
+        problems=tuple((bad.where, bad.problem) for bad in report.bad_files),
+        task=task,
     )
-    _check_sizes(names, dataset)
-    _write(folder, dataset, spec, family_ids, facts)
+    _check_sizes(names, dataset, least=len(dataset.classes) if task == "classification" else 1)
+    if task == "classification":
+        spec, size = choose_spec(recipe.image, dataset)
+        prepared = _at_one_size(dataset, spec)
+    else:
+        prepared, size = _with_places(dataset, recipe.image)
+        spec = looking_spec(prepared)
+        size += f"; compared as wholes at {spec.width} × {spec.height}"
+    _write(folder, dataset, prepared, spec, family_ids, replace(facts, size=size))
     return load_real(folder)
 
 
-def _check_sizes(names: dict[str, str], dataset: Dataset) -> None:
+def _at_one_size(dataset: Dataset, spec: ImageSpec) -> Dataset:
+    images = [encode_png(spec.prepare(sample.pixels())) for sample in dataset]
+    at = SCHEMA.get_field_index("image")
+    table = dataset.table.set_column(at, SCHEMA.field(at), pa.array(images, pa.binary()))
+    return replace(dataset, table=table, window=FULL_RANGE)
+
+
+def _with_places(dataset: Dataset, image: ImagePart) -> tuple[Dataset, str]:
+    """The pictures as they are, or brought to the recipe's size with all that lies in them; and a sentence on it."""
+    if image.size == "auto" and image.channels == "auto":
+        return dataset.with_absolute_paths(), f"{_sizes(dataset)}, as they came"
+    came = _sizes(dataset)
+    resized = []
+    for sample in dataset:
+        height, width, channels = sample.pixels().shape
+        if image.size != "auto":
+            height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
+        spec = ImageSpec(height, width, channels if image.channels == "auto" else image.channels, image.fit)
+        resized.append(transforms.prepared(sample, spec))
+    made = Dataset.of(resized, classes=dataset.classes, splits=dataset.splits, name=dataset.name)
+    return made, f"{_sizes(made)}, resized from {came} ({image.fit}, antialiased bicubic)"
+
+
+def _check_sizes(names: dict[str, str], dataset: Dataset, *, least: int) -> None:
     count = Counter(names.values())
     for name in ("train", "validation", "test"):
-        if count[name] < len(dataset.classes):
+        if count[name] < least:
+            each = " (one per class)" if least == len(dataset.classes) > 1 else ""
             raise DataError(
-                f"expected at least {len(dataset.classes)} {name} images (one per class); got {count[name]}",
+                f"expected at least {least} {name} images{each}; got {count[name]}",
                 hint="bring more images, or change split: in the recipe",
             )
 
 
-def _write(folder: Path, dataset: Dataset, spec: ImageSpec, family_ids: np.ndarray, facts: RealFacts) -> None:
-    images = [encode_png(spec.prepare(sample.pixels())) for sample in dataset]
-    at = SCHEMA.get_field_index("image")
-    prepared = dataset.table.set_column(at, SCHEMA.field(at), pa.array(images, pa.binary()))
+def _write(
+    folder: Path, dataset: Dataset, prepared: Dataset, spec: ImageSpec, family_ids: np.ndarray, facts: RealFacts
+) -> None:
     manifest = dataset.table.select(["id", "path", "sha256", "class_id", "split"]).append_column(
         "family", pa.array(family_ids, pa.int64())
     )
     real = folder / "real"
-    write_table(real / "prepared.parquet", prepared)
+    write_table(real / "prepared.parquet", prepared.table)
     write_table(real / "manifest.parquet", manifest)
     values = {
         "classes": list(dataset.classes),
         "spec": {"height": spec.height, "width": spec.width, "channels": spec.channels, "fit": spec.fit},
         "root": str(dataset.root) if dataset.root else None,
+        "window": [prepared.window.low, prepared.window.high],
         "facts": {**facts.__dict__},
     }
     write_json(folder / "split.json", values)
@@ -176,7 +281,8 @@ def load_real(folder: Path) -> RealData:
         notes=tuple(stored["notes"]),
         problems=tuple((path, problem) for path, problem in stored["problems"]),
     )
-    dataset = Dataset(tuple(values["classes"]), prepared, name=facts.name)
+    window = Window(*values["window"])
+    dataset = Dataset(tuple(values["classes"]), prepared, window=window, name=facts.name)
     return RealData(dataset, np.asarray(manifest.column("family").to_numpy()), ImageSpec(**values["spec"]), facts)
 
 

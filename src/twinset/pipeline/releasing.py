@@ -6,23 +6,33 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from twinset import __version__, documents
 from twinset import release as out
 from twinset import report as page
+from twinset.dataset import UNITS, Task
 from twinset.formats import write
 from twinset.pipeline.measuring import Measured
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
 from twinset.pipeline.parts import arms_part, gate_part, gate_scores, scores_part, verdict_part
+from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.provenance import encode_with_provenance
 from twinset.store import write_bytes, write_json
 
 FEW_MADE = 0.5
 """A class of which less than this share of the planned images was accepted is named."""
+
+METRICS: Mapping[Task, str] = {
+    "classification": "balanced accuracy",
+    "detection": "mAP@50",
+    "instance-segmentation": "mAP@50",
+    "semantic-segmentation": "mIoU",
+}
+"""What usefulness is measured by."""
 
 EASILY_TOLD = 0.95
 """Above this AUC of a real-or-synthetic classifier, the images are named as unlike real ones."""
@@ -59,7 +69,7 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     if measured.verdict.decision == "blocked_by_gate" or not len(measured.accepted):
         return {}
     found: dict[str, Path] = {}
-    for format_ in run.recipe.export:
+    for format_ in run.recipe.exports:
         path = run.folder / "export" / format_
         if not path.exists():
             write(measured.accepted, path, format_, encode=encode_with_provenance)
@@ -68,13 +78,20 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
 
 
 def _limits(run: Run, measured: Measured) -> list[str]:
-    assert isinstance(run.recipe.count, dict)
     accepted = measured.accepted.class_counts()
+    wanted = run.recipe.count if isinstance(run.recipe.count, dict) else {}
     limits = [
-        f"Class {name!r}: {accepted.get(name, 0)} of {planned} images made."
-        for name, planned in run.recipe.count.items()
-        if accepted.get(name, 0) < FEW_MADE * planned
+        f"Class {name!r}: {accepted.get(name, 0)} of {count} images made."
+        for name, count in wanted.items()
+        if accepted.get(name, 0) < FEW_MADE * count
     ]
+    if any(part.use == "copypaste" for part in run.recipe.generators):
+        limits.append(
+            "Copy–paste: the synthetic images are made of pixels of the training images. Whoever gets them sees those; "
+            "where the real images are private, they do not hide them."
+        )
+    if run.real.task == "instance-segmentation" and measured.utility is not None:
+        limits.append("Usefulness was measured by boxes, not by masks: the network that is trained finds boxes.")
     told_apart = next((score.value for score in measured.scores if score.name == "detectability_auc"), None)
     if told_apart is not None and told_apart > EASILY_TOLD:
         limits.append(
@@ -86,7 +103,7 @@ def _limits(run: Run, measured: Measured) -> list[str]:
             "Few shots: everything was measured on one draw of the training images. Another draw gives another figure, "
             "which the interval does not cover; repeat with other seeds before you rely on the verdict."
         )
-    if any(part.use == "folder" for part in run.recipe.generate):
+    if any(part.use == "folder" for part in run.recipe.generators):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")
@@ -103,6 +120,8 @@ def _write_json(run: Run, measured: Measured) -> None:
             "before_alignment": {score.name: score.to_json() for score in measured.before},
         },
     )
+    if measured.metadata is not None:
+        write_json(folder / "metadata.json", {"schema": "twinset/metadata/1", **measured.metadata.to_json()})
     gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     utility = measured.utility.to_json() if measured.utility is not None else {}
@@ -113,19 +132,18 @@ def _write_json(run: Run, measured: Measured) -> None:
 def _document(
     run: Run, measured: Measured, tried: Tried, exports: dict[str, Path], limits: Sequence[str]
 ) -> documents.RunDocument:
-    assert isinstance(run.recipe.count, dict)
-    planned, accepted = sum(run.recipe.count.values()), len(measured.accepted)
+    wanted, accepted = planned(run.recipe), len(measured.accepted)
     return documents.RunDocument(
         run=str(run.folder),
         report=str(run.folder / "report.html"),
         digest=measured.digest,
         verdict=verdict_part(measured.verdict),
         counts=documents.Counts(
-            planned=planned, accepted=accepted, rejected=tried.rejected, failed=max(0, planned - accepted)
+            planned=wanted, accepted=accepted, rejected=tried.rejected, failed=max(0, wanted - accepted)
         ),
         scores=scores_part([*measured.scores, *gate_scores(measured.gate)]),
         utility=arms_part(measured.utility),
-        utility_metric="balanced accuracy",
+        utility_metric=measured.utility.metric if measured.utility is not None else METRICS[run.real.task],
         gate=gate_part(measured.gate, measured.accepted, run.real.training),
         exports={format_: str(path) for format_, path in exports.items()},
         warnings=[*run.real.facts.notes, *limits],
@@ -136,6 +154,7 @@ def _document(
 def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits: Sequence[str]) -> None:
     """Card, resolved recipe and Croissant file beside the exports; no path of this machine is in them."""
     folder, real = run.folder / "export", run.real
+    shape = measured.accepted[0].pixels().shape
     shared = run.recipe.without_paths(real.facts.name)
     command = "twinset run recipe.yaml"
     if shared.data.path == real.facts.name:
@@ -146,9 +165,11 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
     facts = out.Release(
         name=f"{real.facts.name}-twin",
         version=__version__,
-        counts=measured.accepted.class_counts(),
-        height=real.spec.height,
-        width=real.spec.width,
+        counts=measured.accepted.label_counts(),
+        unit=UNITS[real.task],
+        images=len(measured.accepted),
+        height=shape[0],
+        width=shape[1],
         channels=real.spec.channels,
         digest=measured.digest,
         recipe=shared.to_yaml(),
@@ -161,6 +182,7 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
         decision=verdict.decision if verdict else None,
         sentence=verdict.sentence if verdict else "",
         difference=(found.value, found.low, found.high) if found else None,
+        metric=measured.utility.metric if measured.utility is not None else METRICS[real.task],
         scores=measured.scores,
         arms=tuple(
             out.ArmResult(name, arm.mean, arm.low, arm.high, arm.seeds)

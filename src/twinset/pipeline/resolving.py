@@ -18,8 +18,9 @@ from twinset.errors import RecipeError, RunFolderError, UsageError
 from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline import placed
 from twinset.pipeline.folders import hardware
-from twinset.pipeline.planning import class_counts, sources
+from twinset.pipeline.planning import class_counts, placed_count, sources
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.recipe import Recipe, UsePart
@@ -116,7 +117,7 @@ def pinned(recipe: Recipe) -> Recipe:
 
     return recipe.model_copy(
         update={
-            "generate": tuple(one("generators", part, f"generate.{i}") for i, part in enumerate(recipe.generate)),
+            "generate": tuple(one("generators", part, f"generate.{i}") for i, part in enumerate(recipe.generators)),
             "edit": tuple(one("editors", part, f"edit.{i}") for i, part in enumerate(recipe.edit)),
         }
     )
@@ -145,22 +146,21 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
         )
 
     values = recipe.to_values()
+    size: dict[str, object] = {"size": [real.spec.height, real.spec.width], "channels": real.spec.channels}
+    if real.task != "classification":
+        size = {"size": recipe.to_values()["image"]["size"], "channels": recipe.image.channels}  # type: ignore[index]
     values |= {
         "threads": threads,
-        "image": {
-            "size": [real.spec.height, real.spec.width],
-            "channels": real.spec.channels,
-            "fit": real.spec.fit,
-        },
+        "image": {**size, "fit": real.spec.fit if real.task == "classification" else recipe.image.fit},
         "count": _counts(recipe, real),
         "generate": [
             decided("generators", part, f"generate.{i}").model_dump(mode="json")
-            for i, part in enumerate(recipe.generate)
+            for i, part in enumerate(recipe.generators)
         ],
         "edit": [decided("editors", part, f"edit.{i}").model_dump(mode="json") for i, part in enumerate(recipe.edit)],
     }
-    if recipe.align != "off":
-        values["align"] = [_spelled_out(part, f"align.{i}") for i, part in enumerate(recipe.align)]
+    if recipe.filters:
+        values["align"] = [_spelled_out(part, f"align.{i}") for i, part in enumerate(recipe.filters)]
     values["evaluate"] = {**recipe.evaluate.model_dump(mode="json"), "utility": _utility(recipe, real, machine, budget)}
     return Recipe.model_validate(values)
 
@@ -169,7 +169,7 @@ def estimate(resolved: Recipe, real: RealData, machine: Machine) -> dict[str, fl
     """Seconds that the fits and the utility study of a resolved recipe take here, by probes; the rest by its share."""
     n_classes, threads = len(real.training.classes), int(resolved.threads)
     kinds: list[tuple[methods.Kind, tuple[UsePart, ...]]] = [
-        ("generators", resolved.generate),
+        ("generators", resolved.generators),
         ("editors", resolved.edit),
     ]
     fits = 0.0
@@ -179,8 +179,10 @@ def estimate(resolved: Recipe, real: RealData, machine: Machine) -> dict[str, fl
             if isinstance(method, CalibratedMethod):
                 fits += method.fit_seconds(real.spec, n_classes=n_classes, threads=threads, device=machine.device)
     study, utility = 0.0, resolved.evaluate.utility
-    if utility != "off":
-        settings = ClassifierSettings(width=int(utility.width), steps=int(utility.steps), batch=utility.batch)
+    if utility != "off" and real.task != "classification":
+        study = placed.study_time(utility, real, machine.workers)
+    elif utility != "off":
+        settings = ClassifierSettings(width=int(utility.width), steps=int(utility.steps), batch=utility.batch_size)
         study = study_seconds(
             real.spec,
             n_classes,
@@ -199,19 +201,26 @@ def _spelled_out(part: UsePart, where: str) -> dict[str, object]:
     return {"use": part.use, **methods.settings_of(method)}
 
 
-def _counts(recipe: Recipe, real: RealData) -> dict[str, int]:
+def _counts(recipe: Recipe, real: RealData) -> dict[str, int] | int:
     parts = sources(recipe)
     if recipe.count == "auto" and len(parts) == 1 and parts[0].use == "folder":
         method = methods.build("generators", "folder", parts[0].settings, where="generate.0")
         assert isinstance(method, Folder)
+        if real.task != "classification":
+            return len(method.read())
         have = method.read().class_counts()
         return {name: have.get(name, 0) for name in real.dataset.classes}
+    if real.task != "classification":
+        return placed_count(recipe, len(real.training))
     return class_counts(recipe, real.training.class_counts())
 
 
 def _calibrated(recipe: Recipe) -> int:
     """How many sources share the time for fitting."""
-    kinds: list[tuple[methods.Kind, tuple[UsePart, ...]]] = [("generators", recipe.generate), ("editors", recipe.edit)]
+    kinds: list[tuple[methods.Kind, tuple[UsePart, ...]]] = [
+        ("generators", recipe.generators),
+        ("editors", recipe.edit),
+    ]
     built = [methods.build(kind, part.use, part.settings, where=kind) for kind, parts in kinds for part in parts]
     return sum(isinstance(method, CalibratedMethod) for method in built)
 
@@ -221,6 +230,8 @@ def _utility(recipe: Recipe, real: RealData, machine: Machine, budget: float) ->
     part = recipe.evaluate.utility
     if part == "off":
         return "off"
+    if real.task != "classification":
+        return placed.resolved_part(part, real, seconds=budget * UTILITY_SHARE, workers=machine.workers)
     flip = (
         part.flip if part.flip != "auto" else flip_is_safe(real.training.prepared(real.spec), real.training.class_ids)
     )
@@ -234,7 +245,7 @@ def _utility(recipe: Recipe, real: RealData, machine: Machine, budget: float) ->
         seconds=budget * UTILITY_SHARE,
         workers=machine.workers,
         cells=UtilityPlan(ClassifierSettings(), seed=0, seeds=part.seeds).cell_count,
-        batch=part.batch,
+        batch=part.batch_size,
         width=None if part.width == "auto" else part.width,
         n_evaluate=evaluated,
     )

@@ -20,6 +20,7 @@ from twinset.pipeline.folders import (
 from twinset.pipeline.making import Maker
 from twinset.pipeline.manifest import MANIFEST, write_manifest
 from twinset.pipeline.measuring import Measured, measure
+from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.releasing import release
@@ -95,7 +96,9 @@ def _where_it_is(document: documents.RunDocument, folder: Path) -> documents.Run
 
 
 def make(run: Run) -> None:
-    """Fits the sources and fills the plan."""
+    """Fits the sources and fills the plan; what the real splits have not in common is told first."""
+    for shift in shifts_of(run.real):
+        run.listener.note(shift.sentence)
     all_sources = sources_of(run.recipe, run.folder)
     fitted = []
     for source in all_sources:

@@ -106,7 +106,7 @@ def _percent(share: float) -> str:
 
 
 def _content(release: Release) -> str:
-    counts = _table(("class", "images"), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
+    counts = _table(("class", release.unit), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
     formats = ", ".join(export.format for export in release.exports)
     size = sum(file.bytes for export in release.exports for file in export.files)
     if not formats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -58,6 +59,10 @@ def _activity(release: Release) -> dict[str, Json]:
     }
 
 
+PLACED: Mapping[ExportFormat, str] = {"coco": "images", "yolo": "images", "voc": "JPEGImages", "masks": "images"}
+"""Formats that mark places in pictures, and the folder that holds the pictures."""
+
+
 def _entity(parent: Parent) -> dict[str, Json]:
     entity: dict[str, Json] = {"@type": "prov:Entity", "@id": f"urn:sha256:{parent.digest}", "prov:label": parent.name}
     if parent.licence is not None:
@@ -84,6 +89,8 @@ def _distribution(export: Export) -> list[Json]:
 
 
 def _is_loose_image(kind: ExportFormat, file: ReleasedFile) -> bool:
+    if kind in PLACED:
+        return f"/{PLACED[kind]}/" in file.path and file.media_type.startswith("image/")
     return kind in ("imagefolder", "csv") and file.media_type.startswith("image/")
 
 
@@ -167,6 +174,8 @@ def _records(export: Export) -> list[Json]:
             _record_set("webdataset", _tar_fields("webdataset", "images", "image", "sc:ImageObject")),
             _record_set("webdataset-label", _tar_fields("webdataset-label", "labels", "label", "sc:Integer")),
         ]
+    if export.format in PLACED:
+        return [_record_set(export.format, _picture_fields(export.format))]
     return [_record_set(export.format, _csv_fields() if export.format == "csv" else _folder_fields())]
 
 
@@ -187,6 +196,13 @@ def _tar_fields(record_set: str, files: str, name: str, data_type: str) -> list[
     key = _source(f"webdataset-{files}", {"fileProperty": "filename"}, transform={"regex": r"^(.+)\.\w+$"})
     content = _source(f"webdataset-{files}", {"fileProperty": "content"})
     return [_field(record_set, "key", "sc:Text", key), _field(record_set, name, data_type, content)]
+
+
+def _picture_fields(kind: ExportFormat) -> list[Json]:
+    """Pictures by path; what is marked in them stands in the format's own files."""
+    path = _source(f"{kind}-images", {"fileProperty": "fullpath"})
+    image = _source(f"{kind}-images", {"fileProperty": "content"})
+    return [_field(kind, "path", "sc:Text", path), _field(kind, "image", "sc:ImageObject", image)]
 
 
 def _csv_fields() -> list[Json]:

@@ -7,11 +7,11 @@ import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from twinset.formats.writing import WritableFormat
 from twinset.scores import Decision, Score
 
-ExportFormat = Literal["imagefolder", "webdataset", "parquet", "csv"]
+ExportFormat = WritableFormat
 
 BLOCK = 1 << 20
 
@@ -79,7 +79,8 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class Release:
-    """Everything a release tells. ``counts`` maps class name to released images; ``methods`` method to images.
+    """Everything a release tells. ``counts`` maps class name to released images, or to what ``unit`` names;
+    ``images`` is how many there are, ``methods`` maps a method to images.
 
     ``decision`` is None where no classifier was trained; ``difference`` is (value, low, high) in metric units;
     ``created`` an ISO date. The release has no licence of its own, only its parents have.
@@ -88,6 +89,7 @@ class Release:
     name: str
     version: str
     counts: Mapping[str, int]
+    images: int
     height: int
     width: int
     channels: int
@@ -109,6 +111,7 @@ class Release:
     gate_sentence: str = ""
     limits: tuple[str, ...] = ()
     exports: tuple[Export, ...] = field(default_factory=tuple)
+    unit: str = "images"
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.height, self.width) < 1:
@@ -118,8 +121,3 @@ class Release:
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
         return (self.height, self.width, self.channels)
-
-    @property
-    def images(self) -> int:
-        """Images over all classes."""
-        return sum(self.counts.values())

@@ -19,6 +19,7 @@ from twinset.report.glossary import entry_for
 from twinset.report.histograms import score_charts
 from twinset.report.limits import limits_of
 from twinset.report.maps import map_chart
+from twinset.report.metadata import metadata_charts, metadata_table
 from twinset.report.model import MetricTable, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.plain import plain
@@ -86,7 +87,8 @@ def _view(data: ReportData) -> dict[str, object]:
     charts = _charts(data)
     thumbnails = encode_all(data)
     scores = score_charts(data.alignment) if data.alignment else ()
-    every = [*charts.values(), *scores]
+    measures = metadata_charts(data.metadata) if data.metadata else ()
+    every = [*charts.values(), *scores, *measures]
     plotly = _plotly() if every else ""
     script = _resource("report.js")
     per_class = [arm for arm in (data.utility.arms if data.utility else ()) if len(arm.per_class) == len(data.classes)]
@@ -100,6 +102,8 @@ def _view(data: ReportData) -> dict[str, object]:
         "chart_data": Markup(script_json({chart.id: chart.to_json() for chart in every})),
         "charts": charts,
         "score_charts": scores,
+        "measure_charts": measures,
+        "measure_table": metadata_table(data.metadata) if data.metadata else None,
         "contents": _contents(data),
         "question": _question(data),
         "answer": _answer(data),
@@ -182,6 +186,7 @@ def _contents(data: ReportData) -> list[tuple[str, str]]:
         ("copies", "Copies", data.gate),
         ("fidelity", "Likeness", data.metrics),
         ("map", "Feature map", data.feature_map),
+        ("metadata", "Objects", data.metadata),
         ("alignment", "Alignment", data.alignment),
         ("rejections", "Rejected images", data.rejected),
         ("data", "Data", data.datasets),
@@ -236,7 +241,7 @@ def _glance(data: ReportData) -> list[tuple[str, str, str]]:
     if data.alignment is not None:
         found.append(("Synthetic images kept", count(data.alignment.kept), f"of {count(data.alignment.judged)} made"))
     for facts in data.datasets:
-        training = sum(facts.counts.get("train", ()))
+        training = facts.images_of("train")
         note = f"{count(training)} to learn from" if training and training != facts.images else ""
         if facts.kind == "real" or data.alignment is None:
             found.append((f"{facts.kind.capitalize()} images", count(facts.images), note))
@@ -300,6 +305,10 @@ def _class_counts(data: ReportData) -> Table:
     ]
     totals = ("all", *(count(sum(facts.counts[split])) for facts, split in columns))
     names = tuple(f"{facts.name}: {split}" for facts, split in columns)
+    unit = data.datasets[0].unit if data.datasets else "images"
+    if unit != "images":
+        rows.append(("images", *(count(facts.images_of(split)) for facts, split in columns)))
+        return Table(f"{unit.capitalize()} of each class", ("Class", *names), tuple(rows))
     return Table("Images of each class", ("Class", *names), (*rows, totals))
 
 

@@ -82,7 +82,7 @@ def _of_the_data(data: ReportData) -> Iterator[str]:
             if scarce:
                 yield (
                     f"{count(scarce)} of {count(len(training))} classes of {facts.name} have fewer than "
-                    f"{FEW_PER_CLASS} real training images."
+                    f"{FEW_PER_CLASS} real training {facts.unit}."
                 )
         problems = sum(problem.count for problem in facts.problems)
         if problems:

@@ -66,6 +66,8 @@ class Problem:
 class DatasetFacts:
     """One dataset. ``counts`` maps a split ("train", "validation", "test" or "all") to images by class, in class order.
 
+    Where images have no class of their own, ``counts`` are of the ``unit`` that is named ("objects"), and ``pictures``
+    has the images of every split.
     ``size`` says what the images are and what was done to them: ``"8 × 8 grey, as they came"`` or
     ``"32 × 32 RGB, resized from 1024 × 900 … 640 × 480"``.
     """
@@ -77,11 +79,17 @@ class DatasetFacts:
     licence: str | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    unit: str = "images"
+    pictures: Mapping[str, int] | None = None
 
     @property
     def images(self) -> int:
         """Images over all splits and classes."""
-        return sum(sum(counts) for counts in self.counts.values())
+        return sum(self.images_of(split) for split in self.counts)
+
+    def images_of(self, split: str) -> int:
+        """Images of one split; 0 if there is none of that name."""
+        return sum(self.counts.get(split, ())) if self.pictures is None else self.pictures.get(split, 0)
 
 
 @dataclass(frozen=True)
@@ -95,9 +103,9 @@ class Twin:
 
 @dataclass(frozen=True)
 class ClassGrid:
-    """Pictures of one class, by ``class_id`` into the report's classes."""
+    """Pictures of one class, by ``class_id`` into the report's classes; None where images have no class."""
 
-    class_id: int
+    class_id: int | None
     real: tuple[Picture, ...]
     synthetic: tuple[Twin, ...]
 
@@ -225,6 +233,38 @@ class Utility:
     note: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class MeasureFacts:
+    """One measure of objects or images: its histogram in every set, and how far the sets are from the real images.
+
+    ``edges`` float (B + 1,) in the measure's own unit, ``shares`` by set float (B,), summing to one. ``distances`` are
+    Bhattacharyya's, ``floor`` that of real from real; ``at_floor`` names the sets that are no further than that.
+    """
+
+    name: str
+    edges: NDArray[np.floating]
+    shares: Mapping[str, NDArray[np.floating]]
+    floor: float
+    distances: Mapping[str, float]
+    at_floor: tuple[str, ...] = ()
+    logarithmic: bool = False
+
+    def __post_init__(self) -> None:
+        for name, shares in self.shares.items():
+            if len(shares) != len(self.edges) - 1:
+                raise ValueError(f"{name}: expected {len(self.edges) - 1} shares; got {len(shares)}")
+
+
+@dataclass(frozen=True)
+class MetadataFacts:
+    """Measures of real images, of the twin, and of what it was before; ``shifts`` are sentences on the real splits."""
+
+    measures: tuple[MeasureFacts, ...]
+    before_is: str = ""
+    images: int = 0
+    shifts: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Rejected:
     """A rejected picture, the reason and, for the curious, the score that decided."""
@@ -309,6 +349,7 @@ class ReportData:
     feature_map: FeatureMap | None = None
     metrics: tuple[MetricTable, ...] = ()
     utility: Utility | None = None
+    metadata: MetadataFacts | None = None
     rejected: tuple[Rejected, ...] = ()
     gate: Gate | None = None
     cost: Cost | None = None
@@ -322,7 +363,9 @@ class ReportData:
             for split, counts in facts.counts.items():
                 if len(counts) != n:
                     raise ValueError(f"{facts.name}, {split}: expected {n} class counts; got {len(counts)}")
-        if self.gallery is not None and any(not 0 <= grid.class_id < n for grid in self.gallery.grids):
+        if self.gallery is not None and any(
+            grid.class_id is not None and not 0 <= grid.class_id < n for grid in self.gallery.grids
+        ):
             raise ValueError(f"expected grids of class ids below {n}; got {[g.class_id for g in self.gallery.grids]}")
 
     def class_name(self, class_id: int | None) -> str:

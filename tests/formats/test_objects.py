@@ -1,0 +1,149 @@
+"""What is left of stated objects once the pictures are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twinset.formats.objects import SLACK, STATED, Mishap, Objects, Stated
+from twinset.instances import Instances, from_value
+from twinset.masks import Polygons, Rle
+
+SIZE = (20, 30)
+CLASSES = ("cat", "dog")
+
+
+def settled(*stated: Stated, relative: bool = False) -> tuple[Instances, list[Mishap]]:
+    objects = Objects(relative=relative)
+    number = objects.picture(stated)
+    rows, array, mishaps = objects.settle({number: SIZE}, CLASSES)
+    return from_value(array[rows[number]].as_py()), mishaps
+
+
+def test_a_box_inside_stays_as_it_is() -> None:
+    found, mishaps = settled(Stated("dog", (1.5, 2, 10, 20), 7, difficult=True, confidence=0.5))
+    assert found.boxes.tolist() == [[1.5, 2, 10, 20]]
+    assert found.class_ids.tolist() == [1]
+    assert found.is_difficult.tolist() == [True]
+    assert found.confidences is not None
+    assert found.confidences.tolist() == [0.5]
+    assert mishaps == []
+
+
+@pytest.mark.parametrize(
+    ("box", "kept", "told"),
+    [
+        ((-5, 2, 10, 10), [0, 2, 10, 10], "clipped"),
+        ((5, 2, 40, 10), [5, 2, 30, 10], "clipped"),
+        ((5, -3, 10, 40), [5, 0, 10, 20], "clipped"),
+        ((-SLACK / 2, 2, 30 + SLACK / 2, 10), [0, 2, 30, 10], None),
+        ((4, 4, 4, 9), None, "with an area"),
+        ((9, 4, 4, 9), None, "with an area"),
+        ((4, 9, 9, 9), None, "with an area"),
+        ((30, 4, 35, 9), None, "inside 30 x 20"),
+        ((4, -9, 9, 0), None, "inside 30 x 20"),
+        ((float("nan"), 4, 9, 9), None, "with an area"),
+        ((0, 4, float("inf"), 9), None, "with an area"),
+        ((-1e300, -1e300, 1e300, 1e300), [0, 0, 30, 20], "clipped"),
+    ],
+)
+def test_boxes_that_stick_out_are_clipped_and_empty_ones_dropped(
+    box: tuple[float, float, float, float], kept: list[float] | None, told: str | None
+) -> None:
+    found, mishaps = settled(Stated("cat", box, 3))
+    assert found.boxes.tolist() == ([] if kept is None else [kept])
+    assert [(m.number, told in m.problem) for m in mishaps if told] == ([(3, True)] if told else [])
+    assert len(mishaps) == bool(told)
+
+
+def test_fractions_are_of_width_and_of_height() -> None:
+    found, mishaps = settled(Stated("cat", (0.1, 0.1, 0.5, 1)), relative=True)
+    assert found.boxes.tolist() == [[3, 2, 15, 20]]
+    assert mishaps == []
+
+
+def test_a_box_left_out_is_that_of_the_outline_or_of_the_run_lengths() -> None:
+    mask = np.zeros(SIZE, dtype=bool)
+    mask[3:7, 4:10] = True
+    found, _ = settled(Stated("cat", rings=((2, 3, 12, 3, 2, 9),)), Stated("dog", rle=Rle.of(mask)))
+    assert found.boxes.tolist() == [[2, 3, 12, 9], [4, 3, 10, 7]]
+    assert found.masks is not None
+    assert isinstance(found.masks[0], Polygons)
+    assert (found.masks[1].dense() == mask).all()  # type: ignore[union-attr]
+
+
+def test_outlines_in_fractions_come_out_in_pixels() -> None:
+    found, _ = settled(Stated("cat", rings=((0.1, 0.1, 0.5, 0.1, 0.1, 0.5),)), relative=True)
+    assert found.masks is not None
+    assert found.masks[0] == Polygons(*SIZE, ((3.0, 2.0, 15.0, 2.0, 3.0, 10.0),))
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        (Stated("bird", (1, 1, 2, 2)), "expected a known class; got 'bird'; left out"),
+        (Stated(None, (1, 1, 2, 2)), "expected a known class; got none; left out"),
+        (Stated("cat"), "expected a box or a mask; got neither; left out"),
+        (Stated("cat", rings=((1, 1, 2, 2),)), "expected outlines of at least three points x, y; got fewer; left out"),
+        (
+            Stated("cat", rle=Rle.of(np.ones((5, 6), dtype=bool))),
+            "expected a mask of 30 x 20; got one of 6 x 5; left out",
+        ),
+        (
+            Stated("cat", rle=Rle.of(np.zeros(SIZE, dtype=bool))),
+            "expected a box with an area; got [0, 0, 0, 0]; left out",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_told_once_and_left_out(stated: Stated, told: str) -> None:
+    found, mishaps = settled(Stated("dog", (1, 1, 3, 3)), stated)
+    assert found.class_ids.tolist() == [1]
+    assert [mishap.problem for mishap in mishaps] == [told]
+
+
+def test_pictures_keep_their_own_objects_in_any_order_and_some_never_open() -> None:
+    objects = Objects()
+    numbers = [objects.picture([Stated("cat", (i, 0, i + 1, 1))] * i) for i in range(5)]
+    rows, array, mishaps = objects.settle({numbers[4]: SIZE, numbers[0]: SIZE, numbers[2]: (40, 50)}, CLASSES)
+    assert {n: len(array[rows[n]].as_py()["objects"]) for n in rows} == {numbers[0]: 0, numbers[2]: 2, numbers[4]: 4}
+    assert array[rows[numbers[2]]].as_py()["width"] == 50
+    assert {value["x1"] for value in array[rows[numbers[4]]].as_py()["objects"]} == {4}
+    assert mishaps == []
+
+
+def test_columns_and_single_claims_mix() -> None:
+    objects = Objects()
+    first = objects.picture([Stated("cat", (0, 0, 1, 1))])
+    table = pa.Table.from_pylist(
+        [{"picture": 1, "label": "dog", "x1": 2.0, "y1": 2.0, "x2": 3.0, "y2": 3.0}], schema=STATED
+    )
+    second = objects.extend(2, table)
+    third = objects.picture([Stated("dog", (5, 5, 6, 6))])
+    assert (first, second, third) == (0, 1, 3)
+    assert objects.labels() == ["cat", "dog"]
+    rows, array, _ = objects.settle(dict.fromkeys(range(4), SIZE), CLASSES)
+    boxes = [[o["x1"] for o in array[rows[n]].as_py()["objects"]] for n in range(4)]
+    assert boxes == [[0], [], [2], [5]]
+
+
+def test_nothing_stated_settles_to_nothing() -> None:
+    rows, array, mishaps = Objects().settle({}, CLASSES)
+    assert (rows, len(array), mishaps) == ({}, 0, [])
+
+
+COORDINATE = st.one_of(st.floats(-100, 100), st.floats(allow_nan=True, allow_infinity=True), st.integers(-5, 35))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["cat", "dog", "bird"]), *[COORDINATE] * 4), max_size=12))
+def test_every_object_is_kept_as_it_is_or_told(claims: list[tuple[str, float, float, float, float]]) -> None:
+    found, mishaps = settled(*(Stated(label, box, n) for n, (label, *box) in enumerate(claims)))  # type: ignore[arg-type]
+    left_out = {mishap.number for mishap in mishaps if mishap.problem.endswith("left out")}
+    kept = [claim for n, claim in enumerate(claims) if n not in left_out]
+    assert len(found) == len(kept)
+    told = {mishap.number for mishap in mishaps}
+    untouched = [np.abs(np.subtract(box, one[1:])).max() <= SLACK for box, one in zip(found.boxes, kept, strict=True)]
+    assert untouched == [n not in told for n in range(len(claims)) if n not in left_out]
