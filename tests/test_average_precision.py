@@ -196,6 +196,10 @@ def adversarial() -> dict[str, tuple[list[Instances], list[Instances]]]:
             [objects([box, right, box])],
             [objects([box, right, [11, 10, 43, 42]], confidences=[1, 1, 1])],
         ),
+        "the last of equals is taken": (
+            [objects([box, [14, 10, 46, 42]]), objects([[14, 10, 46, 42], box])],
+            [objects([right, box], confidences=[0.9, 0.8])] * 2,
+        ),
         "equal confidences over pictures": (
             [objects([box]), objects([box]), objects([box])],
             [objects([rows[5], box], confidences=[0.5, 0.5]), objects([box], confidences=[0.5]), nothing],

@@ -44,8 +44,14 @@ WITHOUT_LEARNED_CONTENT: Mapping[str, SourceType] = {
     "trivialaugment": "algorithmicallyEnhanced",
     "mixup": "composite",
     "cutmix": "composite",
+    "geometric": "algorithmicallyEnhanced",
+    "photometric": "algorithmicallyEnhanced",
+    "erase": "algorithmicallyEnhanced",
+    "mosaic": "composite",
+    "scene-mixup": "composite",
+    "copypaste": "composite",
 }
-"""Editors that only rearrange pixels of their parents. Every other method counts as generative."""
+"""Methods that only rearrange pixels of their parents. Every other method counts as generative."""
 
 BY_WEIGHT: tuple[SourceType, ...] = ("compositeWithTrainedAlgorithmicMedia", "composite", "algorithmicallyEnhanced")
 """Of several edits the first of these is told."""

@@ -91,8 +91,8 @@ def network_of(utility: Utility, settings: StudySettings) -> str:
     return f"{name} {settings.text}"
 
 
-def gate(gate: GateResult, synthetic: Dataset, training: Dataset) -> report.Gate | None:
-    """The copy test with its closest pairs as pictures; None if nothing was tested."""
+def gate(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True) -> report.Gate | None:
+    """The copy test with its closest pairs as pictures; None if nothing was tested. ``blocks``: it may refuse."""
     if gate.released is None:
         return None
     pairs = tuple(
@@ -102,8 +102,8 @@ def gate(gate: GateResult, synthetic: Dataset, training: Dataset) -> report.Gate
             pair.distance,
             pair.ratio,
             flagged=pair.ratio < HIT_RATIO,
-            class_id=int(synthetic.class_ids[pair.synthetic]),
+            class_id=class_id if (class_id := int(synthetic.class_ids[pair.synthetic])) >= 0 else None,
         )
         for pair in gate.pairs[:SHOWN_PAIRS]
     )
-    return report.Gate(gate.passed, gate.finding, gate.space, gate_scores(gate), pairs)
+    return report.Gate(gate.passed, gate.finding, gate.space, gate_scores(gate), pairs, blocks)

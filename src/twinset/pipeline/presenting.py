@@ -12,8 +12,9 @@ import numpy as np
 from twinset import __version__, report
 from twinset.alignment.metadata import MEASURES
 from twinset.copying import nearest_copies
-from twinset.dataset import SPLITS, UNITS, Dataset
-from twinset.drawing import overlay_small
+from twinset.dataset import SPLITS, UNITS, Dataset, Sample
+from twinset.drawing import overlay
+from twinset.images import Pixels, resize
 from twinset.pipeline import page
 from twinset.pipeline.fitting import remarks_of
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
@@ -24,10 +25,11 @@ from twinset.pipeline.opening import Run
 from twinset.pipeline.planning import planned
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
+from twinset.transforms import resized
 
 PER_CLASS = 12
-OVERLAYS = 16
-OVERLAY_SIDE = 360
+OVERLAYS = 12
+OVERLAY_SIDE = 448
 SHOWN_REJECTIONS = 120
 MAP_POINTS = 400
 HELD_OUT = "Synthetic images against the held-out real images (validation and test)."
@@ -74,7 +76,7 @@ def report_data(
         utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
         metadata=_metadata(run, measured),
         rejected=_rejected(tried),
-        gate=page.gate(measured.gate, measured.accepted, run.real.training),
+        gate=page.gate(measured.gate, measured.accepted, run.real.training, blocks=run.recipe.gate.copies == "block"),
         cost=_cost(run, tried),
         limits=tuple(limits),
         environment=_environment(run),
@@ -171,18 +173,28 @@ def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
     return report.Gallery(tuple(grids), "normalised pixels under flips and small shifts, 0…2")
 
 
+def _marked(sample: Sample, classes: Sequence[str]) -> Pixels:
+    """A picture with what is marked in it, its longer side 448 pixels."""
+    pixels = sample.pixels()
+    height, width = pixels.shape[:2]
+    scale = OVERLAY_SIDE / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    assert sample.annotation is not None
+    return overlay(resize(pixels, *size), resized(sample.annotation, (height, width), size), classes)
+
+
 def _overlays(training: Dataset, accepted: Dataset) -> report.Gallery:
     """Real and synthetic pictures with what is marked in them."""
 
     def pictures(dataset: Dataset) -> tuple[report.Picture, ...]:
         rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), OVERLAYS)).round().astype(int))
         return tuple(
-            report.Picture(sample.id, overlay_small(sample, dataset.classes, OVERLAY_SIDE))
+            report.Picture(sample.id, _marked(sample, dataset.classes))
             for sample in (dataset[int(row)] for row in rows)
         )
 
     twins = tuple(report.Twin(picture) for picture in pictures(accepted))
-    return report.Gallery((report.ClassGrid(None, pictures(training), twins),))
+    return report.Gallery((report.ClassGrid(None, pictures(training), twins),), marked=True)
 
 
 def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFacts | None:

@@ -248,7 +248,9 @@ def _glance(data: ReportData) -> list[tuple[str, str, str]]:
     if data.gate is not None:
         flagged = sum(pair.flagged for pair in data.gate.pairs)
         note = f"{count(flagged)} copies shown" if flagged else "no copies found" if data.gate.passed else ""
-        found.append(("Copy test", "Passed" if data.gate.passed else "Blocked", note))
+        found.append(
+            ("Copy test", "Passed" if data.gate.passed else "Blocked" if data.gate.blocks else "Copies found", note)
+        )
     if data.cost is not None:
         found.append(("Time", words.duration(data.cost.seconds), ""))
     return found

@@ -112,10 +112,14 @@ class ClassGrid:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Real and synthetic pictures by class. ``distance_in`` names the space and unit of the twin distances."""
+    """Real and synthetic pictures by class. ``distance_in`` names the space and unit of the twin distances.
+
+    ``marked`` says that objects are drawn in the pictures, which are then shown larger and without neighbours.
+    """
 
     grids: tuple[ClassGrid, ...]
     distance_in: str = "pixels, root mean square, 0…1"
+    marked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,13 +297,17 @@ class ClosePair:
 
 @dataclass(frozen=True)
 class Gate:
-    """The copy gate: whether it let the release through, in what space it looked, its figures and closest pairs."""
+    """The copy gate: whether it found nothing, in what space it looked, its figures and closest pairs.
+
+    ``blocks`` is false where copies are only reported.
+    """
 
     passed: bool
     sentence: str
     space: str
     scores: tuple[Score, ...] = ()
     pairs: tuple[ClosePair, ...] = ()
+    blocks: bool = True
 
 
 @dataclass(frozen=True)

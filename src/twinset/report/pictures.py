@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from PIL import Image
 
 from twinset.images import Pixels, encode_png, resize
 from twinset.report.model import Picture, ReportData
 
 SIDES = (192, 128, 96, 64, 48)
+MARKED_SIDE = 448
+"""Longest side of pictures in which objects are marked, which small ones would hide."""
+
 BUDGET_BYTES = 5_500_000
 
 
@@ -28,7 +34,11 @@ def thumbnail(pixels: Pixels, longest: int) -> Pixels:
 
 
 def data_uri(pixels: Pixels) -> str:
-    """The picture as a PNG inside a ``data:`` address."""
+    """The picture inside a ``data:`` address: PNG, or JPEG where it is large and coloured."""
+    if max(pixels.shape[:2]) > SIDES[0] and pixels.shape[2] == 3:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="JPEG", quality=88, subsampling=0)
+        return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return "data:image/png;base64," + base64.b64encode(encode_png(pixels, compress_level=9)).decode("ascii")
 
 
@@ -50,7 +60,8 @@ def encode_all(data: ReportData, *, budget: int = BUDGET_BYTES) -> Thumbnails:
     The smallest side is used even where it does not suffice: nothing is dropped.
     """
     pictures = list(pictures_of(data))
-    for longest in SIDES:
+    marked = data.gallery is not None and data.gallery.marked
+    for longest in (MARKED_SIDE, *SIDES) if marked else SIDES:
         uris: dict[int, str] = {}
         used = 0
         for picture in pictures:

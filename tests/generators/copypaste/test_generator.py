@@ -147,6 +147,8 @@ def test_regions_of_semantic_maps_are_moved_with_their_pixels(mapped: Dataset, s
             expected[rows[inside], columns[inside]] = placed.class_id
             canvas[rows[inside], columns[inside]] = rgba[rows[inside] - y, columns[inside] - x, :3]
             assert generator.cutouts.sources[generator.cutouts.source[placed.cutout]] != background.id
+            if not placed.truncated:
+                assert inside.all()
         assert sample.annotation is not None
         assert sample.annotation.semantic is not None
         if sample.annotation.attributes["left_out"] == 0:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, skew
 
-from twinset.dataset import Dataset
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError
 from twinset.generators.copypaste import (
     BoxTarget,
@@ -18,7 +19,8 @@ from twinset.generators.copypaste import (
 )
 from twinset.generators.copypaste.context import learn
 from twinset.generators.copypaste.marginals import RANKS, at_ranks_of_mixture
-from twinset.generators.copypaste.placement import Counts, measured, overlap
+from twinset.generators.copypaste.placement import Counts, Fitted, measured, overlap
+from twinset.instances import Instances
 from twinset.stages import Slot
 
 
@@ -173,3 +175,30 @@ def test_context_learns_where_a_class_stands() -> None:
 def test_context_placement_runs_on_pictures(masked: Dataset) -> None:
     _, class_ids, _ = drawn(CopyPaste(placement="context").fit(masked, rng=0), 20)
     assert len(class_ids) > 20
+
+
+def test_skewed_sizes_stay_skewed_and_crowding_is_that_of_training() -> None:
+    draws = np.random.Generator(np.random.PCG64(0))
+    samples = []
+    for index in range(40):
+        side = 8 + 6 * draws.exponential(size=6)  # few large ones
+        corners = np.stack([np.linspace(0, 170, 6), draws.uniform(0, 100, 6)], 1)  # side by side, never overlapping
+        boxes = np.concatenate([corners, corners + np.minimum(side, 30)[:, None]], 1)
+        annotation = Annotation(instances=Instances((200, 240), np.zeros(6, dtype=int), boxes))
+        picture = draws.integers(0, 255, (200, 240, 3)).astype(np.uint8)
+        samples.append(Sample(f"s{index}", annotation, image=picture))
+    training = Dataset.of(samples, classes=["a"])
+    generator = CopyPaste(truncation=0, most_cutouts=20).fit(training, rng=0)
+    model = generator.placement.model if generator.placement is not None else None
+    assert isinstance(model, Fitted)
+    ours = np.concatenate([model.draw(np.zeros(6, dtype=int), -1, draws).log_area for _ in range(300)])
+    sides = training.object_boxes()[:, 2:] - training.object_boxes()[:, :2]
+    theirs = np.log(sides.prod(1) / 48000)
+    assert skew(theirs) > 0.4
+    assert skew(ours) > 0.5 * skew(theirs)
+    largest = []
+    for index in range(60):
+        boxes = np.array([o.box for o in generator.layout(Slot(index, 0, index, 0, "r")).objects])
+        table = overlap(boxes, boxes)[1] - np.eye(len(boxes))
+        largest.append(table.max())
+    assert np.mean(np.array(largest) < 0.05) > 0.8

@@ -82,17 +82,22 @@ def solve(window: Array, colours: Array, mask: Array) -> Array:
     from scipy.fft import dstn
 
     height, width = mask.shape
-    difference = cv2.subtract(colours, window, dtype=cv2.CV_32F)
+    difference = np.stack(cv2.split(cv2.subtract(colours, window, dtype=cv2.CV_32F)))
     inside = mask > 0
     # The correction u solves Δu = div(m ∇(colours − window)), u = 0 on the border; m is 1 where both pixels are inside.
-    across = np.diff(difference, axis=1) * (inside[:, 1:] & inside[:, :-1])[..., None]
-    down = np.diff(difference, axis=0) * (inside[1:] & inside[:-1])[..., None]
-    source = np.diff(across, axis=1)[1:-1] + np.diff(down, axis=0)[:, 1:-1]
-    waves = dstn(source, type=1, axes=(0, 1))
-    waves /= _eigenvalues(height - 2, width - 2)[..., None]
-    result = window.astype(np.float32)
-    result[1:-1, 1:-1] += dstn(waves, type=1, axes=(0, 1))
-    return np.asarray(np.clip(np.rint(result), 0, 255), dtype=np.uint8)
+    across = difference[:, 1:-1, 1:] - difference[:, 1:-1, :-1]
+    across *= (inside[1:-1, 1:] & inside[1:-1, :-1]).astype(np.float32)
+    down = difference[:, 1:, 1:-1] - difference[:, :-1, 1:-1]
+    down *= (inside[1:, 1:-1] & inside[:-1, 1:-1]).astype(np.float32)
+    source = across[:, :, 1:] - across[:, :, :-1]
+    source += down[:, 1:]
+    source -= down[:, :-1]
+    waves = dstn(source, type=1, axes=(1, 2), overwrite_x=True)
+    waves /= _eigenvalues(height - 2, width - 2)
+    correction = cv2.merge(list(dstn(waves, type=1, axes=(1, 2), overwrite_x=True)))
+    solved = window.copy()
+    solved[1:-1, 1:-1] = cv2.add(window[1:-1, 1:-1], correction, dtype=cv2.CV_8U)
+    return solved
 
 
 def _eigenvalues(height: int, width: int) -> Floats:

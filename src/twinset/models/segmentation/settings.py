@@ -21,8 +21,8 @@ class PixelTrainingSettings:
     training is given sources.
     """
 
-    steps: int = 400
-    batch: int = 8
+    steps: int = 1000
+    batch: int = 4
     crop: tuple[int, int] | None = None
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
