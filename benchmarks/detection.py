@@ -58,7 +58,7 @@ SETS = {
     "bccd": Set("objects", PlacedSettings(240, 320, 3, steps=600, turn=True), steps_for_all=900),
     "aerial_cars": Set(
         "objects",
-        PlacedSettings(544, 960, 3, steps=400, stride=4, turn=True, crop=(256, 320)),
+        PlacedSettings(544, 960, 3, steps=600, stride=4, turn=True, crop=(256, 320)),
         synthetic=100,
         flights={"DJI-00760": "DJI-00760", "MOS155-179": "MOS"},
     ),

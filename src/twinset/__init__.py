@@ -22,14 +22,17 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Annotation": "twinset.annotations",
+    "CopyPaste": "twinset.generators.copypaste",
     "Dataset": "twinset.dataset",
     "Diffusion": "twinset.generators.diffusion",
     "Folder": "twinset.generators.folder",
+    "Instances": "twinset.instances",
     "Interval": "twinset.scores",
     "Origin": "twinset.dataset",
     "SDEdit": "twinset.editing.sdedit",
     "Sample": "twinset.dataset",
     "Score": "twinset.scores",
+    "SemanticMap": "twinset.semantic",
     "Slot": "twinset.stages",
     "Stream": "twinset.randomness",
     "TwinsetError": "twinset.errors",
@@ -62,11 +65,14 @@ if TYPE_CHECKING:
     from twinset.dataset import Sample as Sample
     from twinset.editing.sdedit import SDEdit as SDEdit
     from twinset.errors import TwinsetError as TwinsetError
+    from twinset.generators.copypaste import CopyPaste as CopyPaste
     from twinset.generators.diffusion import Diffusion as Diffusion
     from twinset.generators.folder import Folder as Folder
+    from twinset.instances import Instances as Instances
     from twinset.randomness import Stream as Stream
     from twinset.scores import Interval as Interval
     from twinset.scores import Score as Score
+    from twinset.semantic import SemanticMap as SemanticMap
     from twinset.stages import Slot as Slot
 
 

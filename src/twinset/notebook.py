@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twinset.dataset import UNITS
 from twinset.errors import TwinsetError
 from twinset.images import Pixels, encode_png, resize
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOST_CLASSES = 12
 PICTURES_PER_CLASS = 10
 SIDE = 64
+MARKED_PICTURES = 8
+MARKED_SIDE = 240
 
 
 def dataset_html(dataset: Dataset) -> str:
@@ -25,6 +28,8 @@ def dataset_html(dataset: Dataset) -> str:
     At most 12 classes with 10 pictures each, evenly spread over the dataset. A picture that cannot be read
     shows as a dash: a display never raises for the state of one file.
     """
+    if dataset.task != "classification":
+        return _marked_html(dataset)
     shown = [(number, name) for number, name in enumerate(dataset.classes) if dataset.class_counts()[name]]
     rows = "".join(_class_row(dataset, number, name) for number, name in shown[:MOST_CLASSES])
     if not dataset.classes or (dataset.class_ids < 0).any():
@@ -36,6 +41,29 @@ def dataset_html(dataset: Dataset) -> str:
     return (
         f"<div><p><b>{escape(dataset.name)}</b>: {len(dataset):,} images in {len(dataset.classes)} classes{made}</p>"
         f'<table style="border-collapse:collapse">{rows}</table>{more}</div>'
+    )
+
+
+def _marked_html(dataset: Dataset) -> str:
+    """A few pictures with what is marked in them."""
+    from twinset.drawing import overlay_small
+
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(MARKED_PICTURES, len(dataset))).round().astype(int))
+    pictures = []
+    for row in rows.tolist():
+        try:
+            sample = dataset[row]
+            pictures.append(_image(sample.id, overlay_small(sample, dataset.classes, MARKED_SIDE), height=None))
+        except TwinsetError as error:
+            pictures.append(f'<span title="{escape(str(error))}">–</span>')
+    counts = ", ".join(
+        f"{escape(name)} {count:,}" for name, count in list(dataset.label_counts().items())[:MOST_CLASSES]
+    )
+    more = ", …" if len(dataset.classes) > MOST_CLASSES else ""
+    unit = UNITS[dataset.task]
+    return (
+        f"<div><p><b>{escape(dataset.name)}</b>: {len(dataset):,} images for {dataset.task}; {unit} by class: "
+        f"{counts}{more}</p><div>{''.join(pictures)}</div></div>"
     )
 
 
@@ -58,10 +86,15 @@ def _picture(dataset: Dataset, row: int) -> str:
         pixels = _small(sample.pixels())
     except TwinsetError as error:
         return f'<span title="{escape(str(error))}">–</span>'
+    return _image(sample.id, pixels, height=48)
+
+
+def _image(name: str, pixels: Pixels, *, height: int | None) -> str:
     source = "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode("ascii")
     side = max(pixels.shape[:2])
-    style = "height:48px;margin:1px" + (";image-rendering:pixelated" if side < SIDE else "")
-    return f'<img src="{source}" alt="{escape(sample.id)}" title="{escape(sample.id)}" style="{style};display:inline">'
+    size = f"height:{height}px;" if height is not None else ""
+    style = f"{size}margin:1px" + (";image-rendering:pixelated" if side < SIDE else "")
+    return f'<img src="{source}" alt="{escape(name)}" title="{escape(name)}" style="{style};display:inline">'
 
 
 def _small(pixels: Pixels) -> Pixels:

@@ -158,6 +158,59 @@ class UtilityPart(_Part):
         return CLASSIFIED_AT_ONCE if self.batch == "auto" else self.batch
 
 
+Boxes = Literal["box_area", "aspect_ratio", "centre_x", "centre_y", "count"]
+
+
+class TargetPart(_Part):
+    """What the objects of the twin are to measure, where the exposed images do not say: exactly one of the two."""
+
+    path: str | None = Field(
+        None, description="Folder of unlabelled deployment images: a detector finds their objects; relative as `data`."
+    )
+    measures: tuple[Boxes, ...] = Field(
+        ("box_area", "aspect_ratio", "centre_y", "count"), min_length=1, description="What is inferred from `path`."
+    )
+    numbers: dict[Boxes, dict[Literal["means", "stds", "weights"], tuple[float, ...]]] | None = Field(
+        None,
+        description="`means`, `stds` and, for several components, `weights` by measure. Areas and aspect ratios: means "
+        "in their unit (.02 is 2 % of the picture), stds of the logarithm.",
+    )
+    steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Of the detector for `path`.")
+    size: Literal["auto"] | tuple[Side, Side] = Field("auto", description="[height, width] that the detector sees.")
+    content: str | None = Field(None, description="Digest of the images under `path`; a run fills it in.")
+
+    @pydantic.model_validator(mode="after")
+    def _sound(self) -> TargetPart:
+        from twinset.alignment.metadata import target_from_numbers
+
+        if (self.path is None) == (self.numbers is None):
+            raise ValueError("expected either path or numbers")
+        if self.numbers is not None:
+            target_from_numbers({name: {**given} for name, given in self.numbers.items()})
+        return self
+
+
+class MatchPart(_Part):
+    """A search for the generator's configurations that come nearest to the target, by small batches."""
+
+    measures: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Default box_area, aspect_ratio, centre_y; with `target`, those it speaks of."
+    )
+    grid: int = Field(27, ge=1, description="Configurations that are tried first.")
+    trials: int = Field(60, ge=0, description="Configurations at most after them.")
+    batch: int = Field(24, ge=2, description="Images that a configuration is judged by.")
+    components: int = Field(3, ge=1, le=10, description="Components of the target at most, in each measure.")
+
+    @pydantic.model_validator(mode="after")
+    def _known(self) -> MatchPart:
+        from twinset.alignment.metadata import MEASURES
+
+        unknown = [name for name in self.measures or () if name not in MEASURES]
+        if unknown:
+            raise ValueError(f"expected measures among {', '.join(MEASURES)}; got {', '.join(unknown)}")
+        return self
+
+
 class EvaluatePart(_Part):
     """What is measured."""
 
@@ -194,6 +247,10 @@ class Recipe(_Part):
         "auto", description="Generators and their shares; auto: diffusion in classification, else copypaste."
     )
     edit: tuple[UsePart, ...] = Field((), description="Editors of real training images and their shares.")
+    target: TargetPart | None = Field(
+        None, description="Distributions that copypaste follows, or `match` seeks; default: those of exposed images."
+    )
+    match: MatchPart | None = Field(None, description="Search the generators' configuration spaces for the target.")
     align: tuple[UsePart, ...] | Literal["auto", "off"] = Field(
         "auto",
         description="Filters, in order; off for none; auto: copies, agreement, density, duplicates in classification, "
@@ -222,6 +279,8 @@ class Recipe(_Part):
     def _something_to_make(self) -> Recipe:
         if not self.generate and not self.edit:
             raise ValueError("expected at least one entry under generate or edit")
+        if self.target is not None and self.match is not None and self.match.measures is not None:
+            raise ValueError("expected measures under target alone; got them under match too; leave these out")
         if sum(1.0 if part.share is None else part.share for part in (*self.generators, *self.edit)) <= 0 and (
             self.generate != "auto"
         ):
@@ -299,8 +358,12 @@ class Recipe(_Part):
             return tuple(one(part) for part in parts)
 
         embedder = one(self.evaluate.embedder)
+        target = self.target
+        if target is not None and target.path is not None:
+            target = target.model_copy(update={"path": change(target.path)})
         return self.model_copy(
             update={
+                "target": target,
                 "generate": "auto" if self.generate == "auto" else all_of(self.generate),
                 "edit": all_of(self.edit),
                 "align": self.align if isinstance(self.align, str) else all_of(self.align),

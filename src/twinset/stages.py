@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -169,6 +169,41 @@ class Remarking(Protocol):
     @property
     def remarks(self) -> tuple[str, ...]:
         """Whole sentences."""
+        ...
+
+
+Configuration = Mapping[str, float]
+"""A value for every setting, or some, of a configuration space."""
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A fitted generator some of whose settings can still be chosen, so that its images measure what is wanted."""
+
+    @property
+    def space(self) -> Mapping[str, tuple[float, float]]:
+        """Lowest and highest value of each setting."""
+        ...
+
+    def configured(self, weighted: Sequence[tuple[float, Configuration]]) -> Generator:
+        """The same generator, following these configurations in proportion to their weights (> 0), image by image."""
+        ...
+
+
+TargetT = TypeVar("TargetT", contravariant=True)
+TrialT = TypeVar("TrialT", contravariant=True)
+
+
+class Proposer(Protocol[TargetT, TrialT]):
+    """Searches a configuration space for what comes near a target. The pipeline generates and measures the batches.
+
+    It keeps nothing: the next proposal follows from the history alone, so that a search that was cut short goes on.
+    """
+
+    def propose(
+        self, space: Mapping[str, tuple[float, float]], target: TargetT, history: Sequence[TrialT], *, rng: Stream
+    ) -> Configuration | None:
+        """The next configuration to generate a batch with and to measure; None when the search is over."""
         ...
 
 

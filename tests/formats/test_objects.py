@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinset.formats.objects import SLACK, STATED, Mishap, Objects, Stated
+from twinset.formats.objects import STATED, Mishap, Objects, Stated
+from twinset.formats.settling import SLACK
 from twinset.instances import Instances, from_value
 from twinset.masks import Polygons, Rle
 

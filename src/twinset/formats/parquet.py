@@ -1,6 +1,8 @@
 """Parquet tables with an ``image`` column: our own, and those of the Hugging Face hub (``{bytes, path}`` structs).
 
 What we write is read by ``datasets.load_dataset("parquet", data_dir=…)`` with ``image`` and ``label`` as features.
+Objects are a column ``instances``, semantic maps a column ``semantic`` (PNG, 255 = ignore), where a dataset has any.
+Of the hub's detection sets the column ``objects`` is read.
 """
 
 from __future__ import annotations
@@ -12,58 +14,63 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twinset.dataset import Dataset, Sample, SplitName
+from twinset.dataset import PLACED, SplitName
 from twinset.errors import DatasetFormatError
+from twinset.formats.embedded import ClassMask, Found, class_names, read_hub, read_ours
 from twinset.formats.folder import Folder, Unusable, first_line, relative_path, visible
 from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
-from twinset.formats.sidecars import ORIGIN_KEYS, RESERVED_KEYS, provenance, table_extras
+from twinset.formats.objects import Objects
+from twinset.formats.parquet_writing import EXPORT_SCHEMA, METADATA_KEY, METADATA_SCHEMA, write
+from twinset.formats.sidecars import ORIGIN_KEYS, RESERVED_KEYS, table_extras
 from twinset.formats.webdataset import shard_split
-from twinset.formats.writing import Encode, Target, picture
+
+__all__ = ["EXPORT_SCHEMA", "has_images", "listing", "write"]
 
 IMAGE_COLUMNS = ("image", "img", "picture")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "class_id", "fine_label")
-METADATA_KEY = b"twinset"
-METADATA_SCHEMA = "twinset/parquet/1"
+HUB_OBJECTS = "objects"
 BATCH_ROWS = 64
-GROUP_ROWS = 1024
-GROUP_BYTES = 32 << 20
-
-EXPORT_SCHEMA = pa.schema(
-    [
-        pa.field("image", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])),
-        pa.field("label", pa.int64()),
-        *(pa.field(name, pa.string()) for name in ("id", "caption", "class_probabilities", "attributes")),
-        *(pa.field(name, pa.int64() if name == "seed" else pa.string()) for name in ORIGIN_KEYS),
-    ]
-)
-"""One row a sample; ``class_probabilities``, ``attributes`` and ``parents`` are JSON text."""
 
 
 @dataclass(frozen=True)
 class _File:
-    """One Parquet file, what its columns mean, and which are read."""
+    """One Parquet file, what its columns mean, and which are read. ``object_classes`` are those of a hub's objects."""
 
     path: str
     image: str
     label: str | None
     classes: tuple[str, ...] | None
+    object_classes: tuple[str, ...] | None
     split: SplitName | None
     columns: tuple[str, ...]
     ours: bool
+
+    @property
+    def all_classes(self) -> tuple[str, ...] | None:
+        """Those of pictures, then those of objects; None where neither is stated."""
+        if self.classes is None and self.object_classes is None:
+            return None
+        return tuple(dict.fromkeys([*(self.classes or ()), *(self.object_classes or ())]))
+
+    @property
+    def placed(self) -> frozenset[str]:
+        """The columns that say where something is in a picture."""
+        return frozenset(self.columns) & frozenset(PLACED if self.ours else (HUB_OBJECTS,))
 
 
 def listing(folder: Folder, files: Sequence[str], name: str) -> Listing:
     """The rows of these Parquet files of a folder."""
     findings = Findings()
     opened = [_inspect(folder, file) for file in files]
-    classes = next((file.classes for file in opened if file.classes is not None), None)
+    classes = next((file.all_classes for file in opened if file.all_classes is not None), None)
+    objects = Objects() if any(file.placed for file in opened) else None
     for file in opened:
-        if file.classes is not None and file.classes != classes:
+        if file.all_classes is not None and file.all_classes != classes:
             raise DatasetFormatError("expected the same classes in all files; got others", path=visible(file.path))
 
     def entries() -> Iterator[Candidate | BadFile]:
         for file in opened:
-            yield from _rows(folder, file, classes, findings)
+            yield from _rows(folder, file, objects, findings)
 
     names = tuple(findings.class_name(name) for name in classes) if classes is not None else None
     if names is not None and len(set(names)) != len(names):
@@ -72,7 +79,7 @@ def listing(folder: Folder, files: Sequence[str], name: str) -> Listing:
             path=visible(opened[0].path),
             hint="rename these classes",
         )
-    return Listing("parquet", entries(), findings, folder, name, names)
+    return Listing("parquet", entries(), findings, folder, name, names, objects)
 
 
 def has_images(folder: Folder, file: str) -> bool:
@@ -116,9 +123,9 @@ def _inspect(folder: Folder, file: str) -> _File:
     stated, classes = _metadata(schema, label)
     split = shard_split(file) if stated is None else SPLIT_NAMES.get(stated)
     ours = stated is not None or {*ORIGIN_KEYS} <= {*schema.names}
-    meant = {image, label, "split", *RESERVED_KEYS, *(ORIGIN_KEYS if ours else ())}
+    meant = {image, label, "split", *RESERVED_KEYS, *((*ORIGIN_KEYS, *PLACED) if ours else (HUB_OBJECTS,))}
     columns = tuple(field.name for field in schema if field.name in meant or _is_plain(field.type))
-    return _File(file, image, label, classes, split, columns, ours)
+    return _File(file, image, label, classes, None if ours else _object_names(schema), split, columns, ours)
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -146,52 +153,96 @@ def _metadata(schema: pa.Schema, label: str | None) -> tuple[str | None, tuple[s
         names = ours.get("classes") or theirs.get("info", {}).get("features", {}).get(label, {}).get("names")
     except (ValueError, AttributeError, RecursionError):
         return None, None
+    return split, _distinct(names)
+
+
+def _distinct(names: object) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
-        return split, None
-    return split, tuple(names)
+        return None
+    return tuple(names)
 
 
-def _rows(
-    folder: Folder, file: _File, classes: tuple[str, ...] | None, findings: Findings
-) -> Iterator[Candidate | BadFile]:
+def _object_names(schema: pa.Schema) -> tuple[str, ...] | None:
+    """The class names of objects in Hugging Face's metadata, wherever they stand below the column."""
+    try:
+        theirs = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        return _distinct(_names_below(theirs["info"]["features"][HUB_OBJECTS]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _names_below(feature: object) -> object:
+    inner = list(feature.values()) if isinstance(feature, dict) else feature if isinstance(feature, list) else []
+    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
+        return feature.get("names")
+    return next((names for one in inner if (names := _names_below(one)) is not None), None)
+
+
+def _rows(folder: Folder, file: _File, objects: Objects | None, findings: Findings) -> Iterator[Candidate | BadFile]:
     number = 0
     try:
         with folder.open(file.path) as handle, pq.ParquetFile(handle) as table:
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=list(file.columns)):
                 for at in range(batch.num_rows):
                     number += 1
-                    yield _row(batch.slice(at, 1), number, file, classes, findings)
+                    yield from _row(batch.slice(at, 1), number, file, objects, findings)
     except (pa.ArrowException, OSError) as error:
         yield BadFile(visible(file.path), f"expected whole Parquet data; got {first_line(error)}", number + 1)
 
 
 def _row(
-    batch: pa.RecordBatch, number: int, file: _File, classes: tuple[str, ...] | None, findings: Findings
-) -> Candidate | BadFile:
-    """What the one row of a batch says."""
+    batch: pa.RecordBatch, number: int, file: _File, objects: Objects | None, findings: Findings
+) -> Iterator[Candidate | BadFile]:
+    """What the one row of a batch says, and objects that cannot be used."""
     try:
         row = _values(batch, file)
         data, path = _image(row[file.image])
         given = row.get("split")
         split = split_name(given) if isinstance(given, str) else None
-        known = {file.image, file.label, *(("path", "sha256") if file.ours else ())}
+        known = {file.image, file.label, *file.placed, *(("path", "sha256") if file.ours else ())}
         known |= {"split"} if given is None or isinstance(given, str) else set()
         extra = table_extras(row, known=known, ours=file.ours)
-        return Candidate(
-            id=extra.id or f"{visible(file.path[: -len('.parquet')])}/{number - 1:06d}",
-            label=_label(row.get(file.label) if file.label else None, classes, findings),
-            split=split or file.split,
-            data=data,
-            path=path,
-            where=visible(file.path),
-            line=number,
-            caption=extra.caption,
-            attributes=extra.attributes,
-            probabilities=extra.probabilities,
-            origin=extra.origin,
-        )
+        label = _label(row.get(file.label) if file.label else None, file.classes, findings)
+        found = _objects(row, file, findings)
+        semantic = _semantic(row, file)
     except Unusable as error:
-        return BadFile(visible(file.path), str(error), number)
+        yield BadFile(visible(file.path), str(error), number)
+        return
+    yield Candidate(
+        id=extra.id or f"{visible(file.path[: -len('.parquet')])}/{number - 1:06d}",
+        label=label,
+        split=split or file.split,
+        data=data,
+        path=path,
+        where=visible(file.path),
+        line=number,
+        caption=extra.caption,
+        attributes=extra.attributes,
+        probabilities=extra.probabilities,
+        origin=extra.origin,
+        objects=None if found is None or objects is None else objects.picture(found.stated),
+        semantic=semantic,
+    )
+    for problem in found.problems if found is not None else ():
+        yield BadFile(visible(file.path), problem, number, "object")
+
+
+def _objects(row: dict[str, object], file: _File, findings: Findings) -> Found | None:
+    column = next((name for name in ("instances", HUB_OBJECTS) if name in file.placed), "")
+    if row.get(column) is None:
+        return None
+    if file.ours:
+        return read_ours(row[column], class_names(file.classes, findings.class_name))
+    return read_hub(row[column], class_names(file.object_classes or file.classes, findings.class_name))
+
+
+def _semantic(row: dict[str, object], file: _File) -> ClassMask | None:
+    png = row.get("semantic") if "semantic" in file.placed else None
+    if png is None:
+        return None
+    if not isinstance(png, bytes) or file.classes is None:
+        raise Unusable("expected a semantic map as PNG, and class names; got others")
+    return ClassMask(png, len(file.classes))
 
 
 def _values(batch: pa.RecordBatch, file: _File) -> dict[str, object]:
@@ -225,53 +276,3 @@ def _label(value: object, classes: tuple[str, ...] | None, findings: Findings) -
     if isinstance(value, str):
         return findings.class_name(value)
     raise Unusable(f"expected one label; got {type(value).__name__}")
-
-
-def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
-    """``data/train-00000-of-00001.parquet`` and so on, in row groups of at most 1,024 rows; the number of pictures."""
-    groups: dict[str | None, list[int]] = {}
-    for row, split in enumerate(dataset.splits):
-        groups.setdefault(split, []).append(row)
-    for split, rows in groups.items():
-        schema = EXPORT_SCHEMA.with_metadata(_export_metadata(dataset.classes, split))
-        with (
-            target.open(f"data/{split or 'train'}-00000-of-00001.parquet") as handle,
-            pq.ParquetWriter(handle, schema, compression="zstd") as writer,
-        ):
-            pending: list[dict[str, object]] = []
-            size = 0
-            for row in rows:
-                data, fields = _export_row(dataset[row], encode)
-                pending.append(fields)
-                size += len(data)
-                if len(pending) >= GROUP_ROWS or size >= GROUP_BYTES:
-                    writer.write_table(pa.Table.from_pylist(pending, schema=schema))
-                    pending, size = [], 0
-            if pending:
-                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
-    return len(dataset)
-
-
-def _export_row(sample: Sample, encode: Encode | None) -> tuple[bytes, dict[str, object]]:
-    data, suffix = picture(sample, encode)
-    fields = provenance(sample)
-    for name in ("class_probabilities", "attributes", "parents"):
-        if name in fields:
-            fields[name] = json.dumps(fields[name], sort_keys=True)
-    fields["image"] = {"bytes": data, "path": f"{sample.id.rsplit('/', 1)[-1].removesuffix(suffix)}{suffix}"}
-    fields["label"] = sample.annotation.class_id if sample.annotation else None
-    return data, fields
-
-
-def _export_metadata(classes: Sequence[str], split: str | None) -> dict[bytes, bytes]:
-    features: dict[str, object] = {
-        field.name: {"dtype": str(field.type), "_type": "Value"} for field in EXPORT_SCHEMA if field.name != "image"
-    }
-    features["image"] = {"_type": "Image"}
-    features["label"] = {"names": list(classes), "_type": "ClassLabel"}
-    ordered = {name: features[name] for name in EXPORT_SCHEMA.names}
-    ours = {"schema": METADATA_SCHEMA, "classes": list(classes), "split": split}
-    return {
-        b"huggingface": json.dumps({"info": {"features": ordered}}).encode(),
-        METADATA_KEY: json.dumps(ours).encode(),
-    }

@@ -1,5 +1,6 @@
 """WebDataset: tar files in which consecutive members with one key make a sample (``k.png``, ``k.cls``, ``k.json``).
 
+Objects are part of ``k.json``, a semantic map is ``k.seg.png`` (class ids, 255 = ignore).
 Nothing is unpacked to disk. Links, devices and names that climb out of the archive are bad entries. What we write
 is read by the ``webdataset`` package.
 """
@@ -14,28 +15,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twinset.dataset import Dataset, Sample, SplitName
+from twinset.formats.embedded import ClassMask, Found, known_names, read_ours, to_json
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
 from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
+from twinset.formats.objects import Objects
 from twinset.formats.sidecars import CLASSES_FILE, ClassList, Extras, extras, parse_json, provenance, read_classes
 from twinset.formats.writing import Encode, Target, picture
 from twinset.images import MAX_FILE_BYTES, SUFFIXES
 
 TEXTS = ("cls", "json", "txt")
+SEMANTIC = "seg.png"
 LABEL_KEYS = ("label", "class", "target", "category")
-MAX_TEXT_BYTES = 1 << 20
+MAX_TEXT_BYTES = 16 << 20
 SHARD_BYTES = 512 << 20
 
 
 def listing(folder: Folder, shards: Sequence[str], name: str) -> Listing:
     """The samples of these tar files of a folder."""
-    findings = Findings()
+    findings, objects = Findings(), Objects()
     given = read_classes(folder)
 
     def entries() -> Iterator[Candidate | BadFile]:
         for shard in shards:
-            yield from _shard(folder, shard, given, findings)
+            for group in _shard(folder, shard, findings):
+                yield from [group] if isinstance(group, BadFile) else _finish(group, shard, given, objects, findings)
 
-    return Listing("webdataset", entries(), findings, folder, name, given.names if given else None)
+    return Listing("webdataset", entries(), findings, folder, name, given.names if given else None, objects)
 
 
 def shard_split(path: str) -> SplitName | None:
@@ -60,9 +65,13 @@ class _Group:
     key: str
     image: bytes = b""
     images: int = 0
+    semantic: bytes | None = None
     texts: dict[str, bytes] = field(default_factory=dict)
 
     def add(self, extension: str, data: bytes) -> None:
+        if extension == SEMANTIC:
+            self.semantic = data
+            return
         if not _is_picture(extension):
             self.texts[extension] = data
             return
@@ -70,7 +79,8 @@ class _Group:
         self.images += 1
 
 
-def _shard(folder: Folder, shard: str, given: ClassList | None, findings: Findings) -> Iterator[Candidate | BadFile]:
+def _shard(folder: Folder, shard: str, findings: Findings) -> Iterator[_Group | BadFile]:
+    """The members of a shard, key by key."""
     name, group = visible(shard), _Group("")
     try:
         with folder.open(shard) as handle, tarfile.open(fileobj=handle, mode="r:") as archive:
@@ -79,10 +89,10 @@ def _shard(folder: Folder, shard: str, given: ClassList | None, findings: Findin
                     yield data
                     continue
                 if key != group.key:
-                    yield from _finish(group, shard, given, findings)
+                    yield from [group] if group.key else []
                     group = _Group(key)
                 group.add(extension, data)
-            yield from _finish(group, shard, given, findings)
+            yield from [group] if group.key else []
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         yield BadFile(name, f"expected a whole, uncompressed tar file; got {visible(str(error)) or 'another'}")
     except Unusable as error:
@@ -132,34 +142,59 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, extension: str) 
     return data
 
 
-def _finish(group: _Group, shard: str, given: ClassList | None, findings: Findings) -> Iterator[Candidate | BadFile]:
-    if not group.key:
-        return
+def _finish(
+    group: _Group, shard: str, given: ClassList | None, objects: Objects, findings: Findings
+) -> Iterator[Candidate | BadFile]:
     where = f"{visible(shard)}: {visible(group.key)}"
     try:
         if group.images != 1:
             why = " (a key ends at the first dot of a name)" if group.images else ""
             raise Unusable(f"expected one picture a key; got {group.images}{why}")
-        label, extra = _labels(group, given, findings)
-        yield Candidate(
-            id=extra.id or f"{visible(shard[: -len('.tar')])}/{visible(group.key)}",
-            label=label,
-            split=shard_split(shard),
-            data=group.image,
-            where=where,
-            caption=extra.caption or _text(group, "txt") or None,
-            attributes=extra.attributes,
-            probabilities=extra.probabilities,
-            origin=extra.origin,
-        )
+        row = _row(group)
+        label, extra = _labels(group, row, given, findings)
+        found, caption = _objects(row, given), extra.caption or _text(group, "txt") or None
+        if group.semantic is not None and given is None:
+            raise Unusable(f"expected {CLASSES_FILE} beside, to tell what {SEMANTIC} means; got none")
     except Unusable as error:
         yield BadFile(where, str(error))
+        return
+    yield Candidate(
+        id=extra.id or f"{visible(shard[: -len('.tar')])}/{visible(group.key)}",
+        label=label,
+        split=shard_split(shard),
+        data=group.image,
+        where=where,
+        caption=caption,
+        attributes=extra.attributes,
+        probabilities=extra.probabilities,
+        origin=extra.origin,
+        objects=None if found is None else objects.picture(found.stated),
+        semantic=ClassMask(group.semantic, len(given.names)) if group.semantic is not None and given else None,
+    )
+    for problem in found.problems if found is not None else ():
+        yield BadFile(where, problem, kind="object")
 
 
-def _labels(group: _Group, given: ClassList | None, findings: Findings) -> tuple[str | None, Extras]:
+def _row(group: _Group) -> Mapping[str, object]:
     row = parse_json(_text(group, "json"), "the member .json") if "json" in group.texts else {}
     if not isinstance(row, dict):
         raise Unusable(f"expected a JSON object; got {type(row).__name__}")
+    return row
+
+
+def _objects(row: Mapping[str, object], given: ClassList | None) -> Found | None:
+    """The objects of a sample that we wrote; None where nothing is said of them."""
+    ours = row.get("twinset")
+    if not isinstance(ours, dict) or ours.get("instances") is None:
+        return None
+    if given is None:
+        raise Unusable(f"expected {CLASSES_FILE} beside objects; got none")
+    return read_ours(ours["instances"], known_names(given.names))
+
+
+def _labels(
+    group: _Group, row: Mapping[str, object], given: ClassList | None, findings: Findings
+) -> tuple[str | None, Extras]:
     ours = "twinset" in row
     extra = extras(row["twinset"]) if ours and isinstance(row["twinset"], dict) else Extras(attributes=_plain(row))
     value = next((row[key] for key in LABEL_KEYS if row.get(key) is not None), None)
@@ -192,8 +227,8 @@ def _plain(row: Mapping[str, object]) -> dict[str, str | int | float | bool]:
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
     """``train-000000.tar`` and so on (``data-…`` without splits), a new shard every 512 MiB; the number of pictures.
 
-    Members are ``key.png``, ``key.cls`` (class index) and ``key.json`` (class name, provenance), with no times or
-    owners, so that equal datasets give equal bytes.
+    Members are ``key.png``, ``key.cls`` (class index) and ``key.json`` (class name, provenance, objects), with no times
+    or owners, so that equal datasets give equal bytes.
     """
     groups: dict[str | None, list[int]] = {}
     for row, split in enumerate(dataset.splits):
@@ -223,9 +258,14 @@ def _write_split(dataset: Dataset, rows: Sequence[int], prefix: str, target: Tar
 def _files(sample: Sample, classes: Sequence[str], encode: Encode | None) -> Iterator[tuple[str, bytes]]:
     data, suffix = picture(sample, encode)
     yield suffix[1:], data
-    row: dict[str, object] = {"twinset": provenance(sample)}
-    class_id = sample.annotation.class_id if sample.annotation else None
-    if class_id is not None:
-        yield "cls", str(class_id).encode()
-        row["label"] = classes[class_id]
+    ours = provenance(sample)
+    row: dict[str, object] = {"twinset": ours}
+    annotation = sample.annotation
+    if annotation is not None and annotation.class_id is not None:
+        yield "cls", str(annotation.class_id).encode()
+        row["label"] = classes[annotation.class_id]
+    if annotation is not None and annotation.semantic is not None:
+        yield SEMANTIC, annotation.semantic.png
+    if annotation is not None and annotation.instances is not None:
+        ours["instances"] = to_json(annotation.instances, classes)
     yield "json", json.dumps(row, ensure_ascii=False).encode()

@@ -1,0 +1,315 @@
+"""What the objects of a twin are to measure, where the exposed images do not say: numbers, or deployment images.
+
+Deployment images have no labels: a detector trained on the exposed images finds their objects, and its error on the
+validation images is told beside what it found. The outcome is committed to the run folder; later sittings read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from math import exp
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from twinset.alignment.metadata import (
+    MEASURES,
+    Component,
+    InferenceError,
+    Mixture,
+    Target,
+    detect_shift,
+    infer_target,
+    measure,
+    measure_boxes,
+    target_from_numbers,
+)
+from twinset.alignment.metadata.target import balanced_confidence, confident
+from twinset.dataset import Dataset, Sample
+from twinset.downstream.placed_budget import FEWEST_STEPS, MOST_STEPS, SAFETY, seconds_per_step
+from twinset.downstream.placed_cells import PlacedSettings
+from twinset.errors import DataError
+from twinset.generators.copypaste import CopyPaste, Normal, PlacementTarget
+from twinset.images import SUFFIXES, ImageSpec, decode
+from twinset.instances import Instances
+from twinset.models.detection import (
+    Detector,
+    DetectorSettings,
+    Scenes,
+    fit_detector,
+    network_size,
+    scene_augmentation,
+)
+from twinset.models.detection.network import Stride
+from twinset.models.detection.settings import SMALL
+from twinset.pipeline.real import RealData
+from twinset.pipeline.reporting import Listener
+from twinset.randomness import Stream
+from twinset.recipe import ImagePart, Recipe, TargetPart
+from twinset.store import read_json, write_json
+from twinset.threads import torch_threads
+
+LONGEST = 960
+"""Longer side, in pixels, of the pictures that the detector sees at most."""
+
+CROP = (256, 320)
+"""What it is trained on out of pictures with a longer side than :data:`CROPPED`."""
+CROPPED = 512
+
+MOST_PICTURES = 1000
+"""Of more deployment images, as many are looked at, evenly spread over their names."""
+AT_ONCE = 16
+
+PLACED = {
+    "box_area": "log_area",
+    "aspect_ratio": "log_aspect",
+    "centre_x": "centre_x",
+    "centre_y": "centre_y",
+    "count": "count",
+}
+"""What copy–paste calls the measures that it can be told."""
+
+
+def target_path(folder: Path) -> Path:
+    """Where a run keeps its target."""
+    return folder / "models" / "target.json"
+
+
+def pinned_target(part: TargetPart) -> TargetPart:
+    """The part with the digest of the images that it stands on."""
+    if part.path is None:
+        return part
+    return part.model_copy(update={"content": _digest(_files(Path(part.path)))})
+
+
+def resolved_target(part: TargetPart, real: RealData, *, seconds: float) -> TargetPart:
+    """The part with nothing left open: a detector at the pictures' own size, or 960, trained for about ``seconds``."""
+    if part.path is None:
+        return part
+    shapes = np.array([sample.pixels().shape[:2] for sample in real.training])
+    size = part.size
+    if size == "auto":
+        found = network_size(shapes, real.training.object_boxes(), real.training.object_counts(), longest=LONGEST)
+        size = (found.height, found.width)
+    steps = part.steps
+    if steps == "auto":
+        step = step_time(part.model_copy(update={"size": size}), real)
+        steps = int(np.clip(SAFETY * seconds / step // 50 * 50, FEWEST_STEPS, MOST_STEPS))
+    return part.model_copy(update={"size": size, "steps": steps})
+
+
+def step_time(part: TargetPart, real: RealData) -> float:
+    """Seconds that a training step of the detector takes here on one thread, by a probe."""
+    height, width = cast("tuple[int, int]", part.size)
+    probe = PlacedSettings(height, width, real.spec.channels, 1, stride=_stride(real, part), crop=_crop((height, width)))
+    return seconds_per_step(probe, "objects", n_classes=len(real.dataset.classes))
+
+
+def commit_target(
+    recipe: Recipe, real: RealData, folder: Path, *, run: Stream, device: str, listener: Listener
+) -> None:
+    """Writes the recipe's target into the run folder, unless an earlier sitting did or the recipe has none."""
+    part = recipe.target
+    if part is None or target_path(folder).exists():
+        return
+    if part.numbers is not None:
+        target, told = target_from_numbers({name: {**given} for name, given in part.numbers.items()}), ()
+    else:
+        target, told = _inferred(recipe, part, real, run=run.child("target"), device=device, listener=listener)
+    sentences = (*_sentences(target), *told)
+    for sentence in sentences:
+        listener.note(sentence)
+    write_json(target_path(folder), {**_to_json(target), "sentences": list(sentences)})
+
+
+def committed_target(folder: Path) -> Target | None:
+    """The target that lies in a run folder."""
+    if not target_path(folder).exists():
+        return None
+    return _from_json(cast("dict[str, object]", read_json(target_path(folder))))
+
+
+def target_sentences(folder: Path) -> tuple[str, ...]:
+    """What the report says of a run's target, its error included."""
+    if not target_path(folder).exists():
+        return ()
+    return tuple(cast("dict[str, list[str]]", read_json(target_path(folder)))["sentences"])
+
+
+def aimed(method: object, target: Target) -> object:
+    """Copy–paste with this target, but for what its own settings say already; any other method as it is."""
+    if not isinstance(method, CopyPaste):
+        return method
+    wanted: dict[str, tuple[Normal, ...]] = {}
+    for name, mixture in target.mixtures.items():
+        parts = zip(mixture.means, mixture.stds, mixture.weights, strict=True)
+        wanted[PLACED[name]] = tuple(Normal(*part) for part in parts)
+    own = method.target or PlacementTarget()
+    unsaid = {name: mixture for name, mixture in wanted.items() if not getattr(own, name)}
+    return replace(method, target=replace(own, **unsaid))
+
+
+def _inferred(
+    recipe: Recipe, part: TargetPart, real: RealData, *, run: Stream, device: str, listener: Listener
+) -> tuple[Target, tuple[str, ...]]:
+    """The target of the deployment images, and what they have not in common with the exposed ones."""
+    files = _files(Path(cast(str, part.path)))
+    if part.content is not None and _digest(files) != part.content:
+        raise DataError(
+            f"{part.path}: expected the images that this recipe was resolved with ({part.content[:12]}…); "
+            f"got others ({_digest(files)[:12]}…)",
+            hint="start a new run, or put them back",
+        )
+    files = files[:: -(-len(files) // MOST_PICTURES)]
+    progress = listener.stage("detector for the target")
+    size, channels = cast("tuple[int, int]", part.size), real.spec.channels
+    with torch_threads(int(recipe.threads)):
+        scenes = Scenes.of(real.training, height=size[0], width=size[1], channels=channels)
+        settings = DetectorSettings(
+            steps=int(part.steps),
+            stride=_stride(real, part),
+            crop=_crop(size),
+            augmentation=scene_augmentation("strong"),
+        )
+        n_classes = len(real.dataset.classes)
+        detector = fit_detector(
+            scenes, n_classes=n_classes, settings=settings, rng=run.child("detector"), device=device, progress=progress
+        )
+        labelled = real.part("validation")
+        seen = _predicted(detector, labelled, size, channels)
+        deployment = [
+            picture
+            for start in range(0, len(files), AT_ONCE)
+            for picture in _predicted(
+                detector, _unlabelled(files[start : start + AT_ONCE], recipe.image, real), size, channels
+            )
+        ]
+    truth = [_objects(sample) for sample in labelled]
+    try:
+        least = balanced_confidence(seen, truth)
+        target = infer_target(
+            deployment,
+            part.measures,
+            classes=real.dataset.classes,
+            validation_predictions=seen,
+            validation_truth=truth,
+            rng=run.child("mixtures"),
+            least_confidence=least,
+        )
+    except ValueError as error:
+        raise DataError(f"target: {error}", hint="give the target in numbers, or train with more `minutes`") from error
+    return target, _shifts(deployment, least, part.measures, real, run)
+
+
+def _shifts(
+    deployment: Sequence[Instances], least: float, names: Sequence[str], real: RealData, run: Stream
+) -> tuple[str, ...]:
+    """In what the objects found in the deployment images differ from the exposed ones beyond chance."""
+    found = measure_boxes([confident(picture, least) for picture in deployment], classes=real.dataset.classes)
+    exposed = measure(real.training, pixels=False)
+    shifts = detect_shift(exposed, found, names=names, rng=run.child("shift"))
+    return tuple(f"Deployment images: {shift.sentence}." for shift in shifts if shift.detected)
+
+
+def _predicted(detector: Detector, dataset: Dataset, size: tuple[int, int], channels: int) -> list[Instances]:
+    """What the detector finds, a few pictures at a time."""
+    found: list[Instances] = []
+    for start in range(0, len(dataset), AT_ONCE):
+        part = dataset.take(range(start, min(start + AT_ONCE, len(dataset))))
+        found += detector.predict(Scenes.of(part, height=size[0], width=size[1], channels=channels))
+    return found
+
+
+def _unlabelled(files: Sequence[Path], image: ImagePart, real: RealData) -> Dataset:
+    """Pictures without labels, brought to the run's size where the recipe names one."""
+    window = real.dataset.window
+    samples = [Sample(id=str(file), image=decode(file.read_bytes(), name=str(file), window=window)) for file in files]
+    if image.size != "auto":
+        height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
+        spec = ImageSpec(height, width, real.spec.channels, image.fit)
+        samples = [Sample(id=sample.id, image=spec.prepare(sample.pixels())) for sample in samples]
+    return Dataset.of(samples, classes=real.dataset.classes, name="deployment")
+
+
+def _stride(real: RealData, part: TargetPart) -> Stride:
+    """4 where the median exposed object is small at the detector's size, else 8."""
+    shapes = np.array([sample.pixels().shape[:2] for sample in real.training], dtype=np.float64)
+    scales = np.repeat((np.asarray(part.size) / shapes).min(axis=1), real.training.object_counts())
+    boxes = real.training.object_boxes()
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * scales
+    return 4 if float(np.median(sides)) < SMALL else 8
+
+
+def _crop(size: tuple[int, int]) -> tuple[int, int] | None:
+    return CROP if max(size) > CROPPED and size[0] >= CROP[0] and size[1] >= CROP[1] else None
+
+
+def _objects(sample: Sample) -> Instances:
+    assert sample.annotation is not None
+    assert sample.annotation.instances is not None
+    return sample.annotation.instances
+
+
+def _files(folder: Path) -> list[Path]:
+    """The pictures under a folder, by name."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    if not found:
+        raise DataError(f"{folder}: expected a folder with pictures; got none", hint="correct target.path")
+    return found
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """sha256 over the bytes of all files, in order; their names do not count."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _sentences(target: Target) -> Iterator[str]:
+    """The target in words: components by measure and, where it was inferred, by how much that may be wrong."""
+    yield f"Target: {target.source}."
+    for name, mixture in target.mixtures.items():
+        unit = MEASURES[name]
+        parts = zip(mixture.means, mixture.weights, strict=True)
+        text = f"Target of {name}: " + ", ".join(f"{unit.original(mean):.3g} ({weight:.0%})" for mean, weight in parts)
+        error = target.errors.get(name)
+        if error is None:
+            yield f"{text}."
+        elif unit.scale == "log":
+            yield (
+                f"{text}; on {error.images} labelled validation images the detector's means are "
+                f"{exp(error.bias):.2f} times the truth, off by a factor of {exp(error.mean_absolute_error):.2f} "
+                "an image."
+            )
+        else:
+            yield (
+                f"{text}; on {error.images} labelled validation images the detector's means are {error.bias:+.2g} "
+                f"beside the truth, off by {error.mean_absolute_error:.2g} an image."
+            )
+
+
+def _to_json(target: Target) -> dict[str, object]:
+    return {
+        "source": target.source,
+        "level": target.level,
+        "mixtures": {name: asdict(mixture) for name, mixture in target.mixtures.items()},
+        "components": [
+            {"weight": one.weight, "means": dict(one.means), "stds": dict(one.stds)} for one in target.components
+        ],
+        "errors": {name: asdict(error) for name, error in target.errors.items()},
+    }
+
+
+def _from_json(values: Mapping[str, object]) -> Target:
+    stored = cast("Mapping[str, Mapping[str, dict[str, list[float]]]]", values)
+    return Target(
+        {name: Mixture(**{key: tuple(row) for key, row in given.items()}) for name, given in stored["mixtures"].items()},
+        tuple(Component(**one) for one in cast("list[dict[str, object]]", values["components"])),  # type: ignore[arg-type]
+        values["level"],  # type: ignore[arg-type]
+        cast(str, values["source"]),
+        errors={name: InferenceError(**given) for name, given in stored["errors"].items()},  # type: ignore[arg-type]
+    )
