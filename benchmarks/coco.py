@@ -76,18 +76,23 @@ def ours(source: Path, target: Path) -> tuple[float, float, int]:
     began = time.process_time()
     folder, file = coco.around(source)
     listing = coco.listing(folder, [file], "benchmark")
-    candidates = [entry for entry in listing.entries if isinstance(entry, Candidate)]
+    names: list[str] = []
+    sizes: dict[int, tuple[int, int]] = {}
+    for entry in listing.entries:
+        assert isinstance(entry, Candidate)
+        assert entry.objects is not None
+        names.append((entry.path or "").rpartition("/")[2])
+        sizes[entry.objects] = (HEIGHT, WIDTH)
     assert listing.objects is not None
     assert listing.classes is not None
-    sizes = {one.objects: (HEIGHT, WIDTH) for one in candidates if one.objects is not None}
     _, instances, mishaps = listing.objects.settle(sizes, listing.classes)
     assert not mishaps
     read = time.process_time() - began
     began = time.process_time()
-    images = [Image(n, Path(one.path or "").name, WIDTH, HEIGHT) for n, one in enumerate(candidates, 1)]
+    images = [Image(n, name, WIDTH, HEIGHT) for n, name in enumerate(names, 1)]
     with target.open("wb") as handle:
         write_file(handle, pa.chunked_array([instances]), images, listing.classes)
-    return read, time.process_time() - began, int(instances.nbytes)
+    return read, time.process_time() - began, int(instances.get_total_buffer_size())
 
 
 def pycocotools(source: Path, target: Path) -> tuple[float, float, int]:

@@ -170,7 +170,7 @@ class TargetPart(_Part):
     measures: tuple[Boxes, ...] = Field(
         ("box_area", "aspect_ratio", "centre_y", "count"), min_length=1, description="What is inferred from `path`."
     )
-    numbers: dict[Boxes, dict[Literal["means", "stds", "weights"], tuple[float, ...]]] | None = Field(
+    numbers: dict[Boxes, dict[str, tuple[float, ...]]] | None = Field(
         None,
         description="`means`, `stds` and, for several components, `weights` by measure. Areas and aspect ratios: means "
         "in their unit (.02 is 2 % of the picture), stds of the logarithm.",
@@ -186,7 +186,7 @@ class TargetPart(_Part):
         if (self.path is None) == (self.numbers is None):
             raise ValueError("expected either path or numbers")
         if self.numbers is not None:
-            target_from_numbers({name: {**given} for name, given in self.numbers.items()})
+            target_from_numbers({str(name): given for name, given in self.numbers.items()})
         return self
 
 
@@ -332,6 +332,7 @@ class Recipe(_Part):
         for kind, parts in groups:
             for index, part in enumerate(parts):
                 methods.check_task(kind, part.use, task, where=f"{kind}.{index}")
+        _check_steering(found, task)
         return found
 
     def to_values(self) -> dict[str, object]:
@@ -402,6 +403,19 @@ class WrittenRecipe:
         """The real dataset: ``builtin:NAME``, or a path made absolute from the recipe's folder."""
         path = self.recipe.data.path
         return path if path.startswith("builtin:") else Path(path)
+
+
+def _check_steering(recipe: Recipe, task: Task) -> None:
+    """Targets are of boxes, and somebody must follow them."""
+    for key, part in (("target", recipe.target), ("match", recipe.match)):
+        if part is not None and task not in ("detection", "instance-segmentation"):
+            raise RecipeError(f"{key}: expected task detection or instance-segmentation; got {task}")
+    pasting = any(part.use == "copypaste" for part in recipe.generators)
+    if recipe.target is not None and recipe.match is None and not pasting:
+        raise RecipeError(
+            "target: expected copypaste under generate; got other generators",
+            hint="add match: {}, for generators with a configuration space",
+        )
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> WrittenRecipe:

@@ -30,6 +30,9 @@ DOUBLE = 0.3
 CLOSE_UP = 0.3
 """Share of the picture above which its largest object makes it a close-up."""
 
+SLACK = 1e-4
+"""Relative difference below which two shares of the picture are taken as equal."""
+
 SIDE = 1024
 """Side of the square that pictures are stretched to, for boxes' shares of the picture to compare; overlaps stay."""
 
@@ -83,7 +86,9 @@ def size_bins(truth: Sequence[Instances]) -> tuple[SizeBin, ...]:
     shares = np.concatenate([np.zeros(0), *(_shares(one.take(~one.is_crowd)) for one in truth)])
     if not len(shares):
         return ()
-    cuts = [cut for cut in np.unique(np.quantile(shares, [1 / 3, 2 / 3])) if shares.min() <= cut < shares.max()]
+    # Equal boxes of pictures of unlike sizes differ by rounding; they must not part.
+    cuts = np.quantile(shares, [1 / 3, 2 / 3], method="lower") * (1 + SLACK)
+    cuts = [cut for n, cut in enumerate(cuts) if cut < shares.max() and (n == 0 or cut > cuts[0] * (1 + SLACK))]
     names = {0: ("all",), 1: ("smaller", "larger"), 2: ("small", "medium", "large")}[len(cuts)]
     ends = [0.0, *(float(cut) for cut in cuts), 1.0]
     return tuple(SizeBin(name, *ends[n : n + 2]) for n, name in enumerate(names))

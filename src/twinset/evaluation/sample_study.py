@@ -168,6 +168,26 @@ def _mean(values: Array) -> float | None:
 
 
 @dataclass(frozen=True)
+class Excess:
+    """How much further than real from real a synthetic set is, by metadata measure; ``images`` were on either side."""
+
+    excess: Mapping[str, float]
+    at_floor: Mapping[str, bool]
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSets:
+    """Features of test (N, D), synthetic (M, D) and training images (T, D) by one extractor."""
+
+    extractor: str
+    test: Features
+    synthetic: Features
+    training: Features
+    saw_training: bool = False
+
+
+@dataclass(frozen=True)
 class WithoutTraining:
     """A figure for a synthetic set that needs no training, with its parts.
 
@@ -180,48 +200,68 @@ class WithoutTraining:
     feature_ratio: float | None
 
 
-def score_without_training(
-    *,
-    excess: Mapping[str, float],
-    at_floor: Mapping[str, bool],
-    images: int,
-    test: Features | None,
-    synthetic: Features | None,
-    training: Features | None,
-    extractor: str | None = None,
-    rng: Stream,
-) -> WithoutTraining:
+def score_without_training(metadata: Excess | None, features: FeatureSets | None, *, rng: Stream) -> WithoutTraining:
     """Mean excess over what real images show of each other: 0 is as near as real images are, more is further.
 
-    Averaged are the ``excess`` of every metadata measure (0 where ``at_floor``: significant distances only, and a
-    further one never lowers the mean), and the feature ratio less 1 (at least 0). Measures that share no value with
-    the real images are infinitely far; they count as ln(``images``), what one shared image would leave. Undefined
-    without measures or features, or below ten test images. It tells large differences only.
+    Averaged are the excess of every metadata measure (0 at the floor: only significant distances count, and a further
+    one never lowers the mean), and the feature ratio less 1 (at least 0). Measures that share no value with the real
+    images are infinitely far; they count as ln of ``images``, about what one shared image would leave. Undefined
+    without measures or features, or below ten test images. It tells large differences only. An extractor that was
+    trained on the training images puts them apart from all others, which flatters the synthetic set: a warning says so.
     """
-    most = float(np.log(max(2, images)))
-    measures = {name: 0.0 if at_floor[name] else min(max(0.0, value), most) for name, value in excess.items()}
-    counts = {"real": 0 if test is None else len(test), "synthetic": 0 if synthetic is None else len(synthetic)}
-    ratio, reason = None, "no features were measured" if test is None else ""
-    if test is not None and synthetic is not None and training is not None:
-        reason = _too_few(test, synthetic, training)
-        ratio = None if reason else feature_ratio(test, synthetic, training, rng=rng.child("feature-ratio"))
-        reason = reason or ("" if ratio is not None else "training images repeat the test images")
+    measures, warnings = _counted(metadata)
+    reason = _why_no_ratio(features)
+    ratio = (
+        feature_ratio(features.test, features.synthetic, features.training, rng=rng)
+        if features and not reason
+        else None
+    )
+    if features and not reason and ratio is None:
+        reason = "training images repeat the test images"
+    if ratio is not None and features and features.saw_training:
+        warnings.append(
+            f"{features.extractor} was trained on the training images, which sets them apart from all others: the "
+            "ratio of features is too low by an unknown amount"
+        )
     if not measures:
         reason = reason or "no measure of objects or images could be compared"
     value = None if reason or ratio is None else float(np.mean([*measures.values(), max(0.0, ratio - 1)]))
-    disjoint = [name for name, other in excess.items() if other > most and not at_floor[name]]
+    counts = {"real": len(features.test), "synthetic": len(features.synthetic)} if features else {}
+    significant = sum(other > 0 for other in measures.values())
     score = Score(
         "score_without_training",
         value,
         False,
         counts,
         undefined_because=reason,
-        extractor=extractor,
+        extractor=features.extractor if features else None,
         floor=None if value is None else 0.0,
-        settings={"k": NEIGHBOURS, "measures": len(measures), "significant": sum(v > 0 for v in measures.values())},
-        warnings=tuple(f"{name} shares next to nothing with the real images" for name in disjoint),
+        settings={"k": NEIGHBOURS, "measures": len(measures), "significant": significant},
+        warnings=tuple(warnings),
     )
     return WithoutTraining(score, measures, ratio)
+
+
+def _counted(metadata: Excess | None) -> tuple[dict[str, float], list[str]]:
+    """What each measure counts, and warnings of those that share no value with the real images."""
+    if metadata is None:
+        return {}, []
+    most = float(np.log(max(2, metadata.images)))
+    beyond = {name: value for name, value in metadata.excess.items() if not metadata.at_floor[name]}
+    measures = dict.fromkeys(metadata.excess, 0.0)
+    measures |= {name: min(max(0.0, value), most) for name, value in beyond.items()}
+    return measures, [f"{name} shares next to nothing with real images" for name in beyond if beyond[name] > most]
+
+
+def _why_no_ratio(features: FeatureSets | None) -> str:
+    if features is None:
+        return "no features were measured"
+    if len(features.test) < FEWEST_IMAGES:
+        return f"too few: needs at least {FEWEST_IMAGES} test images; got {len(features.test)}"
+    made, training = len(features.synthetic), len(features.training)
+    if min(made, training) < NEIGHBOURS:
+        return f"too few: needs at least {NEIGHBOURS} synthetic and training images; got {made} and {training}"
+    return ""
 
 
 def feature_ratio(
@@ -242,14 +282,3 @@ def feature_ratio(
             found.append(synthetic_distances(test, references[np.sort(rows)], k=k))
         medians.append(float(np.median(np.mean(found, axis=0))))
     return medians[0] / medians[1] if medians[1] > 0 else None
-
-
-def _too_few(test: Features, synthetic: Features, training: Features) -> str:
-    if len(test) < FEWEST_IMAGES:
-        return f"too few: needs at least {FEWEST_IMAGES} test images; got {len(test)}"
-    if min(len(synthetic), len(training)) < NEIGHBOURS:
-        return (
-            f"too few: needs at least {NEIGHBOURS} synthetic and training images; got {len(synthetic)} and "
-            f"{len(training)}"
-        )
-    return ""

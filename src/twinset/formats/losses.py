@@ -41,6 +41,19 @@ def masks_in(dataset: Dataset) -> int:
     return _present(dataset, "rle") + _present(dataset, "polygons")
 
 
+NEAR = 1e-3
+"""Pixels by which a box may differ from that of its mask."""
+
+
+def boxes_beside_masks(dataset: Dataset) -> dict[str, int]:
+    """How many objects have a box that is not that of their mask, for formats that keep the mask alone."""
+    found = 0
+    for instances in instances_of(dataset) if masks_in(dataset) else ():
+        for box, mask in zip(instances.boxes, instances.masks or (), strict=False):
+            found += mask is not None and bool(np.abs(np.subtract(box, mask.box())).max() > NEAR)
+    return {"boxes beside masks": found} if found else {}
+
+
 def instances_of(dataset: Dataset) -> Iterator[Instances]:
     """The objects of each sample of which something is said; no picture is touched."""
     for batch in dataset.table.select(["instances"]).to_batches(max_chunksize=256):

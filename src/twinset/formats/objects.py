@@ -109,20 +109,20 @@ class Objects:
         first = self._pictures
         self._pictures += pictures
         self._flush()
-        at = claims.column_names.index("picture")
-        moved = pc.add(claims.column("picture"), first).cast(pa.int32())
-        self._keep(claims.set_column(at, STATED.field("picture"), moved))
+        self._keep(claims, first)
         return first
 
     def _flush(self) -> None:
         if self._pending:
-            self._keep(_table(self._pending))
+            self._keep(_table(self._pending), 0)
             self._pending.clear()
 
-    def _keep(self, claims: pa.Table) -> None:
+    def _keep(self, claims: pa.Table, first: int) -> None:
         for batch in claims.to_batches(max_chunksize=CHUNK):
-            said = [name for name in batch.schema.names if batch.column(name).null_count < len(batch)]
-            self._chunks.append(batch.select(said))
+            said = {name: batch.column(name) for name in batch.schema.names}
+            said = {name: one for name, one in said.items() if one.null_count < len(one)}
+            moved = pc.add(said["picture"].cast(pa.int32()), pa.scalar(first, pa.int32()))
+            self._chunks.append(pa.record_batch(said | {"picture": moved}))
 
     def labels(self) -> list[str]:
         """All class names that are claimed, in order of appearance."""

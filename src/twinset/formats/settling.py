@@ -47,17 +47,18 @@ def settled(
         chunk.scale()
     chunk.check_masks()
     boxes = chunk.boxes()
-    clipped = np.empty(boxes.shape, dtype=np.float32, order="F")
+    clipped = np.empty(boxes.shape, dtype=np.float32)
     for axis, limit in enumerate((width, height) * 2):
         clipped[:, axis] = np.clip(boxes[:, axis], 0, limit)
     chunk.check_boxes(boxes, clipped)
     class_ids = chunk.class_ids(classes)
+    chunk.columns |= {"class_id": pa.array(class_ids)}
+    chunk.columns |= {name: pa.array(clipped[:, axis]) for axis, name in enumerate(CORNERS)}
     keep = ~chunk.dropped
-    columns = {"class_id": pa.array(class_ids[keep])}
-    columns |= {name: pa.array(clipped[keep, axis]) for axis, name in enumerate(CORNERS)}
     chosen = None if keep.all() else pa.array(keep)
+    columns: dict[str, pa.Array] = {}
     for item in OBJECT:
-        if item.name in chunk.columns and item.name not in columns:
+        if item.name in chunk.columns:
             column = chunk.columns[item.name] if chosen is None else chunk.columns[item.name].filter(chosen)
             columns[item.name] = column.fill_null(False) if pa.types.is_boolean(item.type) else column.cast(item.type)
     return Settled(keep, columns, chunk.problems)

@@ -16,9 +16,11 @@ import pydantic
 from twinset import methods
 from twinset.dataset import Dataset, Sample
 from twinset.errors import RecipeError, RunFolderError
+from twinset.pipeline.matching import following, match_sentences
 from twinset.pipeline.planning import sources
 from twinset.pipeline.real import RealData, load_real
 from twinset.pipeline.reporting import Listener
+from twinset.pipeline.targets import aimed, committed_target, target_sentences
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, UsePart, load_recipe
 from twinset.stages import (
@@ -54,11 +56,13 @@ class Source:
 
 
 def sources_of(recipe: Recipe, folder: Path) -> list[Source]:
-    """The sources of a resolved recipe, each with a folder for what it fits."""
+    """The sources of a resolved recipe, each with a folder for what it fits; aimed at the target that lies there."""
     found = []
+    target = None if recipe.match is not None else committed_target(folder)
     for number, part in enumerate(sources(recipe)):
         kind: methods.Kind = "generators" if number < len(recipe.generators) else "editors"
         method = methods.build(kind, part.use, part.settings, where=f"{kind}.{number}")
+        method = method if target is None else aimed(method, target)
         found.append(Source(number, part.use, kind, method, folder / "models" / f"{number}-{_slug(part)}"))
     return found
 
@@ -95,9 +99,13 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
 
 
 def remarks_of(recipe: Recipe, folder: Path) -> tuple[str, ...]:
-    """What the fitted sources of a finished run had to tell."""
-    markers = [read_json(source.folder / "fitted.json") for source in sources_of(recipe, folder)]
-    return tuple(text for marker in markers if isinstance(marker, dict) for text in marker.get("remarks", ()))
+    """What the target, the fitted sources and the searches of a finished run had to tell."""
+    found = list(target_sentences(folder))
+    for source in sources_of(recipe, folder):
+        marker = read_json(source.folder / "fitted.json")
+        found += marker.get("remarks", ()) if isinstance(marker, dict) else ()
+        found += match_sentences(source.folder)
+    return tuple(found)
 
 
 def takes_workspace(method: object) -> bool:
@@ -144,9 +152,9 @@ def load_source(folder: Path, number: int, *, device: str) -> Generator:
 
 
 def as_generator(source: Source, fitted: object, folder: Path) -> Generator:
-    """What fills slots: a generator as it is, an editor around the training images."""
+    """What fills slots: a generator with the configurations found for it, an editor around the training images."""
     if source.kind == "generators":
-        return cast(Generator, fitted)
+        return cast(Generator, following(fitted, source.folder, name=source.use))
     return EditedReal(cast(Editor, fitted), load_real(folder).training, source.use)
 
 

@@ -7,7 +7,7 @@ is proposed follows from the trials alone, so that a search that was killed goes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -25,8 +25,8 @@ from twinset.alignment.metadata import (
 )
 from twinset.dataset import Dataset
 from twinset.errors import RecipeError, RunFolderError
-from twinset.generators.copypaste import CopyPasteGenerator
 from twinset.generators.copypaste import Configuration as Placing
+from twinset.generators.copypaste import CopyPasteGenerator
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.randomness import Stream
@@ -140,7 +140,8 @@ def following(fitted: object, folder: Path, *, name: str) -> object:
         return fitted
     stored = cast("dict[str, list[object]]", read_json(matched_path(folder)))
     space = configurable(fitted, cast("list[str]", stored["measures"]), name=name)
-    return space.configured([(weight, values) for weight, values in cast("list[tuple[float, Configuration]]", stored["weighted"])])
+    weighted = cast("list[tuple[float, Configuration]]", stored["weighted"])
+    return space.configured([(weight, values) for weight, values in weighted])
 
 
 def match_sentences(folder: Path) -> tuple[str, ...]:
@@ -185,7 +186,12 @@ def _sentences(match: Match, target: Target, name: str) -> tuple[str, ...]:
 
 
 def _to_json(trial: Trial) -> dict[str, object]:
-    return {**asdict(trial), "configuration": dict(trial.configuration)}
+    return {
+        "configuration": dict(trial.configuration),
+        "means": dict(trial.means),
+        "stds": dict(trial.stds),
+        "objects_per_image": trial.objects_per_image,
+    }
 
 
 def _history(folder: Path) -> list[Trial]:

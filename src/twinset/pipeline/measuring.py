@@ -26,6 +26,7 @@ from twinset.downstream import (
 )
 from twinset.downstream.arms import Cell, StudySettings
 from twinset.downstream.cells import study_digest
+from twinset.downstream.placed_scores import PlacedStudy
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.embedding.self_trained import SelfTrained, SelfTrainedEmbedder
@@ -39,6 +40,7 @@ from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
+from twinset.pipeline.sample_study import Samples, samples_of
 from twinset.privacy.gate import GateResult, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
@@ -65,16 +67,21 @@ class Measured:
     verdict: Verdict
     features: Features | None
     metadata: Metadata | None = None
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Feature vectors of one embedder: training (N, D), held out (H, D), accepted (M, D)."""
+    """Feature vectors of one embedder: training (N, D), held out (H, D), accepted (M, D).
+
+    ``saw_training`` says that the embedder was trained on the training images.
+    """
 
     extractor: str
     training: np.ndarray
     holdout: np.ndarray
     accepted: np.ndarray
+    saw_training: bool = False
 
 
 def measure(run: Run, *, again: bool = False) -> Measured:
@@ -92,13 +99,15 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     with run.timings.stage("metadata"):
         described = metadata_of(run, accepted, everything)
     with run.timings.stage("utility"):
-        utility, plan = _utility(run, accepted, again=again)
+        utility, plan, found = _utility(run, accepted, again=again)
+    with run.timings.stage("samples"), torch_threads(1):
+        samples = samples_of(run, features, found, utility, described)
     failure = "; ".join(gate.reasons) if run.recipe.gate.copies == "block" and not gate.passed else ""
     if utility is None:
         verdict = _without_utility(failure, accepted)
     else:
         verdict = decide(utility, gate_failure=failure)
-    return Measured(accepted, digest, gate, scores, before, utility, plan, verdict, features, described)
+    return Measured(accepted, digest, gate, scores, before, utility, plan, verdict, features, described, samples)
 
 
 def _without_utility(failure: str, accepted: Dataset) -> Verdict:
@@ -181,7 +190,7 @@ def _fidelity(
             real_families=families,
         )
         before = [score for score in before if score.value is not None]
-    return tuple(scores), tuple(before), Features(embedder.name, training, test, made)
+    return tuple(scores), tuple(before), Features(embedder.name, training, test, made, saw)
 
 
 def nearest_records(
@@ -241,10 +250,13 @@ def utility_plan(part: UtilityPart, data: UtilityData, *, seed: int) -> UtilityP
     return UtilityPlan(settings, seed=seed, seeds=part.seeds, flip=part.flip is True, synthetic=synthetic)
 
 
-def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | None, UtilityPlan[StudySettings] | None]:
+_Study = tuple[Utility | None, UtilityPlan[StudySettings] | None, PlacedStudy | None]
+
+
+def _utility(run: Run, accepted: Dataset, *, again: bool) -> _Study:
     part = run.recipe.evaluate.utility
     if part == "off":
-        return None, None
+        return None, None, None
     real = run.real
     if real.task != "classification":
         return _placed_utility(run, part, accepted, again=again)
@@ -259,12 +271,10 @@ def _utility(run: Run, accepted: Dataset, *, again: bool) -> tuple[Utility | Non
     plan = utility_plan(part, data, seed=run.stream.child("utility").seed)
     folder = run.folder / "evaluation" / "utility"
     utility = study(data, plan, folder=folder, executor=run.executor, listener=run.listener, again=again)
-    return utility, plan
+    return utility, plan, None
 
 
-def _placed_utility(
-    run: Run, part: UtilityPart, accepted: Dataset, *, again: bool
-) -> tuple[Utility, UtilityPlan[StudySettings]]:
+def _placed_utility(run: Run, part: UtilityPart, accepted: Dataset, *, again: bool) -> _Study:
     settings = placed.settings_of(part, run.real)
     plan = placed.placed_plan(
         settings,
@@ -273,7 +283,7 @@ def _placed_utility(
         flip=part.flip is not False,
         synthetic=len(accepted) > 0,
     )
-    utility, _ = placed.placed_study(
+    utility, found = placed.placed_study(
         placed.study_data(run.real, accepted, settings),
         plan,
         folder=run.folder / "evaluation" / "utility",
@@ -281,7 +291,7 @@ def _placed_utility(
         listener=run.listener,
         again=again,
     )
-    return utility, plan
+    return utility, plan, found
 
 
 @dataclass(frozen=True)

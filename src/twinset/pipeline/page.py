@@ -23,10 +23,12 @@ def told(found: Verdict, utility: Utility | None) -> Verdict | None:
     return None if utility is None and found.decision == "no_measurable_difference" else found
 
 
-def verdict(found: Verdict) -> report.Verdict:
-    """The verdict with its difference."""
+def verdict(found: Verdict, metric: str = "balanced accuracy") -> report.Verdict:
+    """The verdict with its difference, which is one of ``metric``."""
     measured = found.difference
-    difference = report.Difference(measured.value, measured.low, measured.high) if measured is not None else None
+    difference = None
+    if measured is not None:
+        difference = report.Difference(measured.value, measured.low, measured.high, metric)
     return report.Verdict(found.decision, found.sentence, difference)
 
 

@@ -23,6 +23,7 @@ from twinset.pipeline.measuring import Features, Measured
 from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.planning import planned
+from twinset.pipeline.sample_study import sample_facts
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
 from twinset.transforms import resized
@@ -65,7 +66,7 @@ def report_data(
         command=command,
         version=__version__,
         created=time.strftime("%Y-%m-%d %H:%M"),
-        verdict=page.verdict(verdict) if verdict else None,
+        verdict=page.verdict(verdict, measured.utility.metric if measured.utility else "") if verdict else None,
         recipe=recipe_of(run.folder).recipe.without_paths(run.real.facts.name).to_yaml(),
         asked=_asked(run),
         datasets=(_real_facts(run), _synthetic_facts(run, measured)),
@@ -75,6 +76,7 @@ def report_data(
         metrics=page.metrics(measured.scores, classes, note=HELD_OUT),
         utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
         metadata=_metadata(run, measured),
+        samples=sample_facts(measured.samples) if measured.samples else None,
         rejected=_rejected(tried),
         gate=page.gate(measured.gate, measured.accepted, run.real.training, blocks=run.recipe.gate.copies == "block"),
         cost=_cost(run, tried),

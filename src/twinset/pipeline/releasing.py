@@ -122,6 +122,8 @@ def _write_json(run: Run, measured: Measured) -> None:
     )
     if measured.metadata is not None:
         write_json(folder / "metadata.json", {"schema": "twinset/metadata/1", **measured.metadata.to_json()})
+    if measured.samples is not None:
+        write_json(folder / "samples.json", {"schema": "twinset/samples/1", **measured.samples.to_json()})
     gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     utility = measured.utility.to_json() if measured.utility is not None else {}

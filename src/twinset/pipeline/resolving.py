@@ -23,6 +23,7 @@ from twinset.pipeline.folders import hardware
 from twinset.pipeline.planning import class_counts, placed_count, sources
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
+from twinset.pipeline.targets import pinned_target, resolved_target, step_time
 from twinset.recipe import Recipe, UsePart
 from twinset.stages import CalibratedMethod, PinnedMethod
 from twinset.store import write_bytes
@@ -32,6 +33,7 @@ from twinset.yamlfile import load_yaml
 OVERHEAD_SECONDS = 20.0
 FIT_SHARE = 0.4
 UTILITY_SHARE = 0.45
+TARGET_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def pinned(recipe: Recipe) -> Recipe:
         update={
             "generate": tuple(one("generators", part, f"generate.{i}") for i, part in enumerate(recipe.generators)),
             "edit": tuple(one("editors", part, f"edit.{i}") for i, part in enumerate(recipe.edit)),
+            "target": None if recipe.target is None else pinned_target(recipe.target),
         }
     )
 
@@ -159,6 +162,9 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
         ],
         "edit": [decided("editors", part, f"edit.{i}").model_dump(mode="json") for i, part in enumerate(recipe.edit)],
     }
+    if recipe.target is not None:
+        target = resolved_target(recipe.target, real, seconds=budget * TARGET_SHARE)
+        values["target"] = target.model_dump(mode="json", exclude_none=True)
     if recipe.filters:
         values["align"] = [_spelled_out(part, f"align.{i}") for i, part in enumerate(recipe.filters)]
     values["evaluate"] = {**recipe.evaluate.model_dump(mode="json"), "utility": _utility(recipe, real, machine, budget)}
@@ -178,6 +184,8 @@ def estimate(resolved: Recipe, real: RealData, machine: Machine) -> dict[str, fl
             method = methods.build(kind, part.use, part.settings, where=kind)
             if isinstance(method, CalibratedMethod):
                 fits += method.fit_seconds(real.spec, n_classes=n_classes, threads=threads, device=machine.device)
+    if resolved.target is not None and resolved.target.path is not None:
+        fits += int(resolved.target.steps) * step_time(resolved.target, real)
     study, utility = 0.0, resolved.evaluate.utility
     if utility != "off" and real.task != "classification":
         study = placed.study_time(utility, real, machine.workers)

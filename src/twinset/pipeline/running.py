@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from twinset import documents
-from twinset.pipeline.fitting import fit, sources_of
+from twinset.pipeline.fitting import Source, fit, sources_of
 from twinset.pipeline.folders import (
     began_on,
     begin,
@@ -19,6 +20,7 @@ from twinset.pipeline.folders import (
 )
 from twinset.pipeline.making import Maker
 from twinset.pipeline.manifest import MANIFEST, write_manifest
+from twinset.pipeline.matching import commit_match, match_target
 from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run, open_run
@@ -26,6 +28,7 @@ from twinset.pipeline.planning import Planner
 from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
+from twinset.pipeline.targets import commit_target, committed_target
 from twinset.recipe import WrittenRecipe
 from twinset.store import ShardStore, disk_refusals, locked, sync_folder, write_json
 
@@ -99,6 +102,10 @@ def make(run: Run) -> None:
     """Fits the sources and fills the plan; what the real splits have not in common is told first."""
     for shift in shifts_of(run.real):
         run.listener.note(shift.sentence)
+    with run.timings.stage("target"):
+        commit_target(
+            run.recipe, run.real, run.folder, run=run.stream, device=run.machine.device, listener=run.listener
+        )
     all_sources = sources_of(run.recipe, run.folder)
     fitted = []
     for source in all_sources:
@@ -113,6 +120,7 @@ def make(run: Run) -> None:
                     listener=run.listener,
                 )
             )
+    match(run, all_sources, fitted)
     maker = Maker(
         run.folder,
         run.recipe,
@@ -127,6 +135,28 @@ def make(run: Run) -> None:
         run.timings,
     )
     maker.make()
+
+
+def match(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> None:
+    """Searches the configuration space of every generator, where the recipe asks for that."""
+    part = run.recipe.match
+    if part is None:
+        return
+    target = match_target(part, committed_target(run.folder), run.real, run=run.stream)
+    for source, generator in zip(all_sources, fitted, strict=True):
+        if source.kind != "generators":
+            continue
+        with run.timings.stage(f"match {source.use}"):
+            commit_match(
+                generator,
+                source.folder,
+                part,
+                target,
+                classes=run.real.dataset.classes,
+                name=source.use,
+                rng=run.stream.child("match", source.number),
+                listener=run.listener,
+            )
 
 
 def exit_code(document: documents.RunDocument) -> int:

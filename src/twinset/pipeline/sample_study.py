@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset import report
 from twinset.downstream import CellResult, Utility
 from twinset.downstream.arms import Recipe
 from twinset.downstream.placed_cells import read_found
@@ -30,6 +31,8 @@ from twinset.evaluation.detection_errors import (
 from twinset.evaluation.sample_study import (
     NEIGHBOURS,
     DistanceBin,
+    Excess,
+    FeatureSets,
     WithoutTraining,
     distance_bins,
     rank_correlation,
@@ -166,6 +169,8 @@ def samples_of(
     distances = None if features is None or test is None else synthetic_distances(test, features.accepted)
     families = real.part_families("test")
     arms = [] if study is None or utility is None else _arms(study, utility, distances, families, rng)
+    if features is not None:
+        arms = [_of_features(arm, features) for arm in arms]
     close_up = close_ups(study.data.instances("test")) if study is not None and study.data.kind == "objects" else None
     return Samples(
         ids=tuple(real.part("test").ids),
@@ -179,20 +184,32 @@ def samples_of(
     )
 
 
+def _of_features(arm: ArmSamples, features: Features) -> ArmSamples:
+    """With what the distances behind its correlation were measured by."""
+    if arm.correlation is None:
+        return arm
+    counts = {**arm.correlation.counts, "synthetic": len(features.accepted)}
+    settings = {**arm.correlation.settings, "k": NEIGHBOURS}
+    return replace(
+        arm,
+        correlation=replace(arm.correlation, counts=counts, settings=settings, extractor=features.extractor),
+    )
+
+
 def _without_training(
     features: Features | None, test: NDArray[np.floating] | None, metadata: Metadata | None, rng: Stream
 ) -> WithoutTraining:
-    gaps = metadata.table.gaps if metadata is not None else ()
-    return score_without_training(
-        excess={gap.measure: gap.excess["after"] for gap in gaps},
-        at_floor={gap.measure: gap.at_floor["after"] for gap in gaps},
-        images=max((gap.images for gap in gaps), default=0),
-        test=test,
-        synthetic=features.accepted if features is not None else None,
-        training=features.training if features is not None else None,
-        extractor=features.extractor if features is not None else None,
-        rng=rng,
-    )
+    excess = sets = None
+    if metadata is not None:
+        gaps = metadata.table.gaps
+        excess = Excess(
+            {gap.measure: gap.excess["after"] for gap in gaps},
+            {gap.measure: gap.at_floor["after"] for gap in gaps},
+            max((gap.images for gap in gaps), default=0),
+        )
+    if features is not None and test is not None:
+        sets = FeatureSets(features.extractor, test, features.accepted, features.training, features.saw_training)
+    return score_without_training(excess, sets, rng=rng.child("without-training"))
 
 
 def _arms(
@@ -257,3 +274,50 @@ def _pixels(study: PlacedStudy, runs: Sequence[CellResult]) -> _Judged:
     from safetensors.numpy import load_file
 
     return _Judged(np.mean([pixel_quality(load_file(study.file(run))["confusions"]) for run in runs], axis=0))
+
+
+def sample_facts(samples: Samples) -> report.SampleFacts:
+    """The study as the report shows it."""
+    close_up, first = samples.close_up, next((arm for arm in samples.arms if arm.errors), None)
+    return report.SampleFacts(
+        ids=samples.ids,
+        quality_is=samples.quality_is,
+        score=samples.without_training.score,
+        measures=samples.without_training.measures,
+        feature_ratio=samples.without_training.feature_ratio,
+        k=NEIGHBOURS,
+        distances=samples.distances,
+        extractor=samples.extractor,
+        arms=tuple(_shown(arm, close_up) for arm in samples.arms),
+        bins=tuple(
+            report.SampleBin(
+                one.low, one.high, one.images, one.distance, tuple(one.quality[arm.role] for arm in samples.arms)
+            )
+            for one in samples.bins
+        ),
+        sizes=tuple(
+            report.BoxSize(one.bin.name, one.bin.low, one.bin.high, one.objects)
+            for one in (first.errors if first else ())
+        ),
+        close_ups=None if close_up is None else int(close_up.sum()),
+        confidence=CONFIDENCE,
+        meeting=MEETING,
+        double=DOUBLE,
+        close_up=CLOSE_UP,
+    )
+
+
+def _shown(arm: ArmSamples, close_up: NDArray[np.bool_] | None) -> report.SampleArm:
+    doubles: tuple[float | None, ...] = ()
+    if close_up is not None and arm.doubles is not None:
+        doubles = tuple(float(arm.doubles[at].mean()) if at.any() else None for at in (close_up, ~close_up))
+    return report.SampleArm(
+        name=arm.role,
+        setting=arm.recipe.text,
+        runs=arm.runs,
+        quality=arm.quality,
+        correlation=arm.correlation,
+        missed=tuple(float(np.mean(one.missed)) for one in arm.errors),
+        false_alarms=tuple(float(np.mean(one.false_alarms)) for one in arm.errors),
+        doubles=doubles,
+    )

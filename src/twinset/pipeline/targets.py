@@ -63,15 +63,6 @@ MOST_PICTURES = 1000
 """Of more deployment images, as many are looked at, evenly spread over their names."""
 AT_ONCE = 16
 
-PLACED = {
-    "box_area": "log_area",
-    "aspect_ratio": "log_aspect",
-    "centre_x": "centre_x",
-    "centre_y": "centre_y",
-    "count": "count",
-}
-"""What copy–paste calls the measures that it can be told."""
-
 
 def target_path(folder: Path) -> Path:
     """Where a run keeps its target."""
@@ -104,7 +95,9 @@ def resolved_target(part: TargetPart, real: RealData, *, seconds: float) -> Targ
 def step_time(part: TargetPart, real: RealData) -> float:
     """Seconds that a training step of the detector takes here on one thread, by a probe."""
     height, width = cast("tuple[int, int]", part.size)
-    probe = PlacedSettings(height, width, real.spec.channels, 1, stride=_stride(real, part), crop=_crop((height, width)))
+    probe = PlacedSettings(
+        height, width, real.spec.channels, 1, stride=_stride(real, part), crop=_crop((height, width))
+    )
     return seconds_per_step(probe, "objects", n_classes=len(real.dataset.classes))
 
 
@@ -115,8 +108,9 @@ def commit_target(
     part = recipe.target
     if part is None or target_path(folder).exists():
         return
+    told: tuple[str, ...] = ()
     if part.numbers is not None:
-        target, told = target_from_numbers({name: {**given} for name, given in part.numbers.items()}), ()
+        target = target_from_numbers({str(name): given for name, given in part.numbers.items()})
     else:
         target, told = _inferred(recipe, part, real, run=run.child("target"), device=device, listener=listener)
     sentences = (*_sentences(target), *told)
@@ -143,13 +137,23 @@ def aimed(method: object, target: Target) -> object:
     """Copy–paste with this target, but for what its own settings say already; any other method as it is."""
     if not isinstance(method, CopyPaste):
         return method
-    wanted: dict[str, tuple[Normal, ...]] = {}
-    for name, mixture in target.mixtures.items():
-        parts = zip(mixture.means, mixture.stds, mixture.weights, strict=True)
-        wanted[PLACED[name]] = tuple(Normal(*part) for part in parts)
     own = method.target or PlacementTarget()
-    unsaid = {name: mixture for name, mixture in wanted.items() if not getattr(own, name)}
-    return replace(method, target=replace(own, **unsaid))
+
+    def wanted(name: str, said: tuple[Normal, ...]) -> tuple[Normal, ...]:
+        mixture = target.mixtures.get(name)
+        if said or mixture is None:
+            return said
+        return tuple(Normal(*part) for part in zip(mixture.means, mixture.stds, mixture.weights, strict=True))
+
+    decided = replace(
+        own,
+        log_area=wanted("box_area", own.log_area),
+        log_aspect=wanted("aspect_ratio", own.log_aspect),
+        centre_x=wanted("centre_x", own.centre_x),
+        centre_y=wanted("centre_y", own.centre_y),
+        count=wanted("count", own.count),
+    )
+    return replace(method, target=decided)
 
 
 def _inferred(
@@ -307,7 +311,10 @@ def _to_json(target: Target) -> dict[str, object]:
 def _from_json(values: Mapping[str, object]) -> Target:
     stored = cast("Mapping[str, Mapping[str, dict[str, list[float]]]]", values)
     return Target(
-        {name: Mixture(**{key: tuple(row) for key, row in given.items()}) for name, given in stored["mixtures"].items()},
+        {
+            name: Mixture(**{key: tuple(row) for key, row in given.items()})
+            for name, given in stored["mixtures"].items()
+        },
         tuple(Component(**one) for one in cast("list[dict[str, object]]", values["components"])),  # type: ignore[arg-type]
         values["level"],  # type: ignore[arg-type]
         cast(str, values["source"]),

@@ -23,6 +23,7 @@ from twinset.report.metadata import metadata_charts, metadata_table
 from twinset.report.model import MetricTable, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.plain import plain
+from twinset.report.sample_study import quality_of, sample_view
 from twinset.report.words import count, percent, points, spaced
 from twinset.scores import ANSWERS, Score
 
@@ -60,6 +61,14 @@ class IntervalBar:
     alt: str
 
 
+CLASS_WORDS = {
+    "balanced accuracy": ("Recall by class", "Share of real test images of each class that is classified rightly"),
+    "mAP@50": ("Average precision by class", "Average precision at an overlap of one half, on real test images"),
+    "mIoU": ("Overlap by class", "Intersection over union of the pixels of each class, on real test images"),
+}
+"""Heading and caption of the figures by class, by the metric of the study."""
+
+
 @dataclass(frozen=True)
 class Matrix:
     """Scores by class: a column a figure, a row a class with its numbers of images."""
@@ -88,7 +97,8 @@ def _view(data: ReportData) -> dict[str, object]:
     thumbnails = encode_all(data)
     scores = score_charts(data.alignment) if data.alignment else ()
     measures = metadata_charts(data.metadata) if data.metadata else ()
-    every = [*charts.values(), *scores, *measures]
+    samples = sample_view(data.samples) if data.samples else None
+    every = [*charts.values(), *scores, *measures, *([samples.chart] if samples and samples.chart else [])]
     plotly = _plotly() if every else ""
     script = _resource("report.js")
     per_class = [arm for arm in (data.utility.arms if data.utility else ()) if len(arm.per_class) == len(data.classes)]
@@ -104,6 +114,8 @@ def _view(data: ReportData) -> dict[str, object]:
         "score_charts": scores,
         "measure_charts": measures,
         "measure_table": metadata_table(data.metadata) if data.metadata else None,
+        "samples": samples,
+        "quality_of": quality_of,
         "contents": _contents(data),
         "question": _question(data),
         "answer": _answer(data),
@@ -112,6 +124,7 @@ def _view(data: ReportData) -> dict[str, object]:
         "glance": _glance(data),
         "open_classes": OPEN_CLASSES,
         "per_class": per_class,
+        "class_words": CLASS_WORDS.get(data.utility.metric if data.utility else "", CLASS_WORDS["balanced accuracy"]),
         "lowest": min((share for arm in per_class for share in arm.per_class if isfinite(share)), default=0.0),
         "matrix_of": matrix_of,
         "gate_table": MetricTable("Figures of the copy test", data.gate.scores) if data.gate else None,
@@ -187,6 +200,7 @@ def _contents(data: ReportData) -> list[tuple[str, str]]:
         ("fidelity", "Likeness", data.metrics),
         ("map", "Feature map", data.feature_map),
         ("metadata", "Objects", data.metadata),
+        ("samples", "Image by image", data.samples),
         ("alignment", "Alignment", data.alignment),
         ("rejections", "Rejected images", data.rejected),
         ("data", "Data", data.datasets),

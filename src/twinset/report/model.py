@@ -273,9 +273,9 @@ class MetadataFacts:
 class SampleArm:
     """What the runs of one way to train did on N test images.
 
-    ``quality`` float (N,), 0…1, NaN where there is nothing to find. ``missed`` and ``false_alarms`` per image, one figure
-    a size of boxes; ``doubles`` pairs of predictions of one object, per image, in close-ups and elsewhere (None where
-    there is no such image).
+    ``quality`` float (N,), 0…1, is NaN where there is nothing to find. ``missed`` and ``false_alarms`` are per image,
+    one figure a size of boxes; ``doubles`` pairs of predictions of one object, per image, in close-ups and elsewhere
+    (None where there is no such image).
     """
 
     name: str
@@ -290,11 +290,12 @@ class SampleArm:
 
 @dataclass(frozen=True)
 class SampleBin:
-    """Test images from one distance to another: how many, and the mean quality of every arm."""
+    """Test images from one distance to another: how many, their mean ``distance``, and every arm's mean quality."""
 
     low: float
     high: float
     images: int
+    distance: float
     quality: tuple[float | None, ...]
 
 

@@ -109,7 +109,7 @@ def _means(samples: SampleFacts, number_: int, arm: SampleArm) -> Json:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "x": [round((one.low + one.high) / 2, 4) for one, _ in shown],
+        "x": [round(one.distance, 4) for one, _ in shown],
         "y": [round(100 * mean, 2) for _, mean in shown],
         "name": label(arm.name),
         "legendgroup": label(arm.name),
@@ -123,7 +123,12 @@ def _sentence(arm: SampleArm) -> str:
     found = arm.correlation
     if found is None or found.value is None:
         return f"{arm.name}: no correlation."
-    return f"{arm.name}: rank correlation {number(found.value)}."
+    return f"{arm.name}: rank correlation {_signed(found.value)}."
+
+
+def _signed(value: float | None) -> str:
+    """A correlation, to two decimals."""
+    return NONE if value is None else f"{value + 0.0:.2f}".replace("-", "−")
 
 
 def _images(samples: SampleFacts, arms: Sequence[SampleArm]) -> Table:
@@ -145,13 +150,13 @@ def _correlations(samples: SampleFacts) -> Table:
         found = arm.correlation
         if found is None:
             continue
-        interval = f"{number(found.interval.low)} … {number(found.interval.high)}" if found.interval else NONE
+        interval = f"{_signed(found.interval.low)} … {_signed(found.interval.high)}" if found.interval else NONE
         p = found.settings.get("p_value")
         families = found.settings.get("families")
         rows.append(
             (
                 f"{arm.name}: {arm.setting}",
-                number(found.value),
+                _signed(found.value),
                 interval,
                 number(p, 2) if isinstance(p, float) else NONE,
                 count(found.counts["real"]),
@@ -226,13 +231,15 @@ def _doubles(samples: SampleFacts) -> Table:
 
 
 def _parts(samples: SampleFacts) -> Table:
-    rows = [
-        (titled(name)[0], number(value) if value > 0 else "at the floor")
-        for name, value in sorted(samples.measures.items(), key=lambda item: -item[1])
-    ]
+    beyond = sorted(((value, name) for name, value in samples.measures.items() if value > 0), reverse=True)
+    rows = [(titled(name)[0], number(value)) for value, name in beyond]
     ratio = samples.feature_ratio
-    told = NONE if ratio is None else f"{number(max(0.0, ratio - 1))} (ratio {number(ratio)})"
-    return Table("Its parts: how much further than real from real", ("Part", "Excess"), (*rows, ("Features", told)))
+    if ratio is not None:
+        rows.append((f"Features: distance {number(ratio)} times that to training images", number(max(0.0, ratio - 1))))
+    rest = [titled(name)[0] for name, value in samples.measures.items() if value == 0]
+    if rest:
+        rows.append((f"At the floor: {', '.join(rest)}", "0 each"))
+    return Table("Its parts: how much further than real from real", ("Part", "Excess"), tuple(rows))
 
 
 def _silences(samples: SampleFacts) -> list[str]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from types import NoneType
 
 import msgspec
 import numpy as np
@@ -15,13 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from twinset.errors import DatasetFormatError
-from twinset.formats.coco.records import Annotation, Bare, Box, Id, Notes, Runs
+from twinset.formats.coco.records import Annotation, Bare, Box, Id, Notes, Plain, Runs
 from twinset.formats.coco.runs import covered
 from twinset.formats.folder import visible
 from twinset.formats.objects import STATED
+from twinset.formats.settling import CORNERS
 from twinset.masks import Rle
 
-CORNERS = ("x1", "y1", "x2", "y2")
 _RINGS = STATED.field("polygons").type
 _ABSENT = (float("nan"),) * 4
 Segmentation = list[list[float]] | Runs | None
@@ -32,8 +31,9 @@ _MOST_PIXELS = 2**31 - 1
 class Annotations:
     """All annotations of one file. ``images`` and ``categories`` are the ids that each row of ``claims`` names.
 
-    ``claims`` are :data:`~twinset.formats.objects.STATED` less picture and label; ``problems`` are of annotations that
-    are in no row. ``bare`` counts those without box and mask, ``captions`` are (image id, text).
+    ``claims`` are :data:`~twinset.formats.objects.STATED` less picture and label, and less columns of which a slice
+    says nothing; ``problems`` are of annotations that are in no row. ``bare`` counts those without box and mask,
+    ``captions`` are (image id, text).
     """
 
     images: list[pa.Array] = field(default_factory=list)
@@ -45,71 +45,107 @@ class Annotations:
     odd_scores: int = 0
     bare: int = 0
     panoptic: bool = False
+    rows: int = 0
 
     def __len__(self) -> int:
-        return sum(len(batch) for batch in self.claims)
+        return self.rows
 
     def add(self, found: Slice) -> None:
         """More annotations."""
         self.problems += found.problems
-        whole = found.records
-        if _any([one.segments_info for one in whole], msgspec.Raw):
-            self.panoptic = True
-        if _any([one.caption for one in whole], str):
-            self.captions += [(str(one.image_id), one.caption) for one in whole if one.caption is not None]
-            whole = [one for one in whole if one.caption is None]
         wrong: dict[int, str] = {}
+        full = self._without_captions(found.full)
+        _check_rest(full, wrong)
+        whole: Sequence[Plain] = found.plain or full
         packed = _run_lengths([one.segmentation for one in whole], wrong)
-        _check_rest(whole, wrong)
         if wrong:
             self.problems += [f"{named(whole[row].id)}{problem}; left out" for row, problem in sorted(wrong.items())]
             keep = [row for row in range(len(whole)) if row not in wrong]
-            whole, packed = [whole[row] for row in keep], [packed[row] for row in keep] if packed else []
+            packed = [packed[row] for row in keep] if packed else []
+            full = [full[row] for row in keep] if full else []
+            whole = full or [whole[row] for row in keep]
         if whole:
+            self.rows += len(whole)
             self.images.append(as_ids([one.image_id for one in whole]))
             self.categories.append(as_ids([one.category_id for one in whole]))
-            self.claims.append(self._columns(whole, packed))
+            columns = self._columns(whole, packed)
+            if full:
+                columns |= self._further(full, columns["area"])
+            self.claims.append(_said(columns))
 
-    def _columns(self, records: list[Annotation], packed: list[Rle | None]) -> pa.RecordBatch:
+    def _without_captions(self, records: list[Annotation]) -> list[Annotation]:
+        if _any([one.segments_info for one in records], msgspec.Raw):
+            self.panoptic = True
+        if _any([one.caption for one in records], str):
+            self.captions += [(str(one.image_id), one.caption) for one in records if one.caption is not None]
+            return [one for one in records if one.caption is None]
+        return records
+
+    def _columns(self, records: Sequence[Plain], packed: list[Rle | None]) -> dict[str, pa.Array]:
         columns: dict[str, pa.Array] = {"number": _numbers([one.id for one in records])}
         boxes, boxed = _boxes([one.bbox for one in records])
-        columns |= {name: pa.array(boxes[:, axis], mask=~boxed) for axis, name in enumerate(CORNERS)}
-        columns |= _masks(packed, len(records))
+        absent = None if boxed.all() else ~boxed
+        columns |= {name: pa.array(boxes[:, axis], mask=absent) for axis, name in enumerate(CORNERS)}
+        columns |= _masks(packed)
         columns["polygons"] = _polygons([one.segmentation for one in records])
         columns["area"], odd_areas = _within([one.area for one in records], 0.0, float("inf"))
-        columns["confidence"], odd_scores = _within([one.score for one in records], 0.0, 1.0)
         columns["crowd"] = _flags([one.iscrowd for one in records])
-        columns["keypoints"] = pa.array([one.keypoints for one in records], STATED.field("keypoints").type)
-        columns["attributes"] = _attributes([one.attributes for one in records])
         self.odd_areas += odd_areas
-        self.odd_scores += odd_scores
         if not boxed.all():
-            masked = pc.or_(columns["rle"].is_valid(), columns["polygons"].is_valid()).to_numpy(zero_copy_only=False)
+            masks = [columns[name].is_valid() for name in ("rle", "polygons") if name in columns]
+            masked = np.any([one.to_numpy(zero_copy_only=False) for one in masks], axis=0)
             self.bare += int((~boxed & ~masked).sum())
-        columns |= _ours([one.twinset for one in records], columns["area"])
-        kept = [item for item in STATED if item.name not in ("picture", "label")]
-        return pa.record_batch([columns[item.name].cast(item.type) for item in kept], schema=pa.schema(kept))
+        return columns
+
+    def _further(self, records: list[Annotation], area: pa.Array) -> dict[str, pa.Array]:
+        scores, odd_scores = _within([one.score for one in records], 0.0, 1.0)
+        self.odd_scores += odd_scores
+        columns = {"confidence": scores, "attributes": _attributes([one.attributes for one in records])}
+        keypoints = [one.keypoints for one in records]
+        if any(keypoints):
+            columns["keypoints"] = pa.array(keypoints, STATED.field("keypoints").type)
+        return columns | _ours([one.twinset for one in records], area)
+
+    def hand_over(self) -> tuple[pa.Table, pa.ChunkedArray, pa.ChunkedArray]:
+        """``claims``, ``images`` and ``categories`` as wholes; they are kept here no longer."""
+        tables = [pa.Table.from_batches([batch]) for batch in self.claims]
+        claims = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({"number": []})
+        images, categories = _joined(self.images), _joined(self.categories)
+        self.claims, self.images, self.categories = [], [], []
+        return claims, images, categories
+
+
+def _said(columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    """The numbers, and columns of which something is said; boxes stay as narrow as they are."""
+    said = {name: one for name, one in columns.items() if name == "number" or one.null_count < len(one)}
+    types = {name: one.type if name in CORNERS else STATED.field(name).type for name, one in said.items()}
+    return pa.record_batch({name: one.cast(types[name]) for name, one in said.items()})
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Some annotations, and what is wrong with those that are none."""
+    """Some annotations, either ``plain`` or ``full``, and what is wrong with those that are none."""
 
-    records: list[Annotation]
+    plain: list[Plain] = field(default_factory=list)
+    full: list[Annotation] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def read_slice(text: bytes) -> Slice:
     """The annotations of a JSON array; where any has a wrong type, they are looked at one by one."""
     try:
-        return Slice(_ANNOTATIONS.decode(text))
+        return Slice(_PLAIN.decode(text))
+    except msgspec.ValidationError:
+        pass
+    try:
+        return Slice(full=_ANNOTATIONS.decode(text))
     except msgspec.ValidationError:
         read = [_read_one(bytes(raw)) for raw in _RAWS.decode(text)]
-        return Slice(
-            [one for one in read if isinstance(one, Annotation)], [one for one in read if isinstance(one, str)]
-        )
+    annotations = [one for one in read if isinstance(one, Annotation)]
+    return Slice(full=annotations, problems=[one for one in read if isinstance(one, str)])
 
 
+_PLAIN = msgspec.json.Decoder(list[Plain])
 _ANNOTATIONS = msgspec.json.Decoder(list[Annotation])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -154,24 +190,26 @@ def named(number: Id | None) -> str:
 
 
 def as_ids(values: Sequence[Id | None]) -> pa.Array:
-    """Ids as int64, or as text where some are text or too large."""
-    try:
-        return pa.array(values, pa.int64())
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([None if value is None else visible(str(value)) for value in values], pa.string())
+    """Ids as int32 where that holds them, as int64, or as text where some are text or too large."""
+    for kind in (pa.int32(), pa.int64()):
+        try:
+            return pa.array(values, kind)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            continue
+    return pa.array([None if value is None else visible(str(value)) for value in values], pa.string())
 
 
 def alike(*arrays: pa.Array | pa.ChunkedArray) -> list[pa.Array | pa.ChunkedArray]:
-    """The same ids, as text in all where they are text in any."""
-    if any(pa.types.is_string(one.type) for one in arrays):
-        return [one.cast(pa.string()) for one in arrays]
-    return list(arrays)
+    """The same ids, all in the widest type that any has; text is wider than numbers."""
+    kinds = {one.type for one in arrays}
+    widest = next((kind for kind in (pa.string(), pa.int64()) if kind in kinds), pa.int32())
+    return [one.cast(widest) for one in arrays]
 
 
-def joined(arrays: Iterable[pa.Array]) -> pa.ChunkedArray:
+def _joined(arrays: Iterable[pa.Array]) -> pa.ChunkedArray:
     """Ids of all slices, one after the other."""
     chunks = alike(*arrays)
-    return pa.chunked_array(chunks, chunks[0].type if chunks else pa.int64())
+    return pa.chunked_array(chunks, chunks[0].type if chunks else pa.int32())
 
 
 def _numbers(values: Sequence[Id | None]) -> pa.Array:
@@ -184,20 +222,20 @@ def _any(values: Sequence[object], kind: type) -> bool:
     return kind in set(map(type, values))
 
 
-def _boxes(stated: list[Box | None]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """xyxy (n, 4) in float64, and which rows have one."""
-    boxed = np.ones(len(stated), dtype=bool)
-    if _any(stated, NoneType):
-        boxed = np.array([box is not None for box in stated])
+def _boxes(stated: list[Box | None]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """xyxy (n, 4), and which rows have one; in float32 unless numbers are too large for it."""
+    boxed = np.ones(len(stated), dtype=bool) if all(stated) else np.array([box is not None for box in stated])
     flat = chain.from_iterable(stated if boxed.all() else [box or _ABSENT for box in stated])  # type: ignore[arg-type]
     boxes = np.fromiter(flat, np.float64, 4 * len(stated)).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    return boxes, boxed
+    with np.errstate(over="ignore"):
+        narrow = boxes.astype(np.float32)
+    return boxes if np.isinf(narrow).any() else narrow, boxed
 
 
-def _masks(packed: list[Rle | None], rows: int) -> dict[str, pa.Array]:
+def _masks(packed: list[Rle | None]) -> dict[str, pa.Array]:
     if not packed:
-        return {name: pa.nulls(rows, STATED.field(name).type) for name in ("rle", "rle_height", "rle_width")}
+        return {}
     return {
         "rle": pa.array([None if one is None else one.counts for one in packed], pa.binary()),
         "rle_height": pa.array([None if one is None else one.height for one in packed], pa.int32()),
@@ -206,18 +244,17 @@ def _masks(packed: list[Rle | None], rows: int) -> dict[str, pa.Array]:
 
 
 def _flags(values: Sequence[float | None]) -> pa.Array:
-    if set(map(type, values)) == {int}:
-        return pa.array(np.fromiter(values, np.bool_, len(values)))
+    if not any(values):
+        return pa.array(np.zeros(len(values), dtype=bool))
     return pa.array([bool(value) for value in values])
 
 
 def _polygons(stated: list[Segmentation]) -> pa.Array:
-    kinds = set(map(type, stated))
-    outlines = [one if isinstance(one, list) else [] for one in stated] if kinds != {list} else stated
-    counts = np.fromiter(map(len, outlines), np.int64, len(outlines))  # type: ignore[arg-type]
-    if not counts.any():
+    if not any(stated):
         return pa.nulls(len(stated), _RINGS)
-    rings: list[list[float]] = list(chain.from_iterable(outlines))  # type: ignore[arg-type]
+    outlines = [one if isinstance(one, list) else [] for one in stated]
+    counts = np.fromiter(map(len, outlines), np.int64, len(outlines))
+    rings: list[list[float]] = list(chain.from_iterable(outlines))
     lengths = np.fromiter(map(len, rings), np.int64, len(rings))
     with np.errstate(over="ignore"):
         flat = np.fromiter(chain.from_iterable(rings), np.float64, int(lengths.sum())).astype(np.float32)
@@ -262,9 +299,7 @@ def plain_attributes(text: bytes) -> str | None:
 def _ours(notes: list[Notes | None], area: pa.Array) -> dict[str, pa.Array]:
     """The columns that only :class:`~twinset.formats.coco.records.Notes` can fill; a derived area is forgotten."""
     if not _any(notes, Notes):
-        never = pa.array(np.zeros(len(notes), dtype=bool))
-        absent = {name: pa.nulls(len(notes), STATED.field(name).type) for name in ("amodal_box", "amodal_rle")}
-        return {"difficult": never, "truncated": never, **absent}
+        return {}
     full = [Notes() if note is None else note for note in notes]
     whole = [note.amodal_segmentation for note in full]
     corners = [None if note.amodal_bbox is None else _corners(note.amodal_bbox) for note in full]
@@ -293,7 +328,7 @@ def _packed(runs: Runs) -> Rle:
 
 def _run_lengths(stated: list[Segmentation], wrong: dict[int, str]) -> list[Rle | None]:
     """The run lengths of each annotation, empty where no one has any; damaged ones go to ``wrong``."""
-    if not _any(stated, Runs):
+    if not any(stated) or not _any(stated, Runs):
         return []
     packed: list[Rle | None] = [None] * len(stated)
     for row, runs in enumerate(stated):

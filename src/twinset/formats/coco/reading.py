@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from twinset.dataset import Origin
 from twinset.errors import DatasetFormatError
-from twinset.formats.coco.columns import Annotations, alike, as_ids, joined, named, plain_attributes
+from twinset.formats.coco.columns import Annotations, alike, as_ids, named, plain_attributes
 from twinset.formats.coco.parsing import Parsed, parse
 from twinset.formats.coco.places import Named, Places
 from twinset.formats.coco.records import OURS, Category, Id, Image
@@ -142,32 +142,34 @@ class _Source:
         _warn(annotations, where, findings)
         if self.unlabelled:
             return
-        claims = pa.Table.from_batches(annotations.claims) if annotations.claims else _none()
-        images, wanted = alike(as_ids([image.id for image in self.images]), joined(annotations.images))
-        picture = pc.index_in(wanted, value_set=images).cast(pa.int64())
-        ids, named_ids = alike(as_ids([_as_id(one) for one in self.parsed.categories]), joined(annotations.categories))
-        rank = pc.index_in(named_ids, value_set=ids)
+        claims, images, categories = annotations.hand_over()
+        picture = _ranks(images, [image.id for image in self.images])
+        claims = claims.append_column("picture", picture)
+        self._tell_unknown(claims, picture, images, "an image")
+        rank = _ranks(categories, [_as_id(one) for one in self.parsed.categories])
+        self._tell_unknown(claims, rank, categories, "a category")
+        del images, categories
         names = pa.array([self.classes[str(_as_id(one))] for one in self.parsed.categories], pa.string())
-        claims = claims.append_column("picture", picture).append_column("label", names.take(rank))
-        self._tell_unknown(claims, wanted, named_ids)
+        claims = claims.append_column("label", _named(rank, names))
         if picture.null_count or rank.null_count:
             claims = claims.filter(pc.and_(picture.is_valid(), rank.is_valid()))
         if annotations.bare and annotations.bare == len(annotations):
             self._label_pictures(claims)
             return
-        self.first = objects.extend(len(self.images), _with_equal_keypoints(claims).select(STATED.names))
+        self.first = objects.extend(len(self.images), _with_equal_keypoints(claims))
 
-    def _tell_unknown(self, claims: pa.Table, images: pa.ChunkedArray, categories: pa.ChunkedArray) -> None:
-        for column, wanted, what in (("picture", images, "an image"), ("label", categories, "a category")):
-            if not claims.column(column).null_count:
-                continue
-            for row in np.flatnonzero(claims.column(column).is_null().to_numpy()).tolist():
-                if column == "label" and not claims.column("picture")[row].is_valid:
-                    continue
-                got = wanted[row].as_py()
-                shown = "none" if got is None else f"the id {visible(str(got))[:40]}"
-                problem = f"{named(claims.column('number')[row].as_py())}expected {what} of this file; got {shown}"
-                self.problems.append(BadFile(visible(self.file.path), f"{problem}; left out", None, "object"))
+    def _tell_unknown(self, claims: pa.Table, ranks: pa.ChunkedArray, wanted: pa.ChunkedArray, what: str) -> None:
+        """A problem for each annotation of an id that the file has not, once where picture and category are both."""
+        if not ranks.null_count:
+            return
+        unknown = ranks.is_null().to_numpy()
+        if what == "a category":
+            unknown &= claims.column("picture").is_valid().to_numpy()
+        for row in np.flatnonzero(unknown).tolist():
+            got, number = wanted[row].as_py(), claims.column("number")[row].as_py()
+            shown = "none" if got is None else f"the id {visible(str(got))[:40]}"
+            problem = f"{named(number)}expected {what} of this file; got {shown}; left out"
+            self.problems.append(BadFile(visible(self.file.path), problem, None, "object"))
 
     def _label_pictures(self, claims: pa.Table) -> None:
         """Annotations without box and mask are labels of whole pictures; more than one of a picture is a problem."""
@@ -291,15 +293,22 @@ def _warn(annotations: Annotations, where: str, findings: Findings) -> None:
         findings.warnings.append(f"{where}: {annotations.odd_scores} scores lie outside 0 to 1 and are not kept")
 
 
-def _none() -> pa.Table:
-    return pa.schema([item for item in STATED if item.name not in ("picture", "label")]).empty_table()
+def _ranks(wanted: pa.ChunkedArray, ids: Sequence[Id | None]) -> pa.ChunkedArray:
+    """Where each wanted id stands among these, int32, null where it does not."""
+    known, wanted = alike(as_ids(ids), wanted)
+    return pc.index_in(wanted, value_set=known)
+
+
+def _named(ranks: pa.ChunkedArray, names: pa.StringArray) -> pa.ChunkedArray:
+    chunks = [pa.DictionaryArray.from_arrays(chunk, names) for chunk in ranks.chunks]
+    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
 
 
 def _with_equal_keypoints(claims: pa.Table) -> pa.Table:
     """As many keypoints on every object of a picture that has any: those that are not stated are 0, 0, 0."""
-    column = claims.column("keypoints").combine_chunks()
-    if column.null_count == len(column):
+    if "keypoints" not in claims.column_names:
         return claims
+    column = claims.column("keypoints").combine_chunks()
     picture = claims.column("picture").to_numpy()
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)
     longest = np.zeros(int(picture.max()) + 1, dtype=np.int64)

@@ -29,8 +29,8 @@ class Notes(msgspec.Struct, gc=False, omit_defaults=True):
     amodal_segmentation: str | None = None
 
 
-class Annotation(msgspec.Struct, gc=False):
-    """One annotation as anybody writes it: everything may be absent or null."""
+class Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An annotation with no more than what nearly all have: everything may be absent or null."""
 
     id: Id | None = None
     image_id: Id | None = None
@@ -39,6 +39,11 @@ class Annotation(msgspec.Struct, gc=False):
     segmentation: list[list[float]] | Runs | None = None
     area: float | None = None
     iscrowd: int | float | bool | None = 0
+
+
+class Annotation(Plain, gc=False, forbid_unknown_fields=False):
+    """One annotation as anybody writes it."""
+
     score: float | None = None
     keypoints: list[float] | None = None
     attributes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET

@@ -19,12 +19,15 @@ from twinset.formats.coco.decimals import DECIMALS, boxes_xywh, decimals
 from twinset.formats.coco.records import OURS, Image, Notes, Runs, Written
 from twinset.formats.coco.records import SCHEMA as OUR_SCHEMA
 from twinset.formats.coco.streaming import collection_paused
+from twinset.formats.settling import CORNERS
 from twinset.formats.sidecars import provenance
 from twinset.formats.writing import Encode, FileNames, Target, picture
 from twinset.masks import Polygons
 
 ROWS = 512
 """Pictures whose annotations are made at a time."""
+IMAGES = 4096
+"""Pictures that are written at a time."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -125,7 +128,7 @@ def write_file(
     handle.write(b'"categories":[\n')
     _write_records(handle, [categories])
     handle.write(b'],\n"images":[\n')
-    _write_records(handle, [images])
+    _write_records(handle, (images[start : start + IMAGES] for start in range(0, len(images), IMAGES)))
     handle.write(b'],\n"annotations":[\n')
     with collection_paused():
         _write_records(handle, _annotations(instances, images, category_base))
@@ -148,10 +151,10 @@ def _points_of_classes(instances: pa.ChunkedArray) -> dict[int, int]:
     found: dict[int, int] = {}
     for chunk in instances.chunks:
         objects = pc.list_flatten(pc.struct_field(chunk, "objects"))
-        lengths = pc.list_value_length(objects.field("keypoints"))
-        if lengths.null_count < len(lengths):
-            pairs = zip(objects.field("class_id").to_pylist(), lengths.to_pylist(), strict=True)
-            for class_id, length in pairs:
+        points = objects.field("keypoints")
+        if not _silent(points):
+            lengths = pc.list_value_length(points).to_pylist()
+            for class_id, length in zip(objects.field("class_id").to_pylist(), lengths, strict=True):
                 if length:
                     found[class_id] = max(found.get(class_id, 0), length // 3)
     return found
@@ -191,36 +194,34 @@ class _Objects:
 
     def written(self, ids: range, images: NDArray[np.int64], category_base: int) -> list[Written]:
         columns = self.columns
-        corners = np.stack([columns.field(name).to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
+        corners = np.stack([columns.field(name).to_numpy() for name in CORNERS], axis=1)
         areas, derived = self._areas(corners)
         keypoints = _short_lists(columns.field("keypoints"))
-        texts = columns.field("attributes").to_pylist()
-        return [
-            Written(*values)
-            for values in zip(
+        return list(
+            map(
+                Written,
                 ids,
                 images.tolist(),
                 (columns.field("class_id").to_numpy() + category_base).tolist(),
                 boxes_xywh(corners).tolist(),
                 areas,
-                columns.field("crowd").cast(pa.int8()).to_pylist(),
+                columns.field("crowd").cast(pa.int8()).to_numpy().tolist(),
                 self.masks,
                 _short_or_none(columns.field("confidence")),
-                keypoints,
-                [None if one is None else sum(v > 0 for v in one[2::3]) for one in keypoints],
-                map(_raw, texts) if any(texts) else repeat(msgspec.UNSET, len(texts)),
+                keypoints or repeat(None),
+                [None if one is None else sum(v > 0 for v in one[2::3]) for one in keypoints] or repeat(None),
+                _raws(columns.field("attributes")),
                 self._notes(derived),
-                strict=True,
             )
-        ]
+        )
 
     def _areas(self, corners: NDArray[np.float32]) -> tuple[list[float], NDArray[np.bool_]]:
         """Areas as stated, else of the mask, else of the box; and which are not stated."""
         column = self.columns.field("area")
         missing = column.is_null().to_numpy(zero_copy_only=False)
-        sides = corners[:, 2:].astype(np.float64) - corners[:, :2]
-        areas = decimals(np.where(missing, 0, column.fill_null(0).to_numpy()))
-        areas[missing] = np.round(sides[missing].prod(1), DECIMALS)
+        areas = decimals(column.fill_null(0).to_numpy())
+        sides = corners[missing, 2:].astype(np.float64) - corners[missing, :2]
+        areas[missing] = np.round(sides.prod(1), DECIMALS)
         values: list[float] = areas.tolist()
         for row in np.flatnonzero(missing).tolist():
             mask = self.masks[row]
@@ -232,19 +233,24 @@ class _Objects:
                 values[row] = float(Polygons(*size, tuple(tuple(ring) for ring in rings)).area)
         return values, missing
 
-    def _notes(self, derived: NDArray[np.bool_]) -> list[Notes | None]:
+    def _notes(self, derived: NDArray[np.bool_]) -> Iterable[Notes | None]:
         columns = self.columns
-        difficult, truncated = (columns.field(name).to_pylist() for name in ("difficult", "truncated"))
+        flags = [columns.field(name) for name in ("difficult", "truncated")]
         boxes, whole = columns.field("amodal_box"), columns.field("amodal_rle")
-        some = derived.any() or True in difficult or True in truncated
-        if not some and boxes.null_count == len(boxes) and whole.null_count == len(whole):
-            return [None] * len(columns)
-        rows = zip(difficult, truncated, derived.tolist(), boxes.to_pylist(), whole.to_pylist(), strict=True)
+        if not (derived.any() or any(one.true_count for one in flags)) and _silent(boxes) and _silent(whole):
+            return repeat(None)
+        rows = zip(
+            *(one.to_pylist() for one in flags), derived.tolist(), boxes.to_pylist(), whole.to_pylist(), strict=True
+        )
         notes = (
             Notes(hard, cut, area, None if box is None else _xywh(box), None if rle is None else rle.decode("ascii"))
             for hard, cut, area, box, rle in rows
         )
         return [None if note == Notes() else note for note in notes]
+
+
+def _silent(column: pa.Array) -> bool:
+    return bool(column.null_count == len(column))
 
 
 def _xywh(box: Sequence[float]) -> tuple[float, float, float, float]:
@@ -257,7 +263,7 @@ def _masks(
 ) -> list[Runs | list[list[float]] | list[float]]:
     masks: list[Runs | list[list[float]] | list[float]] = [[]] * len(columns)
     outlines, packed = columns.field("polygons"), columns.field("rle")
-    if outlines.null_count < len(outlines):
+    if not _silent(outlines):
         rings = _short_lists(pc.list_flatten(outlines))
         ends = np.cumsum(pc.fill_null(pc.list_value_length(outlines), 0).to_numpy()).tolist()
         begin = 0
@@ -265,27 +271,31 @@ def _masks(
             if end > begin:
                 masks[row] = [ring for ring in rings[begin:end] if ring is not None]
             begin = end
-    if packed.null_count < len(packed):
+    if not _silent(packed):
         for row in np.flatnonzero(packed.is_valid().to_numpy(zero_copy_only=False)).tolist():
             masks[row] = Runs(packed[row].as_py().decode("ascii"), (int(height[row]), int(width[row])))
     return masks
 
 
 def _short_lists(lists: pa.ListArray) -> list[list[float] | None]:
-    """Lists of float32 as such of few digits; None where null."""
-    if lists.null_count == len(lists):
-        return [None] * len(lists)
+    """Lists of float32 as such of few digits, None where null; empty where all are."""
+    if _silent(lists):
+        return []
     flat = decimals(pc.list_flatten(lists).to_numpy()).tolist()
     ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy()).tolist()
     there = lists.is_valid().to_pylist() if lists.null_count else repeat(True, len(lists))
     return [flat[a:b] if valid else None for a, b, valid in zip([0, *ends], ends, there, strict=False)]
 
 
-def _short_or_none(column: pa.Array) -> list[float | None]:
-    if column.null_count == len(column):
-        return [None] * len(column)
+def _short_or_none(column: pa.Array) -> Iterable[float | None]:
+    if _silent(column):
+        return repeat(None)
     short: list[float] = decimals(column.fill_null(0).to_numpy()).tolist()
     return [value if valid else None for value, valid in zip(short, column.is_valid().to_pylist(), strict=True)]
+
+
+def _raws(texts: pa.StringArray) -> Iterable[msgspec.Raw | msgspec.UnsetType]:
+    return repeat(msgspec.UNSET) if _silent(texts) else map(_raw, texts.to_pylist())
 
 
 def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
