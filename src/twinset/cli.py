@@ -271,7 +271,16 @@ def compare(
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A dataset.")],
     destination: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    to: Annotated[str, typer.Option(help="imagefolder, webdataset, parquet or csv.", autocompletion=_formats)],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="imagefolder, webdataset, parquet, csv, coco, yolo, voc, masks, labelme, cvat, kitti or via.",
+            autocompletion=_formats,
+        ),
+    ],
+    category_base: Annotated[
+        int | None, typer.Option(min=0, max=1, help="First id of a class in COCO: 1 or 0.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a dataset in another format; never overwrites.
@@ -280,11 +289,13 @@ def convert(
     Examples:
       twinset convert photos/ photos-parquet/ --to parquet
       twinset convert labels.csv photos/ --to imagefolder
+      twinset convert VOC2012/ coco/ --to coco --category-base 0
     """
     from twinset import pipeline
 
-    document = pipeline.convert(source, destination, to)
-    _print(document, lambda: printable(f"wrote {document.images} images to {document.destination}"), as_json=json)
+    document = pipeline.convert(source, destination, to, category_base=category_base)
+    lines = [f"wrote {document.images} images to {document.destination}", *(f"note: {one}" for one in document.notes)]
+    _print(document, lambda: "\n".join(map(printable, lines)), as_json=json)
 
 
 @app.command()

@@ -192,6 +192,7 @@ class ConvertDocument(_Document):
     format: str
     images: int
     notes: list[str]
+    losses: dict[str, int] = Field({}, description="What the format has no place for, and how often it was said.")
 
 
 class InitDocument(_Document):

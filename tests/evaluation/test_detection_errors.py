@@ -44,7 +44,8 @@ def test_another_class_or_a_crowd_does_not_count() -> None:
 
 def test_pictures_without_objects_have_no_quality_and_empty_predictions_have_zero() -> None:
     quality = object_quality([objects(), objects((0, 0, 5, 5))], [predictions((0, 0, 5, 5)), Instances.none(SIZE)])
-    assert np.isnan(quality[0]) and quality[1] == 0
+    assert np.isnan(quality[0])
+    assert quality[1] == 0
 
 
 def test_only_confident_predictions_are_kept_the_threshold_included() -> None:
@@ -59,7 +60,8 @@ def test_only_confident_predictions_are_kept_the_threshold_included() -> None:
 def test_pixel_quality_is_of_single_pictures() -> None:
     perfect, half, blank = np.diag([3, 5]), np.array([[4, 4], [0, 0]]), np.zeros((2, 2), dtype=np.int64)
     quality = pixel_quality(np.stack([perfect, half, blank]))
-    assert quality[:2].tolist() == [1.0, 0.5] and np.isnan(quality[2])
+    assert quality[:2].tolist() == [1.0, 0.5]
+    assert np.isnan(quality[2])
 
 
 def test_size_bins_are_thirds_of_shares_of_the_picture() -> None:
@@ -67,7 +69,9 @@ def test_size_bins_are_thirds_of_shares_of_the_picture() -> None:
     truth.append(objects((0, 0, 200, 100), crowd=[True]))
     bins = size_bins(truth)
     assert [one.name for one in bins] == ["small", "medium", "large"]
-    assert bins[0].low == 0 and bins[2].high == 1 and bins[0].high == bins[1].low
+    assert bins[0].low == 0
+    assert bins[2].high == 1
+    assert bins[0].high == bins[1].low
     assert 0.02 < bins[0].high < 0.08 < bins[1].high < 0.18
     assert size_bins([objects()]) == ()
     assert [one.name for one in size_bins([objects((0, 0, 10, 10), (5, 5, 15, 15))])] == ["all"]

@@ -38,11 +38,13 @@ def test_rank_correlation_is_scipys_with_ties() -> None:
 def test_worse_with_distance_is_minus_one_and_better_is_one() -> None:
     x = np.arange(30.0)
     falls, rises = (rank_correlation(x, y, alone(30), name="arm", rng=RNG) for y in (np.exp(-x), x**3))
-    assert falls.value == pytest.approx(-1) and rises.value == pytest.approx(1)
+    assert falls.value == pytest.approx(-1)
+    assert rises.value == pytest.approx(1)
     for score in (falls, rises):
         assert score.settings["p_value"] == pytest.approx(1 / 2001)
         assert score.interval is not None
-    assert falls.interval is not None and falls.interval.high < -0.9
+    assert falls.interval is not None
+    assert falls.interval.high < -0.9
 
 
 def test_unrelated_quality_is_not_significant() -> None:
@@ -51,7 +53,8 @@ def test_unrelated_quality_is_not_significant() -> None:
     for n in range(8):
         x, y = draw.normal(size=(2, 20))
         score = rank_correlation(x, y, alone(20), name="arm", rng=RNG.child(n))
-        assert score.interval is not None and score.value is not None
+        assert score.interval is not None
+        assert score.value is not None
         p_values.append(score.settings["p_value"])
     assert sum(p <= 0.05 for p in p_values) <= 1
     assert max(p_values) > 0.5
@@ -64,7 +67,9 @@ def test_repeated_images_of_a_family_add_no_certainty() -> None:
     once = rank_correlation(x, y, alone(12), name="arm", rng=RNG)
     often = rank_correlation(np.repeat(x, 8), np.repeat(y, 8), np.repeat(alone(12), 8), name="arm", rng=RNG)
     blind = rank_correlation(np.repeat(x, 8), np.repeat(y, 8), alone(96), name="arm", rng=RNG)
-    assert once.interval and often.interval and blind.interval
+    assert once.interval
+    assert often.interval
+    assert blind.interval
     width = once.interval.high - once.interval.low
     assert often.interval.high - often.interval.low > 0.75 * width
     assert blind.interval.high - blind.interval.low < 0.5 * width
@@ -84,7 +89,8 @@ def test_repeated_images_of_a_family_add_no_certainty() -> None:
 )
 def test_too_little_says_why_instead_of_a_number(quality: np.ndarray, families: np.ndarray, reason: str) -> None:
     score = rank_correlation(np.arange(float(len(quality))), quality, families, name="arm", rng=RNG)
-    assert score.value is None and score.interval is None
+    assert score.value is None
+    assert score.interval is None
     assert reason in score.undefined_because
 
 
@@ -97,16 +103,20 @@ def test_images_without_objects_do_not_count() -> None:
     x = np.arange(30.0)
     quality = np.where(x < 15, -x, np.nan)
     score = rank_correlation(x, quality, alone(30), name="arm", rng=RNG)
-    assert score.value == pytest.approx(-1) and score.counts["real"] == 15 and score.settings["families"] == 15
+    assert score.value == pytest.approx(-1)
+    assert score.counts["real"] == 15
+    assert score.settings["families"] == 15
 
 
 def test_bins_hold_equal_numbers_nearest_first() -> None:
     x = np.arange(20.0)[::-1]
     bins = distance_bins(x, {"arm": x / 10, "none": np.full(20, np.nan)})
     assert [one.images for one in bins] == [4] * 5
-    assert [one.low for one in bins] == [0, 4, 8, 12, 16] and [one.high for one in bins] == [3, 7, 11, 15, 19]
+    assert [one.low for one in bins] == [0, 4, 8, 12, 16]
+    assert [one.high for one in bins] == [3, 7, 11, 15, 19]
     assert [one.quality["arm"] for one in bins] == pytest.approx([0.15, 0.55, 0.95, 1.35, 1.75])
-    assert bins[0].distance == 1.5 and bins[0].quality["none"] is None
+    assert bins[0].distance == 1.5
+    assert bins[0].quality["none"] is None
 
 
 def test_equal_distances_share_a_bin_and_few_images_have_none() -> None:
@@ -124,7 +134,9 @@ def test_feature_ratio_is_one_for_alike_sets_of_any_size_and_grows_with_distance
     for n in (60, 600):
         assert feature_ratio(test, cloud(n, seed=3), training, rng=RNG) == pytest.approx(1, abs=0.08)
     further = [feature_ratio(test, cloud(100, shift, seed=3), training, rng=RNG) for shift in (1.0, 2.0, 4.0)]
-    assert further == sorted(further) and further[0] > 1.2 and further[2] > 3  # type: ignore[type-var, operator]
+    assert further == sorted(further)
+    assert further[0] > 1.2
+    assert further[2] > 3
 
 
 def test_feature_ratio_has_no_value_where_training_repeats_the_test() -> None:
@@ -140,17 +152,20 @@ def sets(shift: float = 0.0, *, n: int = 40, saw: bool = False) -> FeatureSets:
 def test_score_is_the_mean_of_measures_beyond_the_floor_and_features() -> None:
     excess = Excess({"count": 0.4, "area": 0.09, "blur": -0.01}, {"count": False, "area": True, "blur": True}, 50)
     found = score_without_training(excess, sets(3.0), rng=RNG)
-    assert found.feature_ratio is not None and found.feature_ratio > 1.5
+    assert found.feature_ratio is not None
+    assert found.feature_ratio > 1.5
     assert found.measures == {"count": 0.4, "area": 0.0, "blur": 0.0}
     assert found.score.value == pytest.approx((0.4 + found.feature_ratio - 1) / 4)
-    assert found.score.settings["significant"] == 1 and found.score.higher_is_better is False
+    assert found.score.settings["significant"] == 1
+    assert found.score.higher_is_better is False
 
 
 def test_one_more_significant_measure_never_lowers_the_score() -> None:
     values = {"count": 1.0, "area": 0.05}
     one = score_without_training(Excess(values, {"count": False, "area": True}, 50), sets(), rng=RNG)
     two = score_without_training(Excess(values, {"count": False, "area": False}, 50), sets(), rng=RNG)
-    assert one.score.value is not None and two.score.value is not None
+    assert one.score.value is not None
+    assert two.score.value is not None
     assert two.score.value > one.score.value
 
 
@@ -158,8 +173,10 @@ def test_measures_without_a_shared_value_count_as_finite_and_are_named() -> None
     excess = Excess({"count": np.inf, "area": 0.1}, {"count": False, "area": False}, 50)
     found = score_without_training(excess, sets(), rng=RNG)
     assert found.measures["count"] == pytest.approx(np.log(50))
-    assert found.score.value is not None and np.isfinite(found.score.value)
-    assert len(found.score.warnings) == 1 and found.score.warnings[0].startswith("count ")
+    assert found.score.value is not None
+    assert np.isfinite(found.score.value)
+    assert len(found.score.warnings) == 1
+    assert found.score.warnings[0].startswith("count ")
 
 
 def test_an_extractor_that_saw_the_training_images_is_warned_of() -> None:
@@ -184,4 +201,5 @@ def test_an_extractor_that_saw_the_training_images_is_warned_of() -> None:
 )
 def test_score_says_what_is_missing(excess: Excess | None, features: FeatureSets | None, reason: str) -> None:
     found = score_without_training(excess, features, rng=RNG)
-    assert found.score.value is None and reason in found.score.undefined_because
+    assert found.score.value is None
+    assert reason in found.score.undefined_because

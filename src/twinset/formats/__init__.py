@@ -5,13 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol, get_args
 
 from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError, UnknownNameError
-from twinset.formats import builtin, coco, imagefolder, parquet, semantic_masks, table, voc, webdataset, yolo
+from twinset.formats import (
+    builtin,
+    cityscapes,
+    coco,
+    cvat,
+    imagefolder,
+    kitti,
+    labelme,
+    parquet,
+    semantic_masks,
+    table,
+    unread,
+    via,
+    voc,
+    webdataset,
+    yolo,
+)
 from twinset.formats.folder import Folder, visible
 from twinset.formats.listing import (
     SPLIT_NAMES,
@@ -34,7 +50,7 @@ FORMATS: tuple[WritableFormat, ...] = get_args(WritableFormat)
 
 READABLE = (
     "expected a folder of class folders, a CSV, TSV or JSONL table of path and label, WebDataset .tar or Parquet "
-    "files, or COCO, YOLO, Pascal VOC or semantic masks"
+    "files, or COCO, YOLO, Pascal VOC, semantic masks, LabelMe, CVAT, VIA, KITTI or Cityscapes"
 )
 
 
@@ -61,20 +77,29 @@ def _listing(source: str | Path) -> Listing:
         raise DatasetFormatError("expected a dataset; got no such file or folder", path=visible(str(source)))
     if path.is_dir():
         return _folder_listing(path)
+    return _file_listing(path)
+
+
+def _file_listing(path: Path) -> Listing:
     suffix = path.suffix.lower()
+    around = Folder.around(path)
+    if suffix in (".json", ".csv") and via.is_via(around, path.name):
+        return via.listing(Folder.at(path.parent), [path.name], dataset_name(path.parent))
+    if suffix == ".xml" and cvat.is_cvat(around, path.name):
+        return cvat.listing(Folder.at(path.parent), [path.name], dataset_name(path.parent))
     if suffix in table.SUFFIXES:
-        return table.listing(Folder.around(path), [path.name], dataset_name(path))
+        return table.listing(around, [path.name], dataset_name(path))
     if suffix == ".tar":
-        return webdataset.listing(Folder.around(path), [path.name], dataset_name(path.parent))
+        return webdataset.listing(around, [path.name], dataset_name(path.parent))
     if suffix == ".json":
-        around, file = coco.around(path)
-        return coco.listing(around, [file], dataset_name(around.root))
+        top, file = coco.around(path)
+        return coco.listing(top, [file], dataset_name(top.root))
     if suffix in (".yaml", ".yml"):
         return yolo.listing(Folder.at(path.parent), dataset_name(path.parent), data_file=path.name)
     if suffix == ".parquet":
-        return parquet.listing(Folder.around(path), [path.name], dataset_name(path.parent))
+        return parquet.listing(around, [path.name], dataset_name(path.parent))
     hint = "unpack it and give the folder" if suffix in (".zip", ".gz", ".tgz", ".7z", ".rar") else ""
-    raise DatasetFormatError(f"{READABLE}; got a {suffix or 'nameless'} file", path=visible(str(source)), hint=hint)
+    raise DatasetFormatError(f"{READABLE}; got a {suffix or 'nameless'} file", path=visible(str(path)), hint=hint)
 
 
 def _folder_listing(path: Path) -> Listing:
@@ -90,14 +115,9 @@ def _folder_listing(path: Path) -> Listing:
     if shards:
         _refuse_class_folders(folder, shards, path)
         return webdataset.listing(folder, shards, name)
-    if files := coco.claims(folder):
-        return coco.listing(folder, files, name)
-    if yolo.claims(folder):
-        return yolo.listing(folder, name)
-    if voc.claims(folder):
-        return voc.listing(folder, name)
-    if semantic_masks.claims(folder):
-        return semantic_masks.listing(folder, name)
+    placed = _placed_listing(folder, name)
+    if placed is not None:
+        return placed
     tables = [file for file in folder.names() if _has_suffix_of_table(file) and table.is_table(folder, file)]
     if len(tables) == 1:
         return table.listing(folder, tables, dataset_name(path / tables[0]))
@@ -109,7 +129,30 @@ def _folder_listing(path: Path) -> Listing:
             path=visible(str(path)),
             hint="give the file itself",
         )
+    unread.refuse_unread(folder)
     return imagefolder.listing(folder, name)
+
+
+def _placed_listing(folder: Folder, name: str) -> Listing | None:
+    """What marks places in pictures; None where nothing does. Layouts that cannot be mistaken come first; the files of
+    an annotation tool come after what they are often converted to."""
+    if files := coco.claims(folder):
+        return coco.listing(folder, files, name)
+    if cityscapes.claims(folder):
+        return cityscapes.listing(folder, name)
+    if kitti.claims(folder):
+        return kitti.listing(folder, name)
+    if yolo.claims(folder):
+        return yolo.listing(folder, name)
+    if voc.claims(folder):
+        return voc.listing(folder, name)
+    if files := cvat.claims(folder):
+        return cvat.listing(folder, files, name)
+    if files := via.claims(folder):
+        return via.listing(folder, files, name)
+    if labelme.claims(folder):
+        return labelme.listing(folder, name)
+    return semantic_masks.listing(folder, name) if semantic_masks.claims(folder) else None
 
 
 def _has_suffix_of_table(name: str) -> bool:
@@ -182,17 +225,30 @@ WRITERS: dict[WritableFormat, _Writer] = {
     "yolo": yolo,
     "voc": voc,
     "masks": semantic_masks,
+    "labelme": labelme,
+    "cvat": cvat,
+    "kitti": kitti,
+    "via": via,
 }
+
+
+LOSSES: dict[WritableFormat, Callable[[Dataset], dict[str, int]]] = {
+    "coco": coco.losses,
+    "yolo": yolo.losses,
+    "voc": voc.losses,
+    "masks": semantic_masks.losses,
+    "labelme": labelme.losses,
+    "cvat": cvat.losses,
+    "kitti": kitti.losses,
+    "via": via.losses,
+}
+"""Of the others, our containers hold everything, and folders and tables the class of a whole picture."""
 
 
 def losses(dataset: Dataset, format: WritableFormat) -> dict[str, int]:
     """What a format cannot hold of what a dataset says, and how often it says it."""
-    if format == "coco":
-        return coco.losses(dataset)
-    if format == "yolo":
-        return yolo.losses(dataset)
-    if format == "voc":
-        return voc.losses(dataset)
-    if format == "masks":
-        return semantic_masks.losses(dataset)
+    if format in ("webdataset", "parquet"):
+        return {}
+    if format in LOSSES:
+        return LOSSES[format](dataset)
     return said(dataset, held=("image classes",))

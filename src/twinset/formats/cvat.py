@@ -57,10 +57,11 @@ OTHERS = {"polyline": "lines", "points": "points", "cuboid": "cuboids", "skeleto
 
 def claims(folder: Folder) -> list[str]:
     """The CVAT files at the top of a folder."""
-    return [name for name in folder.names() if name.lower().endswith(".xml") and _is_cvat(folder, name)]
+    return [name for name in folder.names() if name.lower().endswith(".xml") and is_cvat(folder, name)]
 
 
-def _is_cvat(folder: Folder, path: str) -> bool:
+def is_cvat(folder: Folder, path: str) -> bool:
+    """Whether a file begins as CVAT's do."""
     try:
         with folder.open(path) as handle:
             start = handle.read(START)

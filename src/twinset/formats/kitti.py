@@ -1,10 +1,10 @@
 """KITTI: ``image_2/x.png`` with ``label_2/x.txt``, in ``training`` and ``testing``, other split folders, or at the top.
 
-A line is ``type truncated occluded alpha x1 y1 x2 y2 height width length x y z rotation [score]``, boxes as they stand.
-Truncated by any part is truncated; the part, ``occluded`` (0…3) and the 3-D numbers are attributes where they are known.
-``DontCare`` is a class of crowd regions that are difficult: found or not, nothing there counts. ``semantic`` and
-``instance`` masks beside the pictures (label ids of Cityscapes) are read as semantic maps. Pictures without a label file
-are unlabelled in ``testing``, and bad elsewhere.
+A line is ``type truncated occluded alpha x1 y1 x2 y2 height width length x y z rotation [score]``, boxes as they
+stand. Truncated by any part is truncated; the part, ``occluded`` (0…3) and the 3-D numbers are attributes where they
+are known. ``DontCare`` is a class of crowd regions that are difficult: found or not, nothing there counts. Masks in
+``semantic`` and ``instance`` (label ids of Cityscapes) are read as semantic maps. Pictures without a label file are
+unlabelled in ``testing``, and bad elsewhere.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
             place = PurePosixPath(path).parent.parent / LABELS / PurePosixPath(path).name.removesuffix(suffix)
             text = "".join(f"{line}\n" for line in _lines(instances, tokens))
             target.add(f"{place}.txt", text.encode())
-    folders: dict[str, str | None] = {token: name for token, name in zip(tokens, dataset.classes, strict=True)}
+    folders: dict[str, str | None] = dict(zip(tokens, dataset.classes, strict=True))
     target.add(CLASSES_FILE, ClassList(dataset.classes, folders).to_json().encode())
     target.add(PROVENANCE_FILE, provenance_lines(rows))
     return len(rows)

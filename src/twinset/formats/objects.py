@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twinset.formats.settling import settled
+from twinset.formats.settling import CORNERS, Settled, settled
 from twinset.instances import INSTANCES, OBJECT
 from twinset.masks import Ring, Rle
 
@@ -42,6 +42,8 @@ STATED = pa.schema(
 """One claim a row. ``picture`` is what :meth:`Objects.picture` gave, ``number`` the line, index or id in its file."""
 
 CHUNK = 8192
+TOGETHER = 16
+"""Chunks after which memory that was freed goes back to the system."""
 
 Counted = Literal["line", "object", "annotation"]
 
@@ -148,7 +150,7 @@ class Objects:
         rows = np.full(self._pictures, -1, dtype=np.int32)
         rows[numbers] = np.arange(len(numbers), dtype=np.int32)
         known = pa.array(classes, pa.string())
-        parts, mishaps = _Parts(), list[tuple[int, Mishap]]()
+        gathered, mishaps = _Gathered.of(sum(map(len, self._chunks))), list[tuple[int, Mishap]]()
         self._chunks.reverse()
         while self._chunks:
             chunk = self._chunks.pop()
@@ -157,10 +159,15 @@ class Objects:
                 chunk, row = chunk.filter(pa.array(row >= 0)), row[row >= 0]
             part = settled(chunk, heights[row], widths[row], relative=self.relative, classes=known)
             mishaps += [(int(row[at]), _mishap(chunk, at, part.problems[at])) for at in sorted(part.problems)]
-            parts.add(row[part.keep], part.columns)
+            gathered.add(row[part.keep], part)
+            del chunk, part
+            if len(self._chunks) % TOGETHER == 0:
+                pa.default_memory_pool().release_unused()
         mishaps.sort(key=lambda told: told[0])
-        offsets = np.concatenate([[0], np.cumsum(parts.counts(len(numbers)))]).astype(np.int32)
-        lists = pa.ListArray.from_arrays(pa.array(offsets), parts.joined(), type=INSTANCES.field("objects").type)
+        offsets = np.concatenate(
+            [[0], np.cumsum(np.bincount(gathered.rows[: gathered.size], minlength=len(numbers)))]
+        ).astype(np.int32)
+        lists = pa.ListArray.from_arrays(pa.array(offsets), gathered.objects(), type=INSTANCES.field("objects").type)
         array = pa.StructArray.from_arrays([pa.array(heights), pa.array(widths), lists], fields=list(INSTANCES))
         return {n: row for row, n in enumerate(numbers.tolist())}, array, [mishap for _, mishap in mishaps]
 
@@ -171,47 +178,54 @@ def _mishap(chunk: pa.RecordBatch, row: int, problem: str) -> Mishap:
 
 
 @dataclass
-class _Parts:
-    """Columns of :data:`~twinset.instances.OBJECT` in parts, with the picture's row of each object."""
+class _Gathered:
+    """Objects as they come, ``size`` of them so far: the row of each one's picture, class, box xyxy (4, n) and more.
 
-    rows: list[NDArray[np.int32]] = field(default_factory=list)
+    ``columns`` are a dictionary for each part, of ``lengths``.
+    """
+
+    rows: NDArray[np.int32]
+    class_ids: NDArray[np.int32]
+    boxes: NDArray[np.float32]
+    size: int = 0
+    lengths: list[int] = field(default_factory=list)
     columns: list[dict[str, pa.Array]] = field(default_factory=list)
 
-    def add(self, rows: NDArray[np.int32], columns: dict[str, pa.Array]) -> None:
-        self.rows.append(rows)
-        self.columns.append(columns)
+    @staticmethod
+    def of(most: int) -> _Gathered:
+        """Room for so many; what is not used is never touched and takes no memory."""
+        rows, class_ids = (np.empty(most, dtype=np.int32) for _ in range(2))
+        return _Gathered(rows, class_ids, np.empty((4, most), dtype=np.float32))
 
-    def counts(self, pictures: int) -> NDArray[np.int64]:
-        """Objects of each picture, (pictures,)."""
-        counts = np.zeros(pictures, dtype=np.int64)
-        for rows in self.rows:
-            counts += np.bincount(rows, minlength=pictures)
-        return counts
+    def add(self, rows: NDArray[np.int32], part: Settled) -> None:
+        new = slice(self.size, self.size + len(rows))
+        self.rows[new], self.class_ids[new], self.boxes[:, new] = rows, part.class_ids, part.boxes.T
+        self.size = new.stop
+        self.lengths.append(len(rows))
+        self.columns.append(part.columns)
 
-    def joined(self) -> pa.StructArray:
-        """All objects, those of a picture side by side in the order they came; the parts are used up by column."""
-        order = self._order()
-        lengths = [len(rows) for rows in self.rows]
-        absent = [item for item in OBJECT if not any(item.name in part for part in self.columns)]
+    def objects(self) -> pa.StructArray:
+        """All objects, those of a picture side by side in the order they came; ``columns`` are used up one by one."""
+        rows = self.rows[: self.size]
+        order = np.argsort(rows, kind="stable") if (rows[1:] < rows[:-1]).any() else slice(self.size)
+        whole = {name: pa.array(self.boxes[axis][order]) for axis, name in enumerate(CORNERS)}
+        whole["class_id"] = pa.array(self.class_ids[order])
+        others = [item for item in OBJECT if item.name not in whole]
+        absent = [item for item in others if item.nullable and not any(item.name in part for part in self.columns)]
         # One array, since its columns then share a single buffer of zeros.
-        nulls = pa.nulls(sum(lengths), pa.struct([pa.field(item.name, item.type) for item in absent]))
-        columns: list[pa.Array] = []
-        for item in OBJECT:
-            if item in absent and item.nullable:
-                columns.append(nulls.field(item.name))
-                continue
-            parts = [part.pop(item.name, None) for part in self.columns]
-            whole = pa.concat_arrays(
-                [_silent(item, size) if part is None else part for part, size in zip(parts, lengths, strict=True)]
-                or [_silent(item, 0)]
-            )
-            columns.append(whole if order is None else whole.take(order))
-        return pa.StructArray.from_arrays(columns, fields=list(OBJECT))
+        nulls = pa.nulls(self.size, pa.struct([pa.field(item.name, item.type) for item in absent]))
+        for item in others:
+            if item in absent:
+                whole[item.name] = nulls.field(item.name)
+            else:
+                column = self._joined(item)
+                whole[item.name] = column if isinstance(order, slice) else column.take(pa.array(order))
+        return pa.StructArray.from_arrays([whole[item.name] for item in OBJECT], fields=list(OBJECT))
 
-    def _order(self) -> pa.Array | None:
-        """Where to take each object from; None where they come by picture."""
-        rows = np.concatenate([*self.rows, np.zeros(0, dtype=np.int32)])
-        return pa.array(np.argsort(rows, kind="stable")) if (rows[1:] < rows[:-1]).any() else None
+    def _joined(self, item: pa.Field) -> pa.Array:
+        parts = [part.pop(item.name, None) for part in self.columns]
+        known = [_silent(item, size) if part is None else part for part, size in zip(parts, self.lengths, strict=True)]
+        return pa.concat_arrays(known) if known else _silent(item, 0)
 
 
 def _silent(item: pa.Field, size: int) -> pa.Array:

@@ -20,12 +20,15 @@ SLACK = 0.5
 
 @dataclass(frozen=True)
 class Settled:
-    """The columns of :data:`~twinset.instances.OBJECT` for the rows of a chunk to ``keep``, bool (n,).
+    """The k rows of a chunk to ``keep``, bool (n,): ``class_ids`` int32 (k,), ``boxes`` float32 (k, 4) and ``columns``.
 
-    Those of which nothing is said are left out. ``problems`` are by row of the chunk.
+    These are the others of :data:`~twinset.instances.OBJECT`, less those of which nothing is said. ``problems`` are by
+    row of the chunk.
     """
 
     keep: NDArray[np.bool_]
+    class_ids: NDArray[np.int32]
+    boxes: NDArray[np.float32]
     columns: dict[str, pa.Array]
     problems: dict[int, str]
 
@@ -52,16 +55,14 @@ def settled(
         clipped[:, axis] = np.clip(boxes[:, axis], 0, limit)
     chunk.check_boxes(boxes, clipped)
     class_ids = chunk.class_ids(classes)
-    chunk.columns |= {"class_id": pa.array(class_ids)}
-    chunk.columns |= {name: pa.array(clipped[:, axis]) for axis, name in enumerate(CORNERS)}
     keep = ~chunk.dropped
     chosen = None if keep.all() else pa.array(keep)
     columns: dict[str, pa.Array] = {}
     for item in OBJECT:
-        if item.name in chunk.columns:
+        if item.name in chunk.columns and item.name not in CORNERS:
             column = chunk.columns[item.name] if chosen is None else chunk.columns[item.name].filter(chosen)
             columns[item.name] = column.fill_null(False) if pa.types.is_boolean(item.type) else column.cast(item.type)
-    return Settled(keep, columns, chunk.problems)
+    return Settled(keep, class_ids[keep], clipped[keep], columns, chunk.problems)
 
 
 @dataclass

@@ -67,10 +67,11 @@ def claims(folder: Folder) -> list[str]:
     below = [f"{top}/{name}" for top in tops for name in folder.names(top)[:16]]
     places = ["", *tops, *(place for place in below if folder.names(place))]
     paths = (f"{place}/{name}" if place else name for place in places for name in folder.names(place))
-    return [path for path in paths if path.lower().endswith((".json", ".csv")) and _is_via(folder, path)]
+    return [path for path in paths if path.lower().endswith((".json", ".csv")) and is_via(folder, path)]
 
 
-def _is_via(folder: Folder, path: str) -> bool:
+def is_via(folder: Folder, path: str) -> bool:
+    """Whether a file begins as VIA's do."""
     try:
         with folder.open(path) as handle:
             start = handle.read(START)

@@ -21,7 +21,9 @@ from twinset.store import sync_folder, temporary_beside
 Encode = Callable[[Sample], bytes]
 """Gives the file content of a sample, such as a PNG with provenance in it."""
 
-WritableFormat = Literal["imagefolder", "webdataset", "parquet", "csv", "coco", "yolo", "voc", "masks"]
+WritableFormat = Literal[
+    "imagefolder", "webdataset", "parquet", "csv", "coco", "yolo", "voc", "masks", "labelme", "cvat", "kitti", "via"
+]
 
 LONGEST_NAME = 80
 

@@ -40,7 +40,8 @@ from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
-from twinset.pipeline.sample_study import Samples, samples_of
+from twinset.pipeline.sample_study import samples_of
+from twinset.pipeline.samples import Samples
 from twinset.privacy.gate import GateResult, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream

@@ -23,7 +23,7 @@ from twinset.pipeline.measuring import Features, Measured
 from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.planning import planned
-from twinset.pipeline.sample_study import sample_facts
+from twinset.pipeline.samples import sample_facts
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
 from twinset.transforms import resized

@@ -7,7 +7,7 @@ validation images is told beside what it found. The outcome is committed to the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import exp
 from pathlib import Path
@@ -23,7 +23,6 @@ from twinset.alignment.metadata import (
     Target,
     detect_shift,
     infer_target,
-    measure,
     measure_boxes,
     target_from_numbers,
 )
@@ -160,38 +159,21 @@ def _inferred(
     recipe: Recipe, part: TargetPart, real: RealData, *, run: Stream, device: str, listener: Listener
 ) -> tuple[Target, tuple[str, ...]]:
     """The target of the deployment images, and what they have not in common with the exposed ones."""
-    files = _files(Path(cast(str, part.path)))
-    if part.content is not None and _digest(files) != part.content:
-        raise DataError(
-            f"{part.path}: expected the images that this recipe was resolved with ({part.content[:12]}…); "
-            f"got others ({_digest(files)[:12]}…)",
-            hint="start a new run, or put them back",
-        )
-    files = files[:: -(-len(files) // MOST_PICTURES)]
-    progress = listener.stage("detector for the target")
-    size, channels = cast("tuple[int, int]", part.size), real.spec.channels
+    files = _pinned_files(part)
+    aspect = float(np.median([np.divide(*sample.pixels().shape[:2]) for sample in real.training]))
+
+    def framed(pictures: Iterable[Instances]) -> list[Instances]:
+        return [reframed(picture, aspect) for picture in pictures]
+
+    size, channels, labelled = cast("tuple[int, int]", part.size), real.spec.channels, real.part("validation")
     with torch_threads(int(recipe.threads)):
-        scenes = Scenes.of(real.training, height=size[0], width=size[1], channels=channels)
-        settings = DetectorSettings(
-            steps=int(part.steps),
-            stride=_stride(real, part),
-            crop=_crop(size),
-            augmentation=scene_augmentation("strong"),
-        )
-        n_classes = len(real.dataset.classes)
-        detector = fit_detector(
-            scenes, n_classes=n_classes, settings=settings, rng=run.child("detector"), device=device, progress=progress
-        )
-        labelled = real.part("validation")
-        seen = _predicted(detector, labelled, size, channels)
-        deployment = [
-            picture
-            for start in range(0, len(files), AT_ONCE)
-            for picture in _predicted(
-                detector, _unlabelled(files[start : start + AT_ONCE], recipe.image, real), size, channels
-            )
-        ]
-    truth = [_objects(sample) for sample in labelled]
+        detector = _detector(part, real, rng=run.child("detector"), device=device, listener=listener)
+        seen = framed(_predicted(detector, labelled, size, channels))
+        deployment: list[Instances] = []
+        for start in range(0, len(files), AT_ONCE):
+            pictures = _unlabelled(files[start : start + AT_ONCE], recipe.image, real)
+            deployment += framed(_predicted(detector, pictures, size, channels))
+    truth = framed(map(_objects, labelled))
     try:
         least = balanced_confidence(seen, truth)
         target = infer_target(
@@ -202,19 +184,49 @@ def _inferred(
             validation_truth=truth,
             rng=run.child("mixtures"),
             least_confidence=least,
+            most_components=5 if recipe.match is None else recipe.match.components,
         )
     except ValueError as error:
         raise DataError(f"target: {error}", hint="give the target in numbers, or train with more `minutes`") from error
-    return target, _shifts(deployment, least, part.measures, real, run)
+    found = [confident(picture, least) for picture in deployment]
+    return target, _shifts(framed(map(_objects, real.training)), found, part.measures, real, run.child("shift"))
+
+
+def _pinned_files(part: TargetPart) -> list[Path]:
+    """The pictures to look at; :class:`DataError` if they are not those that the recipe was resolved with."""
+    files = _files(Path(cast(str, part.path)))
+    if part.content is not None and _digest(files) != part.content:
+        raise DataError(
+            f"{part.path}: expected the images that this recipe was resolved with ({part.content[:12]}…); "
+            f"got others ({_digest(files)[:12]}…)",
+            hint="start a new run, or put them back",
+        )
+    return files[:: -(-len(files) // MOST_PICTURES)]
+
+
+def _detector(part: TargetPart, real: RealData, *, rng: Stream, device: str, listener: Listener) -> Detector:
+    """A detector trained on the exposed images alone."""
+    progress = listener.stage("detector for the target")
+    size = cast("tuple[int, int]", part.size)
+    settings = DetectorSettings(
+        steps=int(part.steps), stride=_stride(real, part), crop=_crop(size), augmentation=scene_augmentation("strong")
+    )
+    return fit_detector(
+        Scenes.of(real.training, height=size[0], width=size[1], channels=real.spec.channels),
+        n_classes=len(real.dataset.classes),
+        settings=settings,
+        rng=rng,
+        device=device,
+        progress=progress,
+    )
 
 
 def _shifts(
-    deployment: Sequence[Instances], least: float, names: Sequence[str], real: RealData, run: Stream
+    exposed: Sequence[Instances], found: Sequence[Instances], names: Sequence[str], real: RealData, rng: Stream
 ) -> tuple[str, ...]:
     """In what the objects found in the deployment images differ from the exposed ones beyond chance."""
-    found = measure_boxes([confident(picture, least) for picture in deployment], classes=real.dataset.classes)
-    exposed = measure(real.training, pixels=False)
-    shifts = detect_shift(exposed, found, names=names, rng=run.child("shift"))
+    first, second = (measure_boxes(pictures, classes=real.dataset.classes) for pictures in (exposed, found))
+    shifts = detect_shift(first, second, names=names, rng=rng)
     return tuple(f"Deployment images: {shift.sentence}." for shift in shifts if shift.detected)
 
 
@@ -249,6 +261,28 @@ def _stride(real: RealData, part: TargetPart) -> Stride:
 
 def _crop(size: tuple[int, int]) -> tuple[int, int] | None:
     return CROP if max(size) > CROPPED and size[0] >= CROP[0] and size[1] >= CROP[1] else None
+
+
+def reframed(picture: Instances, aspect: float) -> Instances:
+    """The objects in the smallest frame of this height over width that holds their picture.
+
+    Exposed and deployment pictures may have other formats; networks bring both to one, by the longer side. So areas
+    become shares of that frame; sides in pixels, and centres as shares of the picture, stay.
+
+    >>> half = Instances((10, 40), np.zeros(1, np.int64), np.array([[0, 0, 20, 10]], np.float32))
+    >>> reframed(half, 0.5).size, reframed(half, 0.5).boxes.tolist()
+    ((20, 40), [[0.0, 5.0, 20.0, 15.0]])
+    """
+    height, width = picture.size
+    across = max(width, height / aspect)
+    frame = (max(height, round(across * aspect)), max(width, round(across)))
+    boxes = picture.boxes.astype(np.float64)
+    sides, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2
+    centres *= np.array(frame[::-1]) / (width, height)
+    moved = np.clip(np.concatenate([centres - sides / 2, centres + sides / 2], axis=1), 0, (*frame[::-1], *frame[::-1]))
+    return Instances(
+        frame, picture.class_ids, moved.astype(np.float32), crowd=picture.crowd, confidences=picture.confidences
+    )
 
 
 def _objects(sample: Sample) -> Instances:

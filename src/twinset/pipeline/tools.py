@@ -43,20 +43,27 @@ def inspect(source: str) -> tuple[documents.InspectDocument, list[str]]:
     return documents.InspectDocument.model_validate(inspection.to_json()), inspection.lines()
 
 
-def convert(source: str, destination: Path, to: str) -> documents.ConvertDocument:
-    """Writes a dataset in another format into a new folder; synthetic images carry their provenance."""
+def convert(source: str, destination: Path, to: str, *, category_base: int | None = None) -> documents.ConvertDocument:
+    """Writes a dataset in another format into a new folder; synthetic images carry their provenance.
+
+    ``category_base`` is the first category id in COCO, 1 if it is not given. The notes tell what the format cannot hold.
+    """
     if to not in get_args(WritableFormat):
         raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")
+    if category_base is not None and to != "coco":
+        raise UsageError(f"expected --category-base with --to coco; got --to {to}", hint="leave it out")
     place = expanded(destination)
     refuse_inside(place, source_of(source))
     dataset, report = read(source_of(source), on_bad_input="refuse")
-    written = write(dataset, place, cast(WritableFormat, to), encode=encode_with_provenance)
+    base = 1 if category_base is None else category_base
+    written = write(dataset, place, cast(WritableFormat, to), encode=encode_with_provenance, category_base=base)
     return documents.ConvertDocument(
         source=source,
         destination=str(written.destination),
         format=to,
         images=written.images,
-        notes=list(report.warnings),
+        notes=[*report.warnings, *(f"{count} {what} have no place in {to}" for what, count in written.losses.items())],
+        losses=dict(written.losses),
     )
 
 

@@ -67,7 +67,7 @@ def sample_chart(samples: SampleFacts, arms: Sequence[SampleArm]) -> Chart:
         alt=f"Scatter plot of {count(len(samples.ids))} test images. {told} The table lists the images.",
         layout={
             "xaxis": axis(f"distance to the {samples.k} nearest synthetic images (feature units)"),
-            "yaxis": axis(unit, range=[-3, 103]),
+            "yaxis": axis(unit, rangemode="tozero"),
             "legend": {**LEGEND},
         },
         views={"": traces},
