@@ -15,13 +15,14 @@ from twinset.downstream.arms import Cell, CellResult, Recipe
 from twinset.downstream.placed_cells import write_found
 from twinset.downstream.placed_data import placed_data
 from twinset.downstream.placed_scores import PlacedStudy
+from twinset.evaluation.sample_study import score_without_training
 from twinset.formats import read
 from twinset.images import ImageSpec
 from twinset.instances import Instances
 from twinset.pipeline.measuring import Features
 from twinset.pipeline.real import RealData, RealFacts
 from twinset.pipeline.sample_study import samples_of
-from twinset.pipeline.samples import sample_facts
+from twinset.pipeline.samples import ArmSamples, Samples, sample_facts
 from twinset.randomness import Stream
 from twinset.store import write_json
 
@@ -176,3 +177,18 @@ def test_segmenters_are_judged_by_the_confusions_of_each_image(scenes: Dataset, 
     assert samples.close_up is None
     assert sample_facts(samples).sizes == ()
     json.dumps(samples.to_json(), allow_nan=False)
+
+
+def test_double_finds_are_told_of_close_ups_first() -> None:
+    bare = score_without_training(None, None, rng=Stream(0))
+    doubles = np.array([3.0, 1.0, 0.0, 0.0])
+    arm = ArmSamples("with synthetic", MIXED, 1, np.ones(4), doubles)
+    close_up = np.array([True, True, False, False])
+    samples = Samples(("a", "b", "c", "d"), "overlap", bare, arms=(arm,), close_up=close_up)
+    assert sample_facts(samples).arms[0].doubles == (2.0, 0.0)
+    assert sample_facts(samples).close_ups == 2
+    told = json.loads(json.dumps(samples.to_json()))["arms"]["with synthetic"]["double_finds"]
+    assert told["close_ups"] == {"images": 2, "pairs_per_image": 2.0}
+    assert told["elsewhere"] == {"images": 2, "pairs_per_image": 0.0}
+    none = Samples(("a", "b", "c", "d"), "overlap", bare, arms=(arm,), close_up=np.zeros(4, dtype=np.bool_))
+    assert sample_facts(none).arms[0].doubles == (None, 1.0)
