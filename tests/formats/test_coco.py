@@ -123,6 +123,54 @@ def test_ids_are_anything_that_is_distinct(ids: tuple[object, object], folder: C
     assert not report.bad_files
 
 
+@pytest.mark.parametrize("big", [2**40, 2**70, "x"])
+def test_ids_of_several_widths_in_several_slices_are_told_apart(big: object, folder: Callable[..., Path]) -> None:
+    said = [annotation(1, 7), annotation(2, big, category_id=2), annotation("z", 8), annotation(3, 7, category_id=9)]
+    path = folder(said, images=[image(7), image(big, "b.c.png")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "PIECE", 16)
+        dataset, report = read(path)
+    assert [objects(dataset, row).class_ids.tolist() for row in (0, 1)] == [[0], [1]]
+    told = [str(bad) for bad in report.bad_files]
+    assert len(told) == 2
+    assert "expected an image of this file; got the id 8" in told[0]
+    assert "annotation 3: expected a category of this file; got the id 9" in told[1]
+
+
+def test_annotations_whose_ids_are_text_are_told_by_what_is_wrong(folder: Callable[..., Path]) -> None:
+    _, report = read(folder([annotation("x", 9), annotation("y")]))
+    assert [bad.problem for bad in report.bad_files] == ["expected an image of this file; got the id 9; left out"]
+
+
+def test_slices_with_and_without_rare_fields_make_one_dataset(folder: Callable[..., Path]) -> None:
+    ring = [[2, 3, 6, 3, 6, 8]]
+    said = [
+        annotation(1),
+        annotation(2, score=0.5, attributes={"a": 1}, keypoints=[1, 2, 2], other=3),
+        annotation(3, area=7, segmentation=ring),
+        annotation(4, bbox=None, segmentation=ring),
+        annotation(5, bbox=[1, 1, 1e300, 4]),
+        annotation(6, area=-1, twinset={"difficult": True, "derived_area": True}),
+    ]
+    path = folder(said)
+    whole, report = read(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "PIECE", 16)
+        sliced, again = read(path)
+    assert sliced[0].annotation == whole[0].annotation
+    assert again == report
+    found = objects(sliced)
+    assert found.boxes.tolist() == [[2, 3, 6, 8]] * 4 + [[1, 1, 20, 5], [2, 3, 6, 8]]
+    assert found.is_difficult.tolist() == [False] * 5 + [True]
+    assert [mask is not None for mask in found.masks or ()] == [False, False, True, True, False, False]
+    assert found.columns["a"] == (None, 1, None, None, None, None)
+    assert found.confidences is not None
+    assert np.isnan(found.confidences).tolist() == [True, False, True, True, True, True]
+    assert found.areas is not None
+    assert np.isnan(found.areas).tolist() == [True, True, False, True, True, True]
+    assert [str(bad).split("; ")[-1] for bad in report.bad_files] == ["clipped"]
+
+
 def test_every_kind_of_mask_is_the_same_pixels(folder: Callable[..., Path]) -> None:
     square = np.zeros((10, 20), dtype=bool)
     square[3:8, 2:6] = True

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twinset.formats.objects import STATED, Mishap, Objects, Stated
-from twinset.formats.settling import SLACK
+from twinset.formats.settling import CORNERS, SLACK
 from twinset.instances import Instances, from_value
 from twinset.masks import Polygons, Rle
 
@@ -77,9 +77,15 @@ def test_a_box_left_out_is_that_of_the_outline_or_of_the_run_lengths() -> None:
 
 
 def test_outlines_in_fractions_come_out_in_pixels() -> None:
-    found, _ = settled(Stated("cat", rings=((0.1, 0.1, 0.5, 0.1, 0.1, 0.5),)), relative=True)
-    assert found.masks is not None
-    assert found.masks[0] == Polygons(*SIZE, ((3.0, 2.0, 15.0, 2.0, 3.0, 10.0),))
+    ring, square = (0.1, 0.1, 0.5, 0.1, 0.1, 0.5), (0.5, 0.25, 1, 0.25, 1, 1, 0.5, 1)
+    odd = Stated("cat", rings=((0.1,) * 7, square))
+    outlined = [Stated("cat", rings=rings) for rings in ((ring,), (square, ring))]
+    found, mishaps = settled(outlined[0], Stated("cat", (0, 0, 1, 1)), odd, outlined[1], relative=True)
+    scaled, square = (3.0, 2.0, 15.0, 2.0, 3.0, 10.0), (15.0, 5.0, 30.0, 5.0, 30.0, 20.0, 15.0, 20.0)
+    assert found.masks == (Polygons(*SIZE, (scaled,)), None, Polygons(*SIZE, (square, scaled)))
+    assert [mishap.problem for mishap in mishaps] == [
+        "expected outlines of at least three points x, y; got fewer; left out"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +134,65 @@ def test_columns_and_single_claims_mix() -> None:
     rows, array, _ = objects.settle(dict.fromkeys(range(4), SIZE), CLASSES)
     boxes = [[o["x1"] for o in array[rows[n]].as_py()["objects"]] for n in range(4)]
     assert boxes == [[0], [], [2], [5]]
+
+
+def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinset.formats.objects.CHUNK", 2)
+    pictures = [2, 0, 1, 0, 2, 2, 1]
+    table = pa.table(
+        {
+            "picture": pictures,
+            "label": pa.array(["dog" if n % 2 else "cat" for n in range(7)]).dictionary_encode(),
+            "number": [None, None, *range(2, 7)],
+            **{name: pa.array([float(n) + (name[1] == "2") for n in range(7)], pa.float32()) for name in CORNERS},
+            "area": [None, None, None, 3.0, None, None, 6.0],
+            "crowd": [None, None, None, None, True, None, None],
+        }
+    )
+    objects = Objects()
+    assert objects.extend(3, table) == 0
+    assert objects.labels() == ["cat", "dog"]
+    rows, array, mishaps = objects.settle({0: SIZE, 1: (3, 4), 2: (5, 30)}, CLASSES)
+    found = [array[rows[n]].as_py()["objects"] for n in range(3)]
+    assert [[one["x1"] for one in picture] for picture in found] == [[1, 3], [2], [0, 4]]
+    assert [[one["class_id"] for one in picture] for picture in found] == [[1, 1], [0], [0, 0]]
+    assert [[one["area"] for one in picture] for picture in found] == [[None, 3], [None], [None, None]]
+    assert [[one["crowd"] for one in picture] for picture in found] == [[False] * 2, [False], [False, True]]
+    assert [(m.picture, m.number) for m in mishaps] == [(1, 6), (2, 5)]
+
+
+def test_claims_are_settled_once() -> None:
+    objects = Objects()
+    number = objects.picture([Stated("cat", (0, 0, 1, 1))])
+    objects.settle({number: SIZE}, CLASSES)
+    with pytest.raises(ValueError, match="were settled before"):
+        objects.settle({number: SIZE}, CLASSES)
+
+
+SOUND = (1, 1, 5, 1, 5, 5)
+RINGS = st.lists(
+    st.lists(st.integers(0, 20) | st.sampled_from([float("nan"), float("inf")]), max_size=9).map(tuple), max_size=3
+)
+
+
+@settings(max_examples=100, deadline=None)
+@example([None, [SOUND], [(1,) * 7], [SOUND, (1,) * 4], [SOUND]])
+@example([[SOUND], [SOUND, (1, 1, 2, 2, 3, float("nan"))], [SOUND]])
+@example([[(float("nan"),) * 6], [SOUND]])
+@given(st.lists(st.none() | RINGS, max_size=6))
+def test_outlines_are_dropped_where_a_mask_refuses_them(said: list[list[tuple[float, ...]] | None]) -> None:
+    box = (1.0, 1.0, 9.0, 9.0)
+    claims = [None if rings is None else tuple(rings) for rings in said]
+    found, mishaps = settled(*(Stated("cat", box, n, rings) for n, rings in enumerate(claims)))
+    sound: list[Polygons | None] = []
+    told: list[str] = []
+    for rings in claims:
+        try:
+            sound.append(None if rings is None else Polygons(*SIZE, rings))
+        except ValueError as error:
+            told.append(f"{error}; left out")
+    assert [mishap.problem for mishap in mishaps] == told
+    assert list(found.masks or [None] * len(found)) == sound
 
 
 def test_nothing_stated_settles_to_nothing() -> None:

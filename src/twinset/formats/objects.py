@@ -25,7 +25,7 @@ STATED = pa.schema(
         pa.field("picture", pa.int32(), nullable=False),
         pa.field("number", pa.int64()),
         pa.field("label", pa.string()),
-        *(pa.field(name, pa.float64()) for name in ("x1", "y1", "x2", "y2")),
+        *(pa.field(name, pa.float64()) for name in CORNERS),
         pa.field("rle", pa.binary()),
         pa.field("rle_height", pa.int32()),
         pa.field("rle_width", pa.int32()),
@@ -42,6 +42,7 @@ STATED = pa.schema(
 """One claim a row. ``picture`` is what :meth:`Objects.picture` gave, ``number`` the line, index or id in its file."""
 
 CHUNK = 8192
+"""Claims that are kept and settled at a time, at most."""
 TOGETHER = 16
 """Chunks after which memory that was freed goes back to the system."""
 
@@ -164,9 +165,8 @@ class Objects:
             if len(self._chunks) % TOGETHER == 0:
                 pa.default_memory_pool().release_unused()
         mishaps.sort(key=lambda told: told[0])
-        offsets = np.concatenate(
-            [[0], np.cumsum(np.bincount(gathered.rows[: gathered.size], minlength=len(numbers)))]
-        ).astype(np.int32)
+        counts = np.bincount(gathered.rows[: gathered.size], minlength=len(numbers))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         lists = pa.ListArray.from_arrays(pa.array(offsets), gathered.objects(), type=INSTANCES.field("objects").type)
         array = pa.StructArray.from_arrays([pa.array(heights), pa.array(widths), lists], fields=list(INSTANCES))
         return {n: row for row, n in enumerate(numbers.tolist())}, array, [mishap for _, mishap in mishaps]
@@ -239,7 +239,7 @@ def _table(pending: Sequence[tuple[int, Stated]]) -> pa.Table:
     boxes = [one.box or (None,) * 4 for one in stated]
     columns: dict[str, Sequence[object]] = {
         "picture": [picture for picture, _ in pending],
-        **dict(zip(("x1", "y1", "x2", "y2"), zip(*boxes, strict=True), strict=True)),
+        **dict(zip(CORNERS, zip(*boxes, strict=True), strict=True)),
         "rle": [one.rle and one.rle.counts for one in stated],
         "rle_height": [one.rle and one.rle.height for one in stated],
         "rle_width": [one.rle and one.rle.width for one in stated],

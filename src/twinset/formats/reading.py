@@ -232,7 +232,10 @@ class _Rows:
             self.bad.append((picture.place, BadFile(where, named + mishap.problem, line, "object")))
         self.bad.sort(key=lambda placed: placed[0])
         self.objects = int(pc.sum(pc.list_value_length(pc.struct_field(array, "objects"))).as_py() or 0)
-        return array.take(pa.array([rows[n] if n >= 0 else None for n in self.numbers], pa.int64()))
+        places = [rows[n] if n >= 0 else None for n in self.numbers]
+        if places == list(range(len(array))):
+            return array
+        return array.take(pa.array(places, pa.int64()))
 
     def settle(self, classes: tuple[str, ...]) -> None:
         """Gives soft labels their class, and takes out those that do not fit the classes or their own label."""

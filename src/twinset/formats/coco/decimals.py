@@ -33,7 +33,7 @@ def _rounded(exact: NDArray[np.float64], digits: int) -> tuple[NDArray[np.float6
     low = np.round(exact[:2], digits)
     sides = np.round(exact[2:] - low, digits)
     again = np.concatenate([low, low + sides]).astype(np.float32)
-    return np.concatenate([low, sides]), (again == exact).all(0) & (sides > 0).all(0)
+    return np.concatenate([low, sides]), (again == exact).all(0)
 
 
 def decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -9,8 +9,9 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from twinset.errors import DatasetFormatError
-from twinset.formats.coco.columns import Annotations, read_slice
+from twinset.formats.coco.columns import Annotations
 from twinset.formats.coco.records import Category, Image, Licence
+from twinset.formats.coco.slices import read_slice
 from twinset.formats.coco.streaming import Document, Malformed, collection_paused, json_problem
 from twinset.formats.folder import visible
 

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from twinset.dataset import Origin
 from twinset.errors import DatasetFormatError
-from twinset.formats.coco.columns import Annotations, alike, as_ids, named, plain_attributes
+from twinset.formats.coco.columns import Annotations, alike, as_ids, plain_attributes
 from twinset.formats.coco.parsing import Parsed, parse
 from twinset.formats.coco.places import Named, Places
 from twinset.formats.coco.records import OURS, Category, Id, Image
+from twinset.formats.coco.slices import named
 from twinset.formats.folder import Folder, Unusable, visible
 from twinset.formats.listing import BadFile, Candidate, Findings, Listing
 from twinset.formats.objects import STATED, Objects

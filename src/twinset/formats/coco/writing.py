@@ -24,7 +24,7 @@ from twinset.formats.sidecars import provenance
 from twinset.formats.writing import Encode, FileNames, Target, picture
 from twinset.masks import Polygons
 
-ROWS = 512
+ROWS = 256
 """Pictures whose annotations are made at a time."""
 IMAGES = 4096
 """Pictures that are written at a time."""
