@@ -1,6 +1,6 @@
 """Does fitted placement close the gap between pasted and held-out real images, and what if these were taken elsewhere?
 
-    uv run python benchmarks/alignment.py --data DIR [--sets bccd,flights,DJI-00760,shift] [--images 200] [--write OUT]
+    uv run python benchmarks/alignment.py --data DIR [--sets bccd,flights,DJI-00760,shift] [--images 1000] [--write OUT]
 
 The baseline is frozen: `CopyPaste(placement="uniform")`, real backgrounds with their objects filled in, uniform places,
 1 to 20 objects, uniform side; aligned is the same with `placement="fitted"`. Both see the exposed images alone. Told
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,16 +29,19 @@ from typing import cast
 import numpy as np
 from hardware import machine
 
-from twinset.alignment.metadata import Measures, MeasureTable, compare_measures, detect_shift, measure
-from twinset.dataset import Dataset
+from twinset.alignment.metadata import Measures, MeasureTable, compare_measures, detect_shift, measure, measure_boxes
+from twinset.dataset import Dataset, Sample
 from twinset.formats import read, write
 from twinset.generators.copypaste import CopyPaste
+from twinset.instances import Instances
+from twinset.pipeline.deployment import resolved_target
 from twinset.pipeline.real import prepare_real, read_real
 from twinset.pipeline.reporting import Console
 from twinset.pipeline.resolving import pinned
-from twinset.pipeline.targets import commit_target, committed_target, resolved_target, target_sentences
+from twinset.pipeline.targets import aimed, commit_target, committed_target, target_sentences
 from twinset.randomness import Stream
 from twinset.recipe import recipe_from_values
+from twinset.stages import Slot
 
 MEASURES = ("box_area", "aspect_ratio", "centre_y", "count")
 BLOCK = 3
@@ -91,7 +95,8 @@ def falls(data: Path, name: str, images: int, seed: int) -> dict[str, object]:
     sets = {}
     for key, settings in (("before", CopyPaste(placement="uniform")), ("after", CopyPaste(placement="fitted"))):
         generator = settings.fit(exposed, rng=Stream(seed).child("fit"))
-        sets[key] = measure(generator.sample(images, rng=Stream(seed).child("sample", key)), pixels=False)
+        slots = [Slot(n, 0, Stream(seed).child("sample", key, n).seed, 0, "benchmark") for n in range(images)]
+        sets[key] = measure_boxes([_objects(sample) for sample in generator.generate(slots)], classes=exposed.classes)
     real, seen = measure(held, pixels=False), measure(exposed, pixels=False)
     print(f"\n{name}: {len(exposed)} images exposed, {len(held)} held out, {images} made of each kind")
     found: dict[str, object] = {"set": name, "exposed": len(exposed), "held_out": len(held), "images": images}
@@ -104,12 +109,19 @@ def falls(data: Path, name: str, images: int, seed: int) -> dict[str, object]:
     return found
 
 
+def _objects(sample: Sample) -> Instances:
+    assert sample.annotation is not None
+    assert sample.annotation.instances is not None
+    return sample.annotation.instances
+
+
 def told(table: MeasureTable) -> list[dict[str, object]]:
     """Prints a line a measure and gives them back for JSON."""
     rows: list[dict[str, object]] = []
     for gap in table.gaps:
         fall = gap.fall()
-        text = "already at the floor" if fall is None else f"falls by {fall:.0%}"
+        text = "already at the floor" if gap.at_floor["before"] else "shared no bin before"
+        text = text if fall is None else f"falls by {fall:.0%}"
         text += ", to the floor" if fall is not None and gap.at_floor["after"] else ""
         print(
             f"  {gap.measure:<13} N {gap.images:>3}  floor {gap.floor:.4f} ({gap.floor_range[0]:.4f} … "
@@ -139,10 +151,6 @@ def shifted_sets(
 
     The labels of the deployment flight are used for none of them.
     """
-    import shutil
-
-    from twinset.pipeline.targets import aimed
-
     with tempfile.TemporaryDirectory() as temporary:
         folder, deployment = Path(temporary) / "run", Path(temporary) / "deployment"
         deployment.mkdir()
@@ -222,7 +230,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", default="bccd,flights,DJI-00760,shift")
-    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--images", type=int, default=1000, help="Of each kind, from which as many are drawn as real.")
+    parser.add_argument("--shifted", type=int, default=200, help="In each set of `shift`.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flight", default="MOS155-179", help="The deployment flight of `shift`.")
     parser.add_argument("--steps", type=int, default=None, help="Of the detector that infers the target.")
@@ -235,7 +244,7 @@ def main() -> None:
                 shift(
                     options.data,
                     flight=options.flight,
-                    images=options.images,
+                    images=options.shifted,
                     seed=options.seed,
                     steps=options.steps,
                     out=options.write,

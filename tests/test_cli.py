@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -149,6 +151,70 @@ def test_convert_round_trips_classes(
     assert (ended, json.loads(out)["images"]) == (0, 1797)
     dataset, _ = read(tmp_path / "out")
     assert dataset.class_counts()["3"] == 183
+
+
+def annotated(place: Path) -> Path:
+    """Two pictures with boxes, of which one is a crowd, as Parquet."""
+    from twinset.annotations import Annotation, Instances
+    from twinset.dataset import Dataset, Sample
+    from twinset.formats import write
+
+    image, corners = np.zeros((8, 9, 3), np.uint8), np.array([[0, 0, 4, 5], [1, 1, 3, 3]], np.float32)
+    found = Instances((8, 9), np.array([0, 1]), corners, crowd=np.array([False, True]))
+    samples = [Sample(name, Annotation(instances=found), image=image + at) for at, name in enumerate("ab")]
+    write(Dataset.of(samples, classes=("cat", "dog")), place, "parquet")
+    return place
+
+
+def test_convert_says_what_the_format_has_no_place_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = annotated(tmp_path / "in")
+    ended, out, _ = called(monkeypatch, capsys, "convert", source, tmp_path / "yolo", "--to", "yolo", "--json")
+    answer = json.loads(out)
+    jsonschema.validate(answer, documents.schema("convert"))
+    assert (ended, answer["losses"]) == (0, {"crowd flags": 2})
+    assert answer["notes"] == ["2 crowd flags have no place in yolo"]
+    ended, out, _ = called(monkeypatch, capsys, "convert", source, tmp_path / "folder", "--to", "imagefolder")
+    assert ended == 0
+    assert out.splitlines() == [
+        f"wrote 2 images to {tmp_path / 'folder'}",
+        "note: 4 objects have no place in imagefolder",
+        "note: 2 crowd flags have no place in imagefolder",
+    ]
+
+
+@pytest.mark.parametrize(("options", "ids"), [([], [1, 2]), (["--category-base", "0"], [0, 1])])
+def test_categories_are_numbered_from_what_is_asked(
+    options: list[str],
+    ids: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = annotated(tmp_path / "in")
+    ended, _, _ = called(monkeypatch, capsys, "convert", source, tmp_path / "out", "--to", "coco", *options)
+    content = json.loads((tmp_path / "out/annotations/instances_all.json").read_text())
+    assert ended == 0
+    assert [one["id"] for one in content["categories"]] == ids
+    assert [one["category_id"] for one in content["annotations"]] == ids * 2
+
+
+def test_a_category_base_is_of_coco_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--to", "voc", "--category-base", "0")
+    ended, _, err = called(monkeypatch, capsys, "convert", "builtin:digits", tmp_path / "out", *options)
+    assert ended == 2
+    assert "expected --category-base with --to coco; got --to voc" in err
+
+
+def test_help_of_convert_lists_every_format() -> None:
+    from twinset.formats import FORMATS
+
+    shown = " ".join(CliRunner().invoke(cli.app, ["convert", "--help"], env={"COLUMNS": "200"}).output.split())
+    words = set(re.split(r"\W+", shown[shown.index("--to") :]))
+    assert set(FORMATS) <= words
 
 
 @pytest.mark.parametrize("place", ["file", "file/sub", "x" * 300, "/proc/abc"])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +122,106 @@ def test_lines_are_lines(folder: Path) -> None:
     assert not any("\n" in line or "\x1b" in line for line in lines)
     assert any("bad.png: expected" in line for line in lines)
     assert any(line.startswith("  exact: test/cat/same.png = train/cat/3.png") for line in lines)
+
+
+DATA = Path(os.environ.get("TWINSET_DATA", "/nowhere"))
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="TWINSET_DATA is not set")
+
+
+@pytest.fixture
+def annotated(tmp_path: Path) -> Path:
+    """YOLO with splits, of pictures 40 wide and 20 high: 4 cars (one clipped), 12 people, a dog in test alone, an empty
+    picture, a near copy across splits, and three objects that cannot be used."""
+    people = "1 0.5 0.5 0.25 0.5\n" * 6
+    labels = {
+        "train/a": "0 0.5 0.5 0.5 0.5\n0 0.25 0.5 0.5 1\n" + people,
+        "train/b": "0 0.9 0.5 0.5 0.5\n0 0.5 0.5 0 0.5\n0 3 3 1 1\n1 0.5 0.5\n" + people,
+        "train/c": "",
+        "test/a": "0 0.5 0.5 0.1 0.2\n2 0.5 0.5 0.5 0.5\n",
+    }
+    for seed, (name, text) in enumerate(labels.items()):
+        rough = np.random.default_rng(seed % 3).integers(0, 256, (4, 8, 3), dtype=np.uint8)
+        data = encode_png(resize(rough, 20, 40))
+        put(tmp_path / f"images/{name}.{'jpg' if seed == 3 else 'png'}", jpeg_of(data) if seed == 3 else data)
+        put(tmp_path / f"labels/{name}.txt", text.encode())
+    put(tmp_path / "data.yaml", b"train: images/train\ntest: images/test\nnames: [car, person, dog, ghost]\n")
+    return tmp_path
+
+
+def test_boxes_are_counted_and_measured_by_class(annotated: Path) -> None:
+    document = inspect(annotated).to_json()
+    assert (document["task"], document["format"], document["images"]) == ("detection", "yolo", 4)
+    assert document["objects"] == 17
+    assert document["classes"] == {"car": 4, "person": 12, "dog": 1, "ghost": 0}
+    assert document["splits"] == {
+        "train": {"car": 3, "person": 12, "dog": 0, "ghost": 0},
+        "test": {"car": 1, "person": 0, "dog": 1, "ghost": 0},
+    }
+    boxes: dict[str, dict[str, object]] = document["boxes"]  # type: ignore[assignment]
+    assert list(boxes) == ["car", "person", "dog"]
+    person, car = boxes["person"], boxes["car"]
+    assert (person["objects"], person["images"], car["objects"], car["images"]) == (12, 2, 4, 3)
+    assert person["area"] == pytest.approx([0.125] * 3)
+    assert person["aspect"] == pytest.approx([1.0] * 3)
+    assert person["side"] == pytest.approx([10.0] * 3)
+    widths, heights = np.array([20, 20, 14, 4]), np.array([10, 20, 10, 4])
+    assert car["aspect"] == pytest.approx(np.percentile(widths / heights, [10, 50, 90]).tolist(), rel=1e-5)
+    assert car["area"] == pytest.approx(np.percentile(widths * heights / 800, [10, 50, 90]).tolist(), rel=1e-5)
+    json.dumps(document, allow_nan=False)
+    InspectDocument.model_validate(document)
+
+
+def test_bad_boxes_are_listed_by_line_and_counted(annotated: Path) -> None:
+    found = inspect(annotated)
+    told = {bad.where.rsplit("/", 1)[1]: bad.problem for bad in found.report.bad_files}
+    assert set(told) == {"b.txt:1", "b.txt:2", "b.txt:3", "b.txt:4"}
+    for where, words in (("b.txt:1", "clipped"), ("b.txt:2", "with an area"), ("b.txt:3", "fractions of the picture")):
+        assert words in told[where]
+    assert any(re.fullmatch(r"4 of \d+ objects are bad: clipped or left out, see bad files", w) for w in found.warnings)
+
+
+def test_gaps_between_splits_and_copies_are_told_of_objects_too(annotated: Path) -> None:
+    found = inspect(annotated)
+    assert [(group.kind, group.splits) for group in found.duplicates] == [("near", ("train", "test"))]
+    for words in (
+        "class 'dog' is in test and not in train: nothing can be learnt of it",
+        "class 'ghost' has 0 objects: too few to split and to measure",
+        "test lacks 1 classes, such as 'person'",
+        "imbalance: 12 objects of 'person' to 1 of 'dog'",
+        "1 images are annotated as showing nothing",
+        "leakage: 1 groups of copies",
+    ):
+        assert any(words in text for text in found.warnings), words
+    lines = found.lines()
+    assert any(line.split()[:3] == ["person", "2", "10"] for line in lines)
+
+
+@needs_data
+def test_blood_cells_have_their_boxes_and_oddities_told() -> None:
+    """Counts of the set's README, and of a plain count of its XML files."""
+    texts = [path.read_text() for path in (DATA / "bccd").rglob("*.xml")]
+    names = [name for text in texts for name in re.findall(r"<name>(\w+)</name>", text)]
+    document = inspect(DATA / "bccd").to_json()
+    boxes: dict[str, dict[str, list[float]]] = document["boxes"]  # type: ignore[assignment]
+    bad: list[dict[str, str]] = document["bad_files"]  # type: ignore[assignment]
+    left_out = sum("left out" in one["problem"] for one in bad)
+    assert (document["task"], document["images"]) == ("detection", len(texts))
+    assert document["objects"] == len(names) - left_out
+    assert set(document["classes"]) == set(names)  # type: ignore[call-overload]
+    assert bad
+    assert boxes["WBC"]["area"][1] > boxes["RBC"]["area"][1] > boxes["Platelets"]["area"][1]
+    InspectDocument.model_validate(document)
+
+
+@needs_data
+def test_boxes_of_aerial_cars_that_stick_out_are_told() -> None:
+    """The three of the set's README; a plain count of all lines; a class that is named and never shown."""
+    found = inspect(DATA / "aerial_cars")
+    lines = [line for path in (DATA / "aerial_cars/labels").rglob("*.txt") for line in path.read_text().split("\n")]
+    told = {Path(bad.path).name: bad.problem.rsplit("; ", 1)[1] for bad in found.report.bad_files}
+    assert told == {"MOS74.txt": "clipped", "MOS84.txt": "clipped", "MOS92.txt": "clipped"}
+    assert found.report.objects == sum(bool(line.strip()) for line in lines)
+    assert found.classes["cyclist"] == 0
+    assert "cyclist" not in found.boxes
+    assert any("class 'cyclist' has 0 objects" in text for text in found.warnings)
+    assert any(text.startswith("3 of ") and "objects are bad" in text for text in found.warnings)

@@ -151,6 +151,8 @@ def build(kind: Kind, name: str, settings: Mapping[str, object], *, where: str) 
 
 def _sentence(message: str) -> str:
     message = message.removeprefix("Value error, ")
+    if message == "Unexpected keyword argument":
+        return "expected a known key"
     return message if message.startswith("expected") else f"expected: {message}"
 
 

@@ -9,16 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.formats.scenes import boxes_only, dataset_of, masked, semantic
 
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.editing.classical import Classical
 from twinset.errors import UnknownNameError, UsageError
 from twinset.formats import FORMATS, read, write
+from twinset.formats.losses import masks_in
 from twinset.images import Window, encode_png
 from twinset.randomness import Stream
 
 PARTS = ("train", "validation", "test")
+
+OF_PICTURES = ("imagefolder", "webdataset", "parquet", "csv", "coco", "cvat")
+"""Formats that hold the class of a whole picture."""
 
 
 def with_parts(dataset: Dataset) -> Dataset:
@@ -34,7 +39,7 @@ def plain() -> Dataset:
     return with_parts(Dataset.of(samples, classes=["zebra", "10", "9"]))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_images_that_were_edited_without_a_recipe_come_back(name: str, plain: Dataset, tmp_path: Path) -> None:
     made = [Classical().edit(sample, rng=Stream(row)) for row, sample in enumerate(plain)]
     write(Dataset.of(made, classes=plain.classes), tmp_path / "out", name)  # type: ignore[arg-type]
@@ -76,7 +81,7 @@ def test_a_csv_round_trip_keeps_all_but_the_types_of_attributes(awkward: Dataset
 
 @pytest.mark.parametrize("splits", [None, ["train", "train", "validation", "test", "test", "test"]])
 @pytest.mark.parametrize("labelled", [6, 4, 0])
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_classes_called_like_splits_survive(name: str, labelled: int, splits: list[str] | None, tmp_path: Path) -> None:
     samples = [
         Sample(f"s{row}", Annotation(class_id=row % 3) if row < labelled else None, image=np.zeros((4, 4, 1), np.uint8))
@@ -90,7 +95,7 @@ def test_classes_called_like_splits_survive(name: str, labelled: int, splits: li
     assert back.digest() == dataset.digest()
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_attributes_of_any_name_survive(name: str, tmp_path: Path) -> None:
     names = ("class", "class_", "method", "attributes", "caption", "path", "unlabelled", " Label ", "id", "plain", "")
     attributes = {name: f"value of {name}" for name in names}
@@ -166,10 +171,36 @@ def test_encode_gives_the_content_of_every_file(plain: Dataset, tmp_path: Path) 
     def inverted(sample: Sample) -> bytes:
         return encode_png(255 - sample.pixels())
 
-    for name in FORMATS:
-        write(plain, tmp_path / name, name, encode=inverted)
+    for name in OF_PICTURES:
+        write(plain, tmp_path / name, name, encode=inverted)  # type: ignore[arg-type]
         back, _ = read(tmp_path / name)
         assert (back[back.row_of("03")].pixels() == 255 - 21).all()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_encode_gives_the_content_of_pictures_with_objects_too(name: str, tmp_path: Path) -> None:
+    dataset = dataset_of(Annotation(instances=boxes_only(), semantic=semantic(0), class_id=1), splits=False)
+    write(dataset, tmp_path / name, name, encode=lambda sample: encode_png(255 - sample.pixels()))  # type: ignore[arg-type]
+    back, _ = read(tmp_path / name)
+    assert (back[0].pixels() == 255 - dataset[0].pixels()).all()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_losses_are_what_does_not_come_back(name: str, tmp_path: Path) -> None:
+    dataset = dataset_of(Annotation(instances=masked(), semantic=semantic(0), class_id=1), splits=False)
+    losses = write(dataset, tmp_path / name, name).losses  # type: ignore[arg-type]
+    back, _ = read(tmp_path / name)
+    missing = {
+        "objects": int(back.object_counts().sum()) == 0,
+        "masks": masks_in(back) == 0,
+        "crowd flags": not back.object_column("crowd").any(),
+        "difficult flags": not back.object_column("difficult").any(),
+        "semantic maps": back.table.column("semantic").null_count == 1,
+        "image classes": bool((back.class_ids < 0).all()),
+    }
+    told = {name for name in missing if name in losses}
+    kept_beside = {"coco": {"difficult flags", "image classes"}}.get(name, set())
+    assert {what for what, gone in missing.items() if gone} | (told & kept_beside) == told
 
 
 def test_pictures_keep_the_bytes_they_came_as_unless_a_window_was_applied(tmp_path: Path) -> None:
@@ -193,7 +224,7 @@ def test_large_sets_are_written_in_several_row_groups_and_shards(
 ) -> None:
     import pyarrow.parquet as pq
 
-    monkeypatch.setattr("twinset.formats.parquet.GROUP_ROWS", 10)
+    monkeypatch.setattr("twinset.formats.parquet_writing.GROUP_ROWS", 10)
     monkeypatch.setattr("twinset.formats.webdataset.SHARD_BYTES", 20_000)
     write(awkward, tmp_path / "p", "parquet")
     write(awkward, tmp_path / "w", "webdataset")

@@ -6,18 +6,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 import twinset
 from twinset import pipeline
-from twinset.alignment.metadata import measure, target_from_numbers
+from twinset.alignment.metadata import Component, Matched, measure, target_from_numbers
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.errors import RecipeError
 from twinset.formats import read, write
-from twinset.generators.copypaste import CopyPaste
+from twinset.generators.copypaste import CopyPaste, CopyPasteGenerator
 from twinset.instances import Instances
 from twinset.pipeline import matching
 from twinset.pipeline.reporting import Quiet
@@ -184,3 +185,20 @@ def test_a_run_that_is_killed_while_it_searches_ends_in_the_same_dataset(
 
 def test_samples_of_a_matched_run_can_be_made_again(finished: Path) -> None:
     assert pipeline.verify(finished, samples=3, device="cpu", listener=Quiet()).ok
+
+
+def test_weights_are_of_images_but_where_objects_follow_one_by_one() -> None:
+    component = Component(0.3, {"box_area": 0.0}, {"box_area": 1.0})
+    one = Matched(component, {}, 0.6, 0.0, reached=True)
+    placed = matching.PlacedSpace(cast(CopyPasteGenerator, None), ())
+    assert matching._weight(one, Squares(), ["box_area"]) == 0.6
+    assert matching._weight(one, placed, ["box_area"]) == 0.3
+    assert matching._weight(one, placed, ["box_area", "count"]) == 0.6
+
+
+def test_the_twin_of_a_matched_run_follows_what_was_found(real: Path, tmp_path: Path) -> None:
+    numbers = {"box_area": {"means": [0.008], "stds": [0.1]}}
+    changes = {"target": {"numbers": numbers}, "match": {**MATCH, "trials": 0}}
+    document = twinset.run({"data": str(real), **QUICK, **changes}, out=tmp_path / "run", workers=1, quiet=True)
+    twin = measure(read(Path(document.exports["coco"]))[0], pixels=False)
+    assert float(np.exp(np.median(twin.values("box_area")))) == pytest.approx(0.008, rel=0.15)

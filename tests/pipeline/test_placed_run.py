@@ -172,3 +172,12 @@ def test_natural_oddities_are_refused_or_skipped_and_counted(name: str, bad: int
     told = json.loads((Path(found.run) / "evaluation" / "report.json").read_text())["datasets"][0]["problems"]
     assert sum(part["count"] for part in told) == bad
     assert any(problem in part["what"] for part in told)
+
+
+@pytest.mark.parametrize(
+    ("target", "where"),
+    [({"lag_area": []}, "target.lag_area"), ({"log_area": [{"mean": 0, "std": 1, "weigt": 2}]}, "weigt")],
+)
+def test_a_wrong_key_inside_a_target_is_refused(target: dict[str, object], where: str) -> None:
+    with pytest.raises(RecipeError, match=where):
+        recipe_from_values({"data": "builtin:digit-scenes", "generate": [{"use": "copypaste", "target": target}]})

@@ -16,7 +16,8 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError, RecipeError
 from twinset.formats import read, write
 from twinset.generators.copypaste import CopyPaste, Normal, PlacementTarget
-from twinset.pipeline import targets
+from twinset.instances import Instances
+from twinset.pipeline import deployment, targets
 from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.real import load_real
 from twinset.pipeline.reporting import Quiet
@@ -181,7 +182,7 @@ def test_a_run_refuses_other_deployment_images_than_it_began_with(
         (tmp_path / "deployment" / file.name).write_bytes(file.read_bytes())
     changes = {"target": {"path": str(tmp_path / "deployment"), "steps": 2, "size": [48, 48]}}
     with monkeypatch.context() as patched:
-        patched.setattr(targets, "fit_detector", interrupted)
+        patched.setattr(deployment, "fit_detector", interrupted)
         with pytest.raises(KeyboardInterrupt):
             made(root, tmp_path / "run", **changes)
     next((tmp_path / "deployment").iterdir()).unlink()
@@ -212,3 +213,13 @@ def test_copypaste_is_aimed_at_what_its_own_target_leaves_open() -> None:
     assert aimed.target.count == (Normal(9, 1),)
     assert aimed.target.class_shares == {"a": 1.0}
     assert aimed.target.log_aspect == ()
+
+
+def test_objects_keep_their_sides_and_relative_centres_in_a_frame_of_another_format() -> None:
+    boxes = np.array([[0, 0, 10, 10], [30, 0, 40, 10]], dtype=np.float32)
+    wide = deployment.reframed(Instances((10, 40), np.zeros(2, dtype=np.int64), boxes), 0.75)
+    high = deployment.reframed(Instances((40, 10), np.zeros(2, dtype=np.int64), boxes[:, [1, 0, 3, 2]]), 0.5)
+    assert wide.size == (30, 40)
+    assert wide.boxes.tolist() == [[0, 10, 10, 20], [30, 10, 40, 20]]
+    assert high.size == (40, 80)
+    assert high.boxes.tolist() == [[35, 0, 45, 10], [35, 30, 45, 40]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,74 +13,74 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twinset.average_precision import match_detections
-from twinset.downstream.arms import Cell, CellResult, UtilityPlan
+from twinset.downstream.arms import Cell, CellResult
+from twinset.downstream.own_trainer import train_outside
 from twinset.downstream.placed_data import PlacedData
+from twinset.downstream.placed_inputs import PICTURES, TrainingMasks
+from twinset.downstream.placed_models import MASKED, Lesson, fit_objects, fit_pixels
+from twinset.downstream.placed_settings import PlacedPlan, PlacedSettings
 from twinset.instances import INSTANCES, Instances, from_value, to_value
-from twinset.models.detection import DetectorSettings, Scenes, fit_detector, scene_augmentation
-from twinset.models.segmentation import PixelScenes, SegmenterSettings, fit_segmenter
-from twinset.models.segmentation import scene_augmentation as pixel_augmentation
+from twinset.models.detection import Scenes
+from twinset.models.segmentation import PixelScenes
 from twinset.pixel_scores import PixelScores, confusion
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
 from twinset.store import read_table, write_bytes, write_table
 from twinset.threads import torch_threads
 
+__all__ = ["PlacedPlan", "PlacedSettings", "read_found", "run_placed_cell", "write_found"]
 
-@dataclass(frozen=True)
-class PlacedSettings:
-    """What is trained in every cell: the size of its pictures (pixels), and the network.
+Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Which real and which synthetic scenes a cell trains on."""
 
-    ``turn`` says that pictures may also be turned by quarters and mirrored upside down (microscopes, aeroplanes);
-    ``crop`` trains on crops of that height and width.
-    """
-
-    height: int
-    width: int
-    channels: int
-    steps: int
-    batch: int = 8
-    network_width: int = 16
-    stride: Literal[4, 8] = 8
-    turn: bool = False
-    crop: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.height, self.width, self.steps, self.batch) < 1 or self.channels not in (1, 3):
-            raise ValueError(f"expected a positive size, steps and batch, and 1 or 3 channels; got {self}")
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain JSON types."""
-        return {**asdict(self), "crop": None if self.crop is None else list(self.crop)}
-
-    @property
-    def text(self) -> str:
-        """For people."""
-        return f"at {self.width} × {self.height}, width {self.network_width}"
-
-
-PlacedPlan = UtilityPlan[PlacedSettings]
+Predicted = list[Instances] | list[NDArray[np.int32]]
 
 
 def run_placed_cell(
-    cell: Cell, data: PlacedData, *, plan: PlacedPlan, study: str, found: Path, progress: Progress = silent
+    cell: Cell,
+    data: PlacedData,
+    *,
+    plan: PlacedPlan,
+    study: str,
+    found: Path,
+    folder: Path | None = None,
+    progress: Progress = silent,
 ) -> CellResult:
     """Trains the cell's network on one thread, judges validation, and writes what it found in the test images.
 
-    All recipes of one subset and seed share their stream: first weights and order of the real images.
+    All recipes of one subset and seed share their stream: first weights and order of the real images. ``folder`` is
+    where a :class:`~twinset.downstream.placed_inputs.StudyData` was saved, for trainings that need its masks or
+    pictures; a user's trainer works in a folder beside ``found``, named after the cell.
     """
     started = time.perf_counter()
     rng = Stream(plan.seed).child("utility", cell.subset, cell.seed)
+    rows = _rows(cell, data)
+    if plan.settings.weights is not None:
+        plan.settings.weights.check()
+    validation: Predicted
+    test: Predicted
     with torch_threads(1):
-        if data.kind == "objects":
-            score, loss = _detect(cell, data, plan, rng, found, progress)
+        if plan.settings.trainer is not None:
+            answer = train_outside(
+                cell,
+                data,
+                rows,
+                plan=plan,
+                pictures=_needed(folder) / PICTURES,
+                folder=found.parent / cell.key,
+                rng=rng,
+            )
+            validation, test = answer.validation, answer.test
+        elif data.kind == "objects":
+            validation, test = _detect(cell, data, rows, plan, rng, folder, progress)
         else:
-            score, loss = _segment(cell, data, plan, rng, found, progress)
+            validation, test = _segment(cell, data, rows, plan, rng, progress)
+    score, loss = _judged(data, plan, validation, test, found)
     digest = hashlib.sha256(found.read_bytes()).hexdigest()
     return CellResult(cell, study, score, loss, time.perf_counter() - started, found=digest)
 
 
-def _rows(cell: Cell, data: PlacedData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which real and which synthetic scenes a cell trains on."""
+def _rows(cell: Cell, data: PlacedData) -> Rows:
     share = cell.recipe.share
     real = data.rows("train", cell.subset) if share < 1 else np.zeros(0, dtype=np.int64)
     synthetic = data.rows("synthetic", cell.subset) if share > 0 else np.zeros(0, dtype=np.int64)
@@ -90,63 +89,83 @@ def _rows(cell: Cell, data: PlacedData) -> tuple[NDArray[np.int64], NDArray[np.i
     return real, synthetic
 
 
+def _needed(folder: Path | None) -> Path:
+    if folder is None:
+        raise ValueError("expected the folder of the study's data, for its masks or pictures; got none")
+    return folder
+
+
 def _detect(
-    cell: Cell, data: PlacedData, plan: PlacedPlan, rng: Stream, found: Path, progress: Progress
-) -> tuple[float, float]:
-    real, synthetic = _rows(cell, data)
-    recipe, chosen = cell.recipe, plan.settings
-    scenes = cast(Scenes, data.train).take(real).concat(cast(Scenes, data.synthetic).take(synthetic))
-    settings = DetectorSettings(
-        steps=chosen.steps,
-        batch=chosen.batch,
-        width=chosen.network_width,
-        stride=chosen.stride,
-        class_balanced=recipe.balanced,
-        synthetic_share=recipe.share,
-        crop=chosen.crop,
-        augmentation=scene_augmentation(recipe.strength, flip=plan.flip, turn=chosen.turn),
+    cell: Cell,
+    data: PlacedData,
+    rows: Rows,
+    plan: PlacedPlan,
+    rng: Stream,
+    folder: Path | None,
+    progress: Progress,
+) -> tuple[list[Instances], list[Instances]]:
+    """What a detector, trained here, finds in the validation and test images."""
+    real, synthetic = rows
+    masked = plan.settings.model == MASKED
+    detector = fit_objects(
+        cast(Scenes, data.train).take(real).concat(cast(Scenes, data.synthetic).take(synthetic)),
+        Lesson(plan.settings, cell.recipe, plan.flip),
+        n_classes=data.n_classes,
+        rng=rng,
+        source=np.repeat([0, 1], [len(real), len(synthetic)]),
+        masks=TrainingMasks.load(_needed(folder)).of_rows(real, synthetic) if masked else None,
+        progress=progress,
     )
-    source = np.repeat([0, 1], [len(real), len(synthetic)])
-    detector = fit_detector(
-        scenes, n_classes=data.n_classes, settings=settings, rng=rng, source=source, progress=progress
-    )
-    validation = detector.predict(cast(Scenes, data.validation))
-    matches = match_detections(data.instances("validation"), validation, n_classes=data.n_classes)
-    figures = matches.average_precision()
-    write_found(found, detector.predict(cast(Scenes, data.test)))
-    return figures.ap50, 1.0 - figures.ap
+    return detector.predict(cast(Scenes, data.validation)), detector.predict(cast(Scenes, data.test))
 
 
 def _segment(
-    cell: Cell, data: PlacedData, plan: PlacedPlan, rng: Stream, found: Path, progress: Progress
-) -> tuple[float, float]:
-    from safetensors.numpy import save
+    cell: Cell, data: PlacedData, rows: Rows, plan: PlacedPlan, rng: Stream, progress: Progress
+) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]]:
+    """The maps that a segmenter, trained here, gives to the validation and test images."""
+    real, synthetic = rows
+    segmenter = fit_pixels(
+        cast(PixelScenes, data.train).take(real).concat(cast(PixelScenes, data.synthetic).take(synthetic)),
+        Lesson(plan.settings, cell.recipe, plan.flip),
+        n_classes=data.n_classes,
+        rng=rng,
+        source=np.repeat([0, 1], [len(real), len(synthetic)]),
+        progress=progress,
+    )
+    return segmenter.predict(cast(PixelScenes, data.validation)), segmenter.predict(cast(PixelScenes, data.test))
 
-    real, synthetic = _rows(cell, data)
-    recipe, chosen = cell.recipe, plan.settings
-    scenes = cast(PixelScenes, data.train).take(real).concat(cast(PixelScenes, data.synthetic).take(synthetic))
-    settings = SegmenterSettings(
-        steps=chosen.steps,
-        batch=chosen.batch,
-        width=chosen.network_width,
-        class_balanced=recipe.balanced,
-        synthetic_share=recipe.share,
-        crop=chosen.crop,
-        augmentation=pixel_augmentation(recipe.strength, flips=_flips(plan)),
-    )
-    source = np.repeat([0, 1], [len(real), len(synthetic)])
-    segmenter = fit_segmenter(
-        scenes, n_classes=data.n_classes, settings=settings, rng=rng, source=source, progress=progress
-    )
-    validation = _confusions(data.maps("validation"), segmenter.predict(cast(PixelScenes, data.validation)), data)
-    scores = PixelScores.of(validation)
-    test = _confusions(data.maps("test"), segmenter.predict(cast(PixelScenes, data.test)), data)
-    write_bytes(found, save({"confusions": test}))
+
+def _judged(
+    data: PlacedData, plan: PlacedPlan, validation: Predicted, test: Predicted, found: Path
+) -> tuple[float, float]:
+    """The score and the loss on validation; what was found in the test images goes into the file ``found``."""
+    if data.kind == "objects":
+        score = _judge_objects(data, plan, cast("list[Instances]", validation))
+        write_found(found, cast("list[Instances]", test))
+        return score
+    score = _judge_pixels(data, cast("list[NDArray[np.int32]]", validation))
+    _write_confusions(found, _confusions(data.maps("test"), cast("list[NDArray[np.int32]]", test), data))
+    return score
+
+
+def _judge_objects(data: PlacedData, plan: PlacedPlan, found: Sequence[Instances]) -> tuple[float, float]:
+    """AP at an overlap of one half in the validation images, and one minus COCO's AP."""
+    kind: Literal["boxes", "masks"] = "masks" if plan.settings.masks else "boxes"
+    matches = match_detections(data.instances("validation"), found, n_classes=data.n_classes, kind=kind)
+    figures = matches.average_precision()
+    return figures.ap50, 1.0 - figures.ap
+
+
+def _judge_pixels(data: PlacedData, found: Sequence[NDArray[np.int32]]) -> tuple[float, float]:
+    """mIoU in the validation images, and the share of wrong pixels."""
+    scores = PixelScores.of(_confusions(data.maps("validation"), found, data))
     return scores.miou, 1.0 - scores.pixel_accuracy
 
 
-def _flips(plan: PlacedPlan) -> Literal["none", "horizontal", "all"]:
-    return "all" if plan.settings.turn else "horizontal" if plan.flip else "none"
+def _write_confusions(path: Path, confusions: NDArray[np.int64]) -> None:
+    from safetensors.numpy import save
+
+    write_bytes(path, save({"confusions": confusions}))
 
 
 def _confusions(

@@ -2,7 +2,8 @@
 
 The metric of detectors is mAP@50, the mean over classes of COCO's average precision at an overlap of one half: small
 networks that learn in minutes find objects long before they outline them to the pixel, so that COCO's mean over
-overlaps up to .95 would mostly measure the outline. It is told beside. The metric of segmenters is mIoU.
+overlaps up to .95 would mostly measure the outline. It is told beside. Overlaps are those of boxes, or of masks where
+these are what is learnt. The metric of segmenters is mIoU.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.average_precision import match_detections
+from twinset.average_precision import Matches, match_detections
 from twinset.downstream.arms import CellResult
 from twinset.downstream.intervals import Judged, Resolution
 from twinset.downstream.placed_cells import read_found
@@ -31,15 +33,18 @@ FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 @dataclass(frozen=True)
 class PlacedStudy:
-    """A study's data with the folder where its cells left what they found."""
+    """A study's data with the folder where its cells left what they found; ``masks``: objects are judged by masks."""
 
     data: PlacedData
     cells: Path
+    masks: bool = False
 
     @property
     def metric(self) -> str:
         """What is measured, 0…1."""
-        return "mAP@50" if self.data.kind == "objects" else "mIoU"
+        if self.data.kind == "pixels":
+            return "mIoU"
+        return "mask mAP@50" if self.masks else "mAP@50"
 
     @property
     def sizes(self) -> Sizes:
@@ -58,10 +63,7 @@ class PlacedStudy:
         _, family = np.unique(self.data.test_families, return_inverse=True)
         resolution = self._resolution()
         if self.data.kind == "objects":
-            truth = self.data.instances("test")
-            matches = [
-                match_detections(truth, read_found(self.file(run)), n_classes=self.data.n_classes) for run in runs
-            ]
+            matches = self._matches(runs)
 
             def of_objects(weights: NDArray[np.float64]) -> NDArray[np.float64]:
                 counts = weights[:, family].astype(np.int64)
@@ -80,11 +82,7 @@ class PlacedStudy:
     def details(self, runs: Sequence[CellResult]) -> Details:
         """COCO's figures by class and size of object, or IoU, Dice and accuracy; means over runs."""
         if self.data.kind == "objects":
-            truth = self.data.instances("test")
-            found = [
-                match_detections(truth, read_found(self.file(run)), n_classes=self.data.n_classes).average_precision()
-                for run in runs
-            ]
+            found = [matches.average_precision() for matches in self._matches(runs)]
             figures = {name: float(np.mean([getattr(one, name) for one in found])) for name in FIGURES}
             per_class = np.mean([one.class_ap50 for one in found], axis=0)
             return Details(_defined(figures), "ap50_by_class", _or_none(per_class))
@@ -98,6 +96,14 @@ class PlacedStudy:
     def file(self, run: CellResult) -> Path:
         """Where a run left what it found."""
         return found_path(self.cells, run.cell.key, self.data)
+
+    def _matches(self, runs: Sequence[CellResult]) -> list[Matches]:
+        truth = self.data.instances("test")
+        kind: Literal["boxes", "masks"] = "masks" if self.masks else "boxes"
+        return [
+            match_detections(truth, read_found(self.file(run)), n_classes=self.data.n_classes, kind=kind)
+            for run in runs
+        ]
 
     def _confusions(self, run: CellResult) -> NDArray[np.int64]:
         from safetensors.numpy import load_file

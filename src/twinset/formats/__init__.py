@@ -39,6 +39,7 @@ from twinset.formats.listing import (
     dataset_name,
 )
 from twinset.formats.losses import said
+from twinset.formats.pairs import PEEKED
 from twinset.formats.reading import collect
 from twinset.formats.sidecars import PROVENANCE_FILE
 from twinset.formats.writing import Encode, Target, WritableFormat, WriteReport, whole_folder
@@ -118,6 +119,8 @@ def _folder_listing(path: Path) -> Listing:
     placed = _placed_listing(folder, name)
     if placed is not None:
         return placed
+    unread.refuse_unread(folder)
+    _refuse_collection(folder, path)
     tables = [file for file in folder.names() if _has_suffix_of_table(file) and table.is_table(folder, file)]
     if len(tables) == 1:
         return table.listing(folder, tables, dataset_name(path / tables[0]))
@@ -129,7 +132,6 @@ def _folder_listing(path: Path) -> Listing:
             path=visible(str(path)),
             hint="give the file itself",
         )
-    unread.refuse_unread(folder)
     return imagefolder.listing(folder, name)
 
 
@@ -153,6 +155,20 @@ def _placed_listing(folder: Folder, name: str) -> Listing | None:
     if labelme.claims(folder):
         return labelme.listing(folder, name)
     return semantic_masks.listing(folder, name) if semantic_masks.claims(folder) else None
+
+
+def _refuse_collection(folder: Folder, path: Path) -> None:
+    """A :class:`DatasetFormatError` for a folder whose own folders are datasets, which is not one of class folders."""
+    for name in folder.names()[:PEEKED]:
+        below = path / name
+        if below.is_dir() and not below.is_symlink():
+            inner = Folder.at(below)
+            if coco.claims(inner) or cityscapes.claims(inner) or kitti.claims(inner) or cvat.claims(inner):
+                raise DatasetFormatError(
+                    f"expected one dataset; got another in its folder {visible(name)}",
+                    path=visible(str(path)),
+                    hint="give that folder",
+                )
 
 
 def _has_suffix_of_table(name: str) -> bool:

@@ -28,7 +28,7 @@ from twinset.formats.labelme_writing import losses, write
 from twinset.formats.listing import BadFile, Candidate, Findings, Listing
 from twinset.formats.maskfiles import read_mask
 from twinset.formats.objects import Objects, Stated
-from twinset.formats.pairs import Walked, lines_of, peek, read_text, split_of, walk
+from twinset.formats.pairs import Walked, lines_of, read_text, split_of, walk
 from twinset.formats.shapes import (
     FLAGS,
     Part,
@@ -39,6 +39,7 @@ from twinset.formats.shapes import (
     encoded,
     folder_of,
     joined,
+    near,
     number_in,
     outline_of,
     picture_size,
@@ -57,7 +58,7 @@ IGNORED = ("__ignore__", "_background_")
 
 def claims(folder: Folder) -> bool:
     """Whether a folder holds JSON files of shapes, at the top or up to two levels below."""
-    return any(_is_labelme(folder, path) for path in peek(folder, "", {".json"}, depth=2))
+    return any(_is_labelme(folder, path) for path in near(folder, (".json",)))
 
 
 def _is_labelme(folder: Folder, path: str) -> bool:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from twinset.annotations import AttributeValue
 from twinset.dataset import SplitName
-from twinset.formats.folder import Unusable, first_line, visible
+from twinset.formats.folder import Folder, Unusable, first_line, visible
 from twinset.formats.listing import Candidate
 from twinset.formats.objects import Stated
-from twinset.formats.pairs import Walked
+from twinset.formats.pairs import PEEKED, Walked, split_of
 from twinset.formats.sidecars import Extras
 from twinset.images import MAX_PIXELS
 from twinset.masks import Ring
@@ -145,6 +145,17 @@ def spelled(walked: Walked, parent: str, text: str) -> str | None:
     return found or (walked.actual(PurePosixPath(parent) / path.name) if path.name else None)
 
 
+def near(folder: Folder, suffixes: tuple[str, ...]) -> list[str]:
+    """Files of these suffixes at the top of a folder and up to two levels below it, a few of each folder."""
+    tops = folder.names()[:64]
+    below = [f"{top}/{name}" for top in tops for name in folder.names(top)[:16]]
+    found = []
+    for place in ("", *tops, *below):
+        names = [name for name in folder.names(place) if name.lower().endswith(suffixes)]
+        found += [f"{place}/{name}" if place else name for name in names[:PEEKED]]
+    return found
+
+
 def folder_of(path: str) -> str:
     """The folder that a file lies in, "" for the top."""
     parent = str(PurePosixPath(path).parent)
@@ -178,14 +189,12 @@ def candidate(said: Said, extra: Extras, objects: int | None) -> Candidate:
     )
 
 
-def unlabelled(walked: Walked, used: set[str], notes: Mapping[str, Extras], splits: bool = True) -> Iterator[Candidate]:
-    """Pictures of which nothing is said, in the folders of those of which something is."""
-    from twinset.formats.pairs import split_of
-
+def unlabelled(walked: Walked, used: set[str], notes: Mapping[str, Extras]) -> Iterator[Candidate]:
+    """Pictures of which nothing is said, in the folders of those of which something is, or that we wrote."""
     folders = {folder_of(path) for path in used}
     for path in walked.pictures:
-        if path not in used and folder_of(path) in folders:
-            yield candidate(Said(path, "", split_of(path) if splits else None), notes.get(path, Extras()), None)
+        if path not in used and (folder_of(path) in folders or path in notes):
+            yield candidate(Said(path, "", split_of(path)), notes.get(path, Extras()), None)
 
 
 def xml_root(data: bytes) -> Element:

@@ -22,19 +22,21 @@ MARKS = {
     "*-export.json": "VoTT",
     "*-export.csv": "VoTT",
     "wider_face_split/*.txt": "WIDER FACE",
-    "*-annotations-bbox.csv": "Open Images",
-    "oidv6-class-descriptions.csv": "Open Images",
+    "*class-descriptions.csv": "Open Images",
     "v[12].[0-9]/labels/*.png": "Mapillary Vistas",
-    "*_atr.txt": "ADE20K",
+    "*_parts_1.png": "ADE20K",
     "semseg/*.png": "SYNTHIA",
     "gtleft/*.png": "SYNTHIA",
-    "list_attr_celeba.txt": "CelebA",
+    "gttxt/*.txt": "SYNTHIA",
+    "*_celeba.txt": "CelebA",
+    "bb_landmark/*.csv": "VGGFace2",
+    "_classes.csv": "labels of several classes a picture",
 }
 """Paths, in small letters and from any folder on, that only one format has."""
 
 INSIDE = {
     ".json": ((b'"dm_format_version"',), (b'"categories"', b'"items"')),
-    ".xml": ((b"<annotation", b"<polygon"), (b"<annotation", b"<segm>")),
+    ".xml": ((b"<annotation>", b"<polygon>"), (b"<annotation>", b"<segm>")),
 }
 """Texts near the start of files that tell Datumaro's own format, and XML of LabelMe's web tool."""
 

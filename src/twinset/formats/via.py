@@ -35,6 +35,7 @@ from twinset.formats.shapes import (
     ellipse,
     encoded,
     folder_of,
+    near,
     number_in,
     outline_of,
     spelled,
@@ -63,11 +64,7 @@ LEFT_OUT = ("point", "polyline", "line")
 
 def claims(folder: Folder) -> list[str]:
     """The VIA files of a folder: at its top, or in the folders below that and ``images``."""
-    tops = folder.names()[:64]
-    below = [f"{top}/{name}" for top in tops for name in folder.names(top)[:16]]
-    places = ["", *tops, *(place for place in below if folder.names(place))]
-    paths = (f"{place}/{name}" if place else name for place in places for name in folder.names(place))
-    return [path for path in paths if path.lower().endswith((".json", ".csv")) and is_via(folder, path)]
+    return [path for path in near(folder, (".json", ".csv")) if is_via(folder, path)]
 
 
 def is_via(folder: Folder, path: str) -> bool:

@@ -13,6 +13,7 @@ from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.folders import Timings, environment, refuse_another_environment
+from twinset.pipeline.placed_choice import check_fits, check_part
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine, resolve_once
@@ -74,6 +75,11 @@ def check_models(recipe: Recipe) -> None:
             method = methods.build(kind, part.use, part.settings, where=f"{kind}.{number}")
             if isinstance(method, CheckedMethod):
                 method.check()
+    utility = recipe.evaluate.utility
+    if utility != "off":
+        check_part(utility)
+        if recipe.task != "auto":
+            check_fits(utility, recipe.task)
 
 
 def missing_models(recipe: Recipe) -> list[str]:
@@ -105,6 +111,8 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
             dataset, _ = read_real(written)
             refuse_another_dataset(folder, dataset.source_digest())
         real = load_real(folder)
+    if written.recipe.evaluate.utility != "off":
+        check_fits(written.recipe.evaluate.utility, real.task)
     if not (folder / "resolved.yaml").exists():
         with timings.stage("calibrate"):
             listener.stage("calibrate")

@@ -14,14 +14,27 @@ from twinset.dataset import Dataset, Task
 from twinset.downstream.arms import Cell, CellResult, StudySettings, UtilityPlan
 from twinset.downstream.cells import study_digest
 from twinset.downstream.placed_budget import choose_placed_settings, placed_study_seconds
-from twinset.downstream.placed_cells import PlacedPlan, PlacedSettings, run_placed_cell
+from twinset.downstream.placed_cells import run_placed_cell
 from twinset.downstream.placed_data import Kind, PlacedData, placed_data
+from twinset.downstream.placed_inputs import Originals, StudyData, TrainingMasks
+from twinset.downstream.placed_models import FITTING, MASKED, usable_weights
 from twinset.downstream.placed_scores import PlacedStudy, found_path
+from twinset.downstream.placed_settings import PlacedPlan, PlacedSettings, Weights
 from twinset.downstream.summary import Utility, summarise
 from twinset.executors.local import LocalProcesses
 from twinset.models.classical import Strength
+from twinset.models.detection import Scenes
 from twinset.models.detection.network import Stride
 from twinset.models.detection.settings import SMALL
+from twinset.models.vision import scene_masks
+from twinset.pipeline.placed_choice import (
+    check_fits,
+    check_masks,
+    judges_masks,
+    model_of,
+    trainer_of,
+    weights_of,
+)
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.recipe import UtilityPart
@@ -30,6 +43,8 @@ from twinset.store import read_json, write_json
 STRENGTHS: tuple[Strength, ...] = ("medium", "strong")
 BALANCED: tuple[Strength, ...] = ("strong",)
 SHARES = (0.5,)
+THUMBNAIL = 32
+"""Side of the pictures that stand for the originals where a user's trainer gets those."""
 
 
 def kind_of(task: Task) -> Kind:
@@ -57,7 +72,13 @@ def cell_count(seeds: int) -> int:
 
 
 def resolved_part(part: UtilityPart, real: RealData, *, seconds: float, workers: int) -> dict[str, object]:
-    """The utility part of a recipe with nothing open."""
+    """The utility part of a recipe with nothing open that is decided here."""
+    check_fits(part, real.task)
+    values = {**part.model_dump(mode="json"), "flip": part.flip is not False}
+    check_masks(part, real)
+    if part.command is not None:
+        return values
+    model = model_of(part)
     settings = choose_placed_settings(
         real.training,
         kind_of(real.task),
@@ -69,36 +90,43 @@ def resolved_part(part: UtilityPart, real: RealData, *, seconds: float, workers:
         steps=None if part.steps == "auto" else part.steps,
         network_width=16 if part.width == "auto" else part.width,
         n_evaluate=len(real.holdout),
+        model=model,
+        weights=usable_weights(model, weights_of(part)),
     )
-    return {
-        **part.model_dump(mode="json"),
-        "flip": part.flip is not False,
-        "steps": settings.steps,
-        "width": settings.network_width,
-        "size": [settings.height, settings.width],
-    }
+    values |= {"steps": settings.steps, "size": [settings.height, settings.width]}
+    return values if model else {**values, "model": FITTING[real.task][0], "width": settings.network_width}
 
 
 def settings_of(part: UtilityPart, real: RealData) -> PlacedSettings:
-    """The settings of a resolved utility part."""
+    """The settings of a resolved utility part; :class:`MissingModelError` for weights that are not here."""
+    masks, path = judges_masks(part, real.task), weights_of(part)
+    if part.command is not None:
+        return PlacedSettings(
+            THUMBNAIL, THUMBNAIL, real.spec.channels, 1, part.batch_size, masks=masks, trainer=trainer_of(part)
+        )
     height, width = cast("tuple[int, int]", part.size)
     boxes = real.training.object_boxes() if kind_of(real.task) == "objects" else np.zeros((0, 4))
-    channels = real.spec.channels
     return PlacedSettings(
         height,
         width,
-        channels,
+        real.spec.channels,
         int(part.steps),
         part.batch_size,
-        int(part.width),
+        16 if part.width == "auto" else part.width,
         stride_for(real.training, boxes, (height, width)),
+        model=model_of(part),
+        weights=None if path is None else Weights.of(path),
+        masks=masks,
     )
 
 
 def study_time(part: UtilityPart, real: RealData, workers: int) -> float:
-    """Seconds that the study of a resolved part takes here, by a probe."""
+    """Seconds that the study of a resolved part takes here, by a probe; 0 of a command, of which nothing is known."""
+    if part.command is not None:
+        return 0.0
+    timed = part if usable_weights(model_of(part), weights_of(part)) else part.model_copy(update={"weights": None})
     return placed_study_seconds(
-        settings_of(part, real),
+        settings_of(timed, real),
         kind_of(real.task),
         n_classes=len(real.dataset.classes),
         workers=workers,
@@ -117,18 +145,36 @@ def stride_for(training: Dataset, boxes: np.ndarray, size: tuple[int, int]) -> S
     return 4 if float(np.median(sides)) < SMALL else 8
 
 
-def study_data(real: RealData, synthetic: Dataset, settings: PlacedSettings) -> PlacedData:
-    """The scenes of a run's study."""
-    return placed_data(
+def plan_notes(part: UtilityPart) -> list[str]:
+    """What the plan of a run should say of its study."""
+    if part.command is None:
+        return []
+    return [f"your command is run {cell_count(part.seeds)} times; how long that takes is not in these estimates"]
+
+
+def study_data(real: RealData, synthetic: Dataset, settings: PlacedSettings) -> StudyData:
+    """The scenes of a run's study, with what else its trainings need."""
+    validation, test = real.part("validation"), real.part("test")
+    scenes = placed_data(
         train=real.training,
-        validation=real.part("validation"),
-        test=real.part("test"),
+        validation=validation,
+        test=test,
         synthetic=synthetic,
         test_families=real.part_families("test"),
         kind=kind_of(real.task),
         size=(settings.height, settings.width),
         channels=settings.channels,
     )
+    if settings.trainer is not None:
+        originals = Originals(real.training, validation, test, synthetic)
+        return StudyData(scenes, originals=originals)
+    if settings.model != MASKED:
+        return StudyData(scenes)
+    masks = (
+        scene_masks(dataset, cast(Scenes, part))
+        for dataset, part in ((real.training, scenes.train), (synthetic, scenes.synthetic))
+    )
+    return StudyData(scenes, TrainingMasks((settings.height, settings.width), *masks))
 
 
 @dataclass(frozen=True)
@@ -146,7 +192,7 @@ def run_placed_cell_task(task: RunPlacedCell) -> CellResult:
     """Trains, judges, and commits the cell's result."""
     data = _data(task.data)
     file = found_path(task.cells, task.cell.key, data)
-    result = run_placed_cell(task.cell, data, plan=task.plan, study=task.study, found=file)
+    result = run_placed_cell(task.cell, data, plan=task.plan, study=task.study, found=file, folder=task.data)
     write_json(task.cells / f"{task.cell.key}.json", result.to_json())
     return result
 
@@ -157,7 +203,7 @@ def _data(folder: Path) -> PlacedData:
 
 
 def placed_study(
-    data: PlacedData,
+    data: StudyData,
     plan: PlacedPlan,
     *,
     folder: Path,
@@ -178,7 +224,7 @@ def placed_study(
         for _, result in executor.map(run_placed_cell_task, tasks):
             results.append(result)
             progress(len(results), plan.cell_count, "trainings")
-    study = PlacedStudy(data, cells)
+    study = PlacedStudy(data.placed, cells, plan.settings.masks)
     return summarise(results, data=study, plan=plan), study
 
 

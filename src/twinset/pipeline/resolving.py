@@ -19,11 +19,11 @@ from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import placed
+from twinset.pipeline.deployment import pinned_target, resolved_target, step_time
 from twinset.pipeline.folders import hardware
 from twinset.pipeline.planning import class_counts, placed_count, sources
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
-from twinset.pipeline.targets import pinned_target, resolved_target, step_time
 from twinset.recipe import Recipe, UsePart
 from twinset.stages import CalibratedMethod, PinnedMethod
 from twinset.store import write_bytes

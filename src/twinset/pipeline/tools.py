@@ -46,7 +46,7 @@ def inspect(source: str) -> tuple[documents.InspectDocument, list[str]]:
 def convert(source: str, destination: Path, to: str, *, category_base: int | None = None) -> documents.ConvertDocument:
     """Writes a dataset in another format into a new folder; synthetic images carry their provenance.
 
-    ``category_base`` is the first category id in COCO, 1 if it is not given. The notes tell what the format cannot hold.
+    ``category_base`` is the first category id in COCO, 1 if it is not given; the notes say what the format cannot hold.
     """
     if to not in get_args(WritableFormat):
         raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")

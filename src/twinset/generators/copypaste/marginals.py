@@ -23,9 +23,15 @@ RANKS = np.concatenate([[5e-4], np.linspace(0, 1, 402)[1:-1], [1 - 5e-4]])
 Values = NDArray[np.float64]
 
 
+UNKNOWN_KEYS_ARE_ERRORS: Mapping[str, str] = {"extra": "forbid"}
+"""What pydantic is told of settings inside settings, where a recipe is read."""
+
+
 @dataclass(frozen=True)
 class Normal:
     """One component of a mixture: its mean, its standard deviation, and its weight (they are brought to sum 1)."""
+
+    __pydantic_config__ = UNKNOWN_KEYS_ARE_ERRORS
 
     mean: float
     std: float
@@ -47,6 +53,8 @@ class BoxTarget:
     ``log_area`` is the natural logarithm of the box's share of the picture's area, ``log_aspect`` that of width over
     height in pixels, ``centre_x`` and ``centre_y`` are shares of the picture's sides.
     """
+
+    __pydantic_config__ = UNKNOWN_KEYS_ARE_ERRORS
 
     log_area: Mixture = ()
     log_aspect: Mixture = ()

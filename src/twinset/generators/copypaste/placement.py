@@ -74,13 +74,15 @@ class Fitted:
     """A smoothed bootstrap of M training boxes. Rows are sorted by class, whether they touch a border, and size.
 
     ``points`` (M, 4): log area less its picture's level, log aspect, place across and down; ``touching`` uint8 (M,);
-    ``groups`` int64 (M, 2) first and last + 1 of the rows alike (class and whether touching); ``starts`` (C + 1,) by
-    class; ``means`` (C, 4), ``noise`` (C, 4, 4) Cholesky factors of covariance, ``bandwidths`` (C,); ``levels`` (N,)
-    log-area level of every training picture.
+    ``kinds`` int64 (M,): twice the class, and one more where the border cuts the object off; ``groups`` int64 (M, 2)
+    first and last + 1 of the rows of one kind; ``starts`` (C + 1,) by class. By kind: ``means`` (2C, 4), ``noise``
+    (2C, 4, 4) Cholesky factors of covariance, ``bandwidths`` (2C,): whole objects keep their narrow spread of shapes.
+    ``levels`` (N,) log-area level of every training picture.
     """
 
     points: Floats
     touching: NDArray[np.uint8]
+    kinds: Ints
     groups: Ints
     starts: Ints
     means: Floats
@@ -101,9 +103,10 @@ class Fitted:
         beside = rows[:, None] + np.rint(draws.uniform(-1, 1, (n, CANDIDATES)) * reach[:, None]).astype(np.int64)
         beside[:, 0] = rows
         beside = np.clip(beside, first[:, None], last[:, None] - 1)
-        h = self.bandwidths[class_ids][:, None, None]
-        shocks = np.einsum("nij,ntj->nti", self.noise[class_ids], draws.normal(size=(n, CANDIDATES, 4)))
-        centre = self.means[class_ids][:, None]
+        kinds = self.kinds[rows]
+        h = self.bandwidths[kinds][:, None, None]
+        shocks = np.einsum("nij,ntj->nti", self.noise[kinds], draws.normal(size=(n, CANDIDATES, 4)))
+        centre = self.means[kinds][:, None]
         points = centre + np.sqrt(1 - h**2) * (self.points[beside] - centre) + h * shocks
         touching = self.touching[beside]
         places = _folded(points[..., 2:])
@@ -127,19 +130,26 @@ def fit_boxes(training: Dataset, sizes: Ints) -> Fitted:
     order = np.lexsort((points[:, 0], touching > 0, class_ids))
     points, touching, class_ids = points[order], touching[order], class_ids[order]
     n_classes = len(training.classes)
-    pooled = np.cov(points.T) if len(points) > 1 else np.zeros((4, 4))
-    means, noise, widths = np.zeros((n_classes, 4)), np.zeros((n_classes, 4, 4)), np.full(n_classes, BANDWIDTHS[-1])
-    for c in range(n_classes):
-        own = points[class_ids == c]
-        means[c] = own.mean(0) if len(own) else points.mean(0)
-        covariance = _covariance(own, pooled)
-        noise[c] = np.linalg.cholesky(covariance)
-        if len(own) > 2:
-            widths[c] = _bandwidth(own, covariance)
-    key = class_ids * 2 + (touching > 0)
-    groups = np.stack([np.searchsorted(key, key, "left"), np.searchsorted(key, key, "right")], 1)
+    kinds = class_ids * 2 + (touching > 0)
+    means, noise, widths = _smoothing(points, kinds, 2 * n_classes)
+    groups = np.stack([np.searchsorted(kinds, kinds, "left"), np.searchsorted(kinds, kinds, "right")], 1)
     starts = np.searchsorted(class_ids, np.arange(n_classes + 1))
-    return Fitted(points, touching, groups, starts, means, noise, widths, levels)
+    return Fitted(points, touching, kinds, groups, starts, means, noise, widths, levels)
+
+
+def _smoothing(points: Floats, kinds: Ints, n_kinds: int) -> tuple[Floats, Floats, Floats]:
+    """Means, Cholesky factors and bandwidths by kind; covariances are drawn to those of the class, these to all."""
+    everything = np.cov(points.T) if len(points) > 1 else np.zeros((4, 4))
+    means, noise = np.zeros((n_kinds, 4)), np.zeros((n_kinds, 4, 4))
+    widths = np.full(n_kinds, BANDWIDTHS[-1])
+    for kind in range(n_kinds):
+        own, of_class = points[kinds == kind], points[kinds // 2 == kind // 2]
+        means[kind] = own.mean(0) if len(own) else points.mean(0)
+        covariance = _covariance(own, _covariance(of_class, everything))
+        noise[kind] = np.linalg.cholesky(covariance)
+        if len(own) > 2:
+            widths[kind] = _bandwidth(own, covariance)
+    return means, noise, widths
 
 
 def measured(boxes: Floats, sizes: Ints) -> tuple[Floats, NDArray[np.uint8]]:
