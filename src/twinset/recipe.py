@@ -362,20 +362,33 @@ class Recipe(_Part):
         target = self.target
         if target is not None and target.path is not None:
             target = target.model_copy(update={"path": change(target.path)})
+        utility = self.evaluate.utility
+        if utility != "off" and utility.weights is not None:
+            utility = utility.model_copy(update={"weights": change(utility.weights)})
         return self.model_copy(
             update={
                 "target": target,
                 "generate": "auto" if self.generate == "auto" else all_of(self.generate),
                 "edit": all_of(self.edit),
                 "align": self.align if isinstance(self.align, str) else all_of(self.align),
-                "evaluate": self.evaluate.model_copy(update={"embedder": embedder}),
+                "evaluate": self.evaluate.model_copy(update={"embedder": embedder, "utility": utility}),
             }
         )
+
+    def _with_command(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Recipe:
+        """The recipe with the words of the user's own trainer changed, if it has one."""
+        utility = self.evaluate.utility
+        if utility == "off" or utility.command is None:
+            return self
+        utility = utility.model_copy(update={"command": change(utility.command)})
+        return self.model_copy(update={"evaluate": self.evaluate.model_copy(update={"utility": utility})})
 
     def without_paths(self, data: str) -> Recipe:
         """The recipe as others may see it: ``data`` in place of the real images' path, of other paths their ends."""
         path = self.data.path if self.data.path.startswith("builtin:") else data
-        named = self.with_paths(lambda path: Path(path).name)
+        named = self.with_paths(lambda path: Path(path).name)._with_command(
+            lambda words: tuple(Path(word).name if Path(word).is_absolute() else word for word in words)
+        )
         return named.model_copy(update={"data": self.data.model_copy(update={"path": path})})
 
     def digest(self) -> str:
@@ -487,7 +500,15 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
 
     data = recipe.data.model_copy(update={"path": placed(recipe.data.path, ("data", "path"))})
     recipe = recipe.with_paths(placed).model_copy(update={"data": data})
-    return WrittenRecipe(recipe)
+    return WrittenRecipe(recipe._with_command(lambda words: _placed_words(words, base)))
+
+
+def _placed_words(words: tuple[str, ...], base: Path) -> tuple[str, ...]:
+    """A command with those words made absolute that name something below the recipe's folder."""
+    # Loads what trains, so only where a recipe has a command.
+    from twinset.downstream.placed_settings import placed_words
+
+    return placed_words(words, base)
 
 
 def _lines_but(lines: Mapping[KeyPath, int], overrides: Sequence[str]) -> dict[KeyPath, int]:

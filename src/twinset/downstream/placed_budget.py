@@ -80,8 +80,8 @@ def choose_placed_settings(
     per_cell = SAFETY * seconds * min(workers, cells) / cells
     whole, at_least = (best.height, best.width), 0.0
     for height, width in list(_sizes(best)) if size is None and model != ONE_SIZE else [size or whole]:
-        settings = PlacedSettings(height, width, channels, FEWEST_STEPS, batch, network_width, best.stride)
-        settings = replace(settings, model=model, weights=weights)
+        own = PlacedSettings(height, width, channels, FEWEST_STEPS, batch, network_width, best.stride)
+        settings = replace(own, model=model, weights=weights)
         if steps is not None:
             return replace(settings, steps=steps)
         if per_cell < at_least * height * width * FEWEST_STEPS:

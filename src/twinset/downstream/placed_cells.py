@@ -61,15 +61,8 @@ def run_placed_cell(
     test: Predicted
     with torch_threads(1):
         if plan.settings.trainer is not None:
-            answer = train_outside(
-                cell,
-                data,
-                rows,
-                plan=plan,
-                pictures=_needed(folder) / PICTURES,
-                folder=found.parent / cell.key,
-                rng=rng,
-            )
+            pictures, outside = _needed(folder) / PICTURES, found.parent / cell.key
+            answer = train_outside(cell, data, rows, plan=plan, pictures=pictures, folder=outside, rng=rng)
             validation, test = answer.validation, answer.test
         elif data.kind == "objects":
             validation, test = _detect(cell, data, rows, plan, rng, folder, progress)

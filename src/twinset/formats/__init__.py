@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, get_args
 
@@ -119,7 +120,6 @@ def _folder_listing(path: Path) -> Listing:
     placed = _placed_listing(folder, name)
     if placed is not None:
         return placed
-    unread.refuse_unread(folder)
     _refuse_collection(folder, path)
     tables = [file for file in folder.names() if _has_suffix_of_table(file) and table.is_table(folder, file)]
     if len(tables) == 1:
@@ -135,26 +135,42 @@ def _folder_listing(path: Path) -> Listing:
     return imagefolder.listing(folder, name)
 
 
+@dataclass(frozen=True)
+class _Remembered(Folder):
+    """A folder that lists each of its folders once: those who look for their marks all look at the same ones."""
+
+    _names: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
+
+    def names(self, below: str = "") -> list[str]:
+        if below not in self._names:
+            self._names[below] = super().names(below)
+        return self._names[below]
+
+
 def _placed_listing(folder: Folder, name: str) -> Listing | None:
     """What marks places in pictures; None where nothing does. Layouts that cannot be mistaken come first; the files of
     an annotation tool come after what they are often converted to."""
-    if files := coco.claims(folder):
+    seen = _Remembered(folder.root)
+    if files := coco.claims(seen):
         return coco.listing(folder, files, name)
-    if cityscapes.claims(folder):
+    if cityscapes.claims(seen):
         return cityscapes.listing(folder, name)
-    if kitti.claims(folder):
+    if kitti.claims(seen):
         return kitti.listing(folder, name)
-    if yolo.claims(folder):
+    if yolo.claims(seen):
         return yolo.listing(folder, name)
-    if voc.claims(folder):
+    if voc.claims(seen):
         return voc.listing(folder, name)
-    if files := cvat.claims(folder):
+    if files := cvat.claims(seen):
         return cvat.listing(folder, files, name)
-    if files := via.claims(folder):
+    if files := via.claims(seen):
         return via.listing(folder, files, name)
-    if labelme.claims(folder):
+    if labelme.claims(seen):
         return labelme.listing(folder, name)
-    return semantic_masks.listing(folder, name) if semantic_masks.claims(folder) else None
+    if semantic_masks.claims(seen):
+        return semantic_masks.listing(folder, name)
+    unread.refuse_unread(seen)
+    return None
 
 
 def _refuse_collection(folder: Folder, path: Path) -> None:

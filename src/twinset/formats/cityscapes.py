@@ -8,7 +8,7 @@ ones on top). Not written: ``masks`` holds the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -39,7 +39,6 @@ KINDS = ("labelIds.png", "instanceIds.png", "labelTrainIds.png", "polygons.json"
 TRUTHS = ("gtFine", "gtCoarse")
 PICTURES = "leftImg8bit"
 MAX_JSON_BYTES = 64 << 20
-WITHOUT_MAP = ("test",)
 
 
 def claims(folder: Folder) -> bool:
@@ -67,14 +66,8 @@ def _entries(folder: Folder, walked: Walked, findings: Findings) -> Iterator[Can
             continue
         used.add(truth)
         found = candidate(Said(path, truth, split_of(path)), Extras(), None)
-        yield _with_map(found, _MapOf(folder, truth))
+        yield replace(found, semantic=_MapOf(folder, truth))
     findings.ignored["other"] += len(walked.known - used)
-
-
-def _with_map(found: Candidate, semantic: _MapOf) -> Candidate:
-    from dataclasses import replace
-
-    return replace(found, semantic=semantic)
 
 
 def _truth(path: str, walked: Walked) -> str | None:

@@ -23,7 +23,6 @@ from twinset.masks import Ring, Rle
 from twinset.semantic import IGNORE
 
 BOX = ("x1", "y1", "x2", "y2")
-FLAGS = ("crowd", "difficult", "truncated")
 LARGEST = 1e30
 """Beyond this no number is a coordinate or an area; float32 holds little more."""
 

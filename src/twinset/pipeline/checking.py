@@ -24,6 +24,7 @@ from twinset.pipeline.folders import (
 )
 from twinset.pipeline.manifest import added_since, changed_since
 from twinset.pipeline.opening import Run, missing_models, reopen
+from twinset.pipeline.placed import plan_notes
 from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
 from twinset.pipeline.reporting import Listener, duration
@@ -189,6 +190,8 @@ def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
         for name, count in real.part(part).label_counts().items()
         if not count
     ]
+    if resolved.evaluate.utility != "off":
+        notes += plan_notes(resolved.evaluate.utility)
     asked = resolved.minutes * 60
     if seconds > OVERRUN * asked:
         notes.append(

@@ -78,10 +78,17 @@ def utility(utility: Utility, settings: StudySettings) -> report.Utility:
         metric=utility.metric,
         trials=trials,
         network=network_of(utility, settings),
-        steps=settings.steps if isinstance(settings, ClassifierSettings | PlacedSettings) else None,
+        steps=_steps(settings),
         n_test=sizes.test,
         note=f"{sizes.test_families} families of test images; picked on {sizes.validation} validation images.",
     )
+
+
+def _steps(settings: StudySettings) -> int | None:
+    """Optimizer steps of every training; None where the user's own trainer decides."""
+    if isinstance(settings, PlacedSettings) and settings.trainer is not None:
+        return None
+    return settings.steps if isinstance(settings, ClassifierSettings | PlacedSettings) else None
 
 
 def network_of(utility: Utility, settings: StudySettings) -> str:
@@ -89,8 +96,7 @@ def network_of(utility: Utility, settings: StudySettings) -> str:
     if isinstance(settings, ClassifierSettings):
         return f"residual CNN, width {settings.width}"
     assert isinstance(settings, PlacedSettings)
-    name = "U-Net" if utility.metric == "mIoU" else "dense centre/box detector"
-    return f"{name} {settings.text}"
+    return settings.network("U-Net" if utility.metric == "mIoU" else "dense centre/box detector")
 
 
 def gate(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True) -> report.Gate | None:

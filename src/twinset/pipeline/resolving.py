@@ -21,6 +21,7 @@ from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import placed
 from twinset.pipeline.deployment import pinned_target, resolved_target, step_time
 from twinset.pipeline.folders import hardware
+from twinset.pipeline.placed_choice import check_fits
 from twinset.pipeline.planning import class_counts, placed_count, sources
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
@@ -238,6 +239,7 @@ def _utility(recipe: Recipe, real: RealData, machine: Machine, budget: float) ->
     part = recipe.evaluate.utility
     if part == "off":
         return "off"
+    check_fits(part, real.task)
     if real.task != "classification":
         return placed.resolved_part(part, real, seconds=budget * UTILITY_SHARE, workers=machine.workers)
     flip = (
