@@ -213,7 +213,8 @@ def _warnings(
         yield f"{empty} images are annotated as showing nothing"
     mended = [bad for bad in report.bad_files if bad.kind == "object"]
     if mended:
-        yield f"{len(mended)} of {report.objects + len(mended)} objects are bad: clipped or left out, see bad files"
+        gone = sum(bad.problem.endswith("left out") for bad in mended)
+        yield f"{len(mended)} of {report.objects + gone} objects are bad: clipped or left out, see bad files"
     yield from _split_warnings(splits)
     leaking = sum(group.leaks for group in copies)
     if leaking:

@@ -59,7 +59,16 @@ def _activity(release: Release) -> dict[str, Json]:
     }
 
 
-PLACED: Mapping[ExportFormat, str] = {"coco": "images", "yolo": "images", "voc": "JPEGImages", "masks": "images"}
+PLACED: Mapping[ExportFormat, str] = {
+    "coco": "images",
+    "yolo": "images",
+    "voc": "JPEGImages",
+    "masks": "images",
+    "labelme": "images",
+    "cvat": "images",
+    "via": "images",
+    "kitti": "image_2",
+}
 """Formats that mark places in pictures, and the folder that holds the pictures."""
 
 
