@@ -1,0 +1,49 @@
+"""The typed run file: what a person writes, checked to the line, and what a run resolves it to.
+
+pydantic stops here; the rooms behind take frozen dataclasses. A resolved recipe is itself a recipe: every
+``auto`` has become a value, and running it again gives the same dataset.
+"""
+
+from twinset.recipe.model import Recipe
+from twinset.recipe.parts import (
+    EXPORTS,
+    DataPart,
+    EvaluatePart,
+    GatePart,
+    GroupsPart,
+    ImagePart,
+    MatchPart,
+    SplitPart,
+    TargetPart,
+    UsePart,
+    UtilityPart,
+)
+from twinset.recipe.reading import (
+    WrittenRecipe,
+    build_methods,
+    expanded,
+    load_recipe,
+    recipe_for,
+    recipe_from_values,
+)
+
+__all__ = [
+    "EXPORTS",
+    "DataPart",
+    "EvaluatePart",
+    "GatePart",
+    "GroupsPart",
+    "ImagePart",
+    "MatchPart",
+    "Recipe",
+    "SplitPart",
+    "TargetPart",
+    "UsePart",
+    "UtilityPart",
+    "WrittenRecipe",
+    "build_methods",
+    "expanded",
+    "load_recipe",
+    "recipe_for",
+    "recipe_from_values",
+]

@@ -1,0 +1,214 @@
+"""The run file as a whole: what a person writes, and what a run resolves it to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from twinset import methods
+from twinset.dataset import Task
+from twinset.errors import RecipeError
+from twinset.formats.writing import WritableFormat
+from twinset.recipe.parts import (
+    CLASSIFIED_AT_ONCE,
+    PLACED_AT_ONCE,
+    DataPart,
+    EvaluatePart,
+    GatePart,
+    ImagePart,
+    MatchPart,
+    Part,
+    SplitPart,
+    TargetPart,
+    UsePart,
+)
+
+
+class Recipe(Part):
+    """One run of twinset, as a file."""
+
+    schema_name: Literal["twinset/recipe/1"] = Field("twinset/recipe/1", alias="schema")
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the run folder.")
+    data: DataPart
+    task: Literal["auto"] | Task = Field("auto", description="auto: what the labels of the real images are.")
+    image: ImagePart = ImagePart()
+    split: SplitPart = SplitPart()
+    count: Literal["auto", "balance"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=0)]] = Field(
+        "auto", description="Accepted images: a total, one per class, auto or balance."
+    )
+    generate: Literal["auto"] | tuple[UsePart, ...] = Field(
+        "auto", description="Generators and their shares; auto: diffusion in classification, else copypaste."
+    )
+    edit: tuple[UsePart, ...] = Field((), description="Editors of real training images and their shares.")
+    target: TargetPart | None = Field(
+        None, description="Distributions that copypaste follows, or `match` seeks; default: those of exposed images."
+    )
+    match: MatchPart | None = Field(None, description="Search the generators' configuration spaces for the target.")
+    align: tuple[UsePart, ...] | Literal["auto", "off"] = Field(
+        "auto",
+        description="Filters, in order; off for none; auto: copies, agreement, density, duplicates in classification, "
+        "else none (copypaste places objects by the real distribution).",
+    )
+    evaluate: EvaluatePart = EvaluatePart()
+    gate: GatePart = GatePart()
+    export: Literal["auto"] | tuple[WritableFormat, ...] = Field(
+        "auto", description="Formats; auto: imagefolder, coco or masks, by task."
+    )
+    seed: int = Field(0, ge=0, lt=2**63)
+    minutes: float = Field(10.0, gt=0, le=10_000, description="Time that the run should take on this machine.")
+    max_attempts: int = Field(8, ge=1, le=100, description="Tries per image before its slot is given up.")
+    shard_size: int = Field(128, ge=1, le=100_000, description="Images per shard file.")
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
+        "auto", description="Threads of training; part of what fixes the result to the bit."
+    )
+    on_bad_input: Literal["refuse", "skip"] = "refuse"
+
+    @pydantic.field_validator("data", mode="before")
+    @classmethod
+    def _data(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str) else value
+
+    @pydantic.model_validator(mode="after")
+    def _something_to_make(self) -> Recipe:
+        if not self.generate and not self.edit:
+            raise ValueError("expected at least one entry under generate or edit")
+        if self.target is not None and self.match is not None and self.match.measures is not None:
+            raise ValueError("expected measures under target alone; got them under match too; leave these out")
+        if sum(1.0 if part.share is None else part.share for part in (*self.generators, *self.edit)) <= 0 and (
+            self.generate != "auto"
+        ):
+            raise ValueError("expected at least one share above 0")
+        return self
+
+    @property
+    def generators(self) -> tuple[UsePart, ...]:
+        """What stands under ``generate``; nothing while that is ``auto``."""
+        return () if self.generate == "auto" else self.generate
+
+    @property
+    def filters(self) -> tuple[UsePart, ...]:
+        """What stands under ``align``; nothing while that is ``auto``, or off."""
+        return () if isinstance(self.align, str) else self.align
+
+    @property
+    def exports(self) -> tuple[WritableFormat, ...]:
+        """What stands under ``export``; nothing while that is ``auto``."""
+        return () if self.export == "auto" else self.export
+
+    def for_task(self, task: Task) -> Recipe:
+        """The recipe with what depends on the kind of labels decided."""
+        given: dict[str, object] = {"task": task}
+        if self.generate == "auto":
+            given["generate"] = (UsePart(use="diffusion" if task == "classification" else "copypaste"),)
+        if self.align == "auto":
+            names = ("copies", "agreement", "density", "duplicates") if task == "classification" else ()
+            given["align"] = tuple(UsePart(use=name) for name in names) or "off"
+        if self.export == "auto":
+            exports: dict[Task, WritableFormat] = {"classification": "imagefolder", "semantic-segmentation": "masks"}
+            given["export"] = (exports.get(task, "coco"),)
+        if self.evaluate.utility != "off" and self.evaluate.utility.batch == "auto":
+            batch = CLASSIFIED_AT_ONCE if task == "classification" else PLACED_AT_ONCE
+            utility = self.evaluate.utility.model_copy(update={"batch": batch})
+            given["evaluate"] = self.evaluate.model_copy(update={"utility": utility})
+        decided = self.model_copy(update=given)
+        if self.gate.copies == "auto":
+            pasted = any(part.use == "copypaste" for part in decided.generators) or (
+                task != "classification" and bool(self.edit)
+            )
+            given["gate"] = self.gate.model_copy(update={"copies": "report" if pasted else "block"})
+        found = self.model_copy(update=given)
+        groups: list[tuple[methods.Kind, Sequence[UsePart]]] = [
+            ("generators", found.generators),
+            ("editors", found.edit),
+            ("aligners", found.filters),
+        ]
+        for kind, parts in groups:
+            for index, part in enumerate(parts):
+                methods.check_task(kind, part.use, task, where=f"{kind}.{index}")
+        _check_steering(found, task)
+        return found
+
+    def to_values(self) -> dict[str, object]:
+        """Plain values in recipe order, for YAML and digests."""
+        values: dict[str, object] = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return values
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML."""
+        return yaml.safe_dump(self.to_values(), sort_keys=False, allow_unicode=True, width=100)
+
+    def with_paths(self, change: Callable[[str], str]) -> Recipe:
+        """The recipe with every ``path`` (and ``…_path``) of its methods changed."""
+
+        def one(part: UsePart) -> UsePart:
+            paths = {
+                key: change(value)
+                for key, value in part.settings.items()
+                if isinstance(value, str) and (key == "path" or key.endswith("_path"))
+            }
+            return UsePart.model_validate({**part.model_dump(), **paths}) if paths else part
+
+        def all_of(parts: Sequence[UsePart]) -> tuple[UsePart, ...]:
+            return tuple(one(part) for part in parts)
+
+        embedder = one(self.evaluate.embedder)
+        target = self.target
+        if target is not None and target.path is not None:
+            target = target.model_copy(update={"path": change(target.path)})
+        utility = self.evaluate.utility
+        if utility != "off" and utility.weights is not None:
+            utility = utility.model_copy(update={"weights": change(utility.weights)})
+        return self.model_copy(
+            update={
+                "target": target,
+                "generate": "auto" if self.generate == "auto" else all_of(self.generate),
+                "edit": all_of(self.edit),
+                "align": self.align if isinstance(self.align, str) else all_of(self.align),
+                "evaluate": self.evaluate.model_copy(update={"embedder": embedder, "utility": utility}),
+            }
+        )
+
+    def _with_command(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Recipe:
+        """The recipe with the words of the user's own trainer changed, if it has one."""
+        utility = self.evaluate.utility
+        if utility == "off" or utility.command is None:
+            return self
+        utility = utility.model_copy(update={"command": change(utility.command)})
+        return self.model_copy(update={"evaluate": self.evaluate.model_copy(update={"utility": utility})})
+
+    def without_paths(self, data: str) -> Recipe:
+        """The recipe as others may see it: ``data`` in place of the real images' path, of other paths their ends."""
+        path = self.data.path if self.data.path.startswith("builtin:") else data
+        named = self.with_paths(lambda path: Path(path).name)._with_command(
+            lambda words: tuple(Path(word).name if Path(word).is_absolute() else word for word in words)
+        )
+        return named.model_copy(update={"data": self.data.model_copy(update={"path": path})})
+
+    def digest(self) -> str:
+        """sha256 of all that decides the dataset; not of its name, the places of data and folders (their content
+        counts), the time budget once spent, or what is measured and exported afterwards."""
+        values = self.with_paths(lambda _: "").to_values()
+        for key in ("name", "minutes", "export", "gate", "evaluate"):
+            values.pop(key, None)
+        values["data"] = {key: value for key, value in self.data.model_dump().items() if key != "path"}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _check_steering(recipe: Recipe, task: Task) -> None:
+    """Targets are of boxes, and somebody must follow them."""
+    for key, part in (("target", recipe.target), ("match", recipe.match)):
+        if part is not None and task not in ("detection", "instance-segmentation"):
+            raise RecipeError(f"{key}: expected task detection or instance-segmentation; got {task}")
+    pasting = any(part.use == "copypaste" for part in recipe.generators)
+    if recipe.target is not None and recipe.match is None and not pasting:
+        raise RecipeError(
+            "target: expected copypaste under generate; got other generators",
+            hint="add match: {}, for generators with a configuration space",
+        )

@@ -1,0 +1,215 @@
+"""The parts of a run file, each checked by itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, get_args
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from twinset.formats.writing import WritableFormat
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Side = Annotated[int, Field(ge=4, le=4096)]
+EXPORTS: tuple[WritableFormat, ...] = get_args(WritableFormat)
+
+
+class Part(BaseModel):
+    """A part whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataPart(Part):
+    """The real dataset."""
+
+    path: str = Field(description="Folder, table file or `builtin:NAME`; relative to the recipe.")
+    licence: str | None = Field(None, description="Licence of the real images; stands in report and dataset card.")
+    window: tuple[float, float] | None = Field(
+        None, description="Values of 16-bit or float images that become black and white; default 0 and 65535."
+    )
+
+    @pydantic.field_validator("window")
+    @classmethod
+    def _window(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not (all(map(math.isfinite, value)) and value[0] < value[1]):
+            raise ValueError("expected two numbers, the value of black below that of white")
+        return value
+
+
+class ImagePart(Part):
+    """The one size that the run works at."""
+
+    size: Literal["auto"] | Side | tuple[Side, Side] = Field(
+        "auto",
+        description="Side in pixels, [height, width], or auto: as the images are; in classification at most 32.",
+    )
+    channels: Literal["auto", 1, 3] = Field("auto", description="1 grey, 3 RGB.")
+    fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="How another aspect ratio is met.")
+
+
+class GroupsPart(Part):
+    """What belongs together and must not straddle a split: exactly one of the three."""
+
+    column: str | None = Field(None, description="A column of the table (patient, video, …).")
+    regex: str | None = Field(None, description="A pattern on the path; its first group names the family.")
+    folder: int | None = Field(None, ge=1, description="Depth of the folder that names the family.")
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> GroupsPart:
+        from twinset.families import GroupRule
+
+        GroupRule(column=self.column, regex=self.regex, folder=self.folder)
+        return self
+
+
+class SplitPart(Part):
+    """Fractions for what the dataset does not split itself; given splits are respected."""
+
+    train: Fraction = 0.6
+    validation: Fraction = 0.2
+    test: Fraction = 0.2
+    shots: int | None = Field(None, ge=1, description="Keep only this many training images per class.")
+    groups: GroupsPart | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _sums(self) -> SplitPart:
+        if abs(self.train + self.validation + self.test - 1) > 1e-6 or min(self.train, self.validation, self.test) <= 0:
+            raise ValueError("expected three fractions above 0 that sum to 1")
+        return self
+
+
+class UsePart(BaseModel):
+    """A method by name (``use``), its ``share`` of the images, and its own settings beside them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+    share: float | None = Field(None, ge=0.0, description="Relative to the other shares; default 1.")
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The keys that belong to the method."""
+        return dict(self.model_extra or {})
+
+
+CLASSIFIED_AT_ONCE = 64
+PLACED_AT_ONCE = 8
+
+ModelName = Literal[
+    "dense",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "fcos_resnet50_fpn",
+    "ssdlite320_mobilenet_v3_large",
+    "maskrcnn_resnet50_fpn",
+    "unet",
+    "lraspp_mobilenet_v3_large",
+    "deeplabv3_mobilenet_v3_large",
+]
+
+
+class UtilityPart(Part):
+    """The five arms (docs/numbers.md)."""
+
+    seeds: int = Field(3, ge=1, le=50, description="Trainings per arm; the two that are compared get two more.")
+    flip: Literal["auto"] | bool = Field(
+        "auto", description="Mirror in the classical arms; auto: if the data allows it."
+    )
+    steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Optimizer steps of every arm.")
+    width: Literal["auto"] | Annotated[int, Field(ge=8, le=512, multiple_of=8)] = Field(
+        "auto", description="Width of the network, a multiple of 8."
+    )
+    batch: Literal["auto"] | Annotated[int, Field(ge=2, le=1024)] = Field(
+        "auto", description="Images per step; auto: 64 in classification, 8 in other tasks."
+    )
+    model: Literal["auto"] | ModelName = Field(
+        "auto", description="What is trained in detection and segmentation; auto: a small network that learns anew."
+    )
+    weights: str | None = Field(None, description="A local .safetensors checkpoint that `model` starts from.")
+    size: Literal["auto"] | tuple[Side, Side] = Field(
+        "auto",
+        description="[height, width] at which detectors and segmenters are trained; auto: for the time there is.",
+    )
+    command: tuple[str, ...] | None = Field(
+        None, description="Your own trainer in place of `model`: a command that reads a JSON file and writes one."
+    )
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step; that of classification while it is open."""
+        return CLASSIFIED_AT_ONCE if self.batch == "auto" else self.batch
+
+
+Boxes = Literal["box_area", "aspect_ratio", "centre_x", "centre_y", "count"]
+
+
+class TargetPart(Part):
+    """What the objects of the twin are to measure, where the exposed images do not say: exactly one of the two."""
+
+    path: str | None = Field(
+        None, description="Folder of unlabelled deployment images: a detector finds their objects; relative as `data`."
+    )
+    measures: tuple[Boxes, ...] = Field(
+        ("box_area", "aspect_ratio", "centre_y", "count"), min_length=1, description="What is inferred from `path`."
+    )
+    numbers: dict[Boxes, dict[str, tuple[float, ...]]] | None = Field(
+        None,
+        description="`means`, `stds` and, for several components, `weights` by measure. Areas and aspect ratios: means "
+        "in their unit (.02 is 2 % of the picture), stds of the logarithm.",
+    )
+    steps: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="Of the detector for `path`.")
+    size: Literal["auto"] | tuple[Side, Side] = Field("auto", description="[height, width] that the detector sees.")
+    content: str | None = Field(None, description="Digest of the images under `path`; a run fills it in.")
+
+    @pydantic.model_validator(mode="after")
+    def _sound(self) -> TargetPart:
+        from twinset.alignment.metadata import target_from_numbers
+
+        if (self.path is None) == (self.numbers is None):
+            raise ValueError("expected either path or numbers")
+        if self.numbers is not None:
+            target_from_numbers({str(name): given for name, given in self.numbers.items()})
+        return self
+
+
+class MatchPart(Part):
+    """A search for the generator's configurations that come nearest to the target, by small batches."""
+
+    measures: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Default box_area, aspect_ratio, centre_y; with `target`, those it speaks of."
+    )
+    grid: int = Field(27, ge=1, description="Configurations that are tried first.")
+    trials: int = Field(60, ge=0, description="Configurations at most after them.")
+    batch: int = Field(24, ge=2, description="Images that a configuration is judged by.")
+    components: int = Field(3, ge=1, le=10, description="Components of the target at most, in each measure.")
+
+    @pydantic.model_validator(mode="after")
+    def _known(self) -> MatchPart:
+        from twinset.alignment.metadata import MEASURES
+
+        unknown = [name for name in self.measures or () if name not in MEASURES]
+        if unknown:
+            raise ValueError(f"expected measures among {', '.join(MEASURES)}; got {', '.join(unknown)}")
+        return self
+
+
+class EvaluatePart(Part):
+    """What is measured."""
+
+    embedder: UsePart = Field(UsePart(use="self"), description="Features of the fidelity metrics.")
+    fidelity: bool = True
+    metadata: bool = Field(True, description="Distributions of size, place, number and look of objects, by histogram.")
+    utility: UtilityPart | Literal["off"] = UtilityPart()
+
+
+class GatePart(Part):
+    """What may block the release."""
+
+    copies: Literal["auto", "block", "report", "off"] = Field(
+        "auto",
+        description="On copies of training images: block the export, only report, or do not test; auto: block, but "
+        "report where real pixels are pasted on purpose.",
+    )
+    alpha: float = Field(0.01, gt=0, lt=0.5, description="False alarm rate of the joint copy test.")
