@@ -68,10 +68,13 @@ def split(
     part, notes = _parts(dataset, family, fractions, rng)
     if shots is not None:
         part = _few_shot(part, dataset.class_ids, family, shots, rng.child("shots"))
-        counts = dataset.take(np.flatnonzero(part == 0)).class_counts()
+        kept = dataset.take(np.flatnonzero(part == 0))
+        counts = kept.class_counts() if (dataset.class_ids >= 0).any() else {}
         notes += [
             f"class {name!r} has only {n} training images of {shots} shots" for name, n in counts.items() if n < shots
         ]
+        if not counts and len(kept) < shots:
+            notes.append(f"there are only {len(kept)} training images of {shots} shots")
     return _assemble(dataset, part, family, notes)
 
 

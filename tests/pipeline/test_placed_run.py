@@ -15,6 +15,7 @@ from twinset.annotations import Annotation, SemanticMap
 from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError, RecipeError
 from twinset.formats import read, write
+from twinset.instances import Instances
 from twinset.recipe import recipe_from_values
 
 PARTS = {"train": 16, "validation": 8, "test": 12}
@@ -181,3 +182,22 @@ def test_natural_oddities_are_refused_or_skipped_and_counted(name: str, bad: int
 def test_a_wrong_key_inside_a_target_is_refused(target: dict[str, object], where: str) -> None:
     with pytest.raises(RecipeError, match=where):
         recipe_from_values({"data": "builtin:digit-scenes", "generate": [{"use": "copypaste", "target": target}]})
+
+
+def test_parts_that_show_nothing_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    dataset = scenes()
+    samples = []
+    for sample, split in zip(dataset, dataset.splits, strict=True):
+        nothing = Annotation(instances=Instances.none((96, 96)))
+        samples.append(
+            Sample(sample.id, nothing if split == "validation" else sample.annotation, image=sample.pixels())
+        )
+    write(Dataset.of(samples, classes=dataset.classes, splits=dataset.splits), tmp_path / "data", "coco")
+    with pytest.raises(DataError, match="expected something to find in the validation images"):
+        twinset.run({"data": str(tmp_path / "data"), **QUICK}, out=tmp_path / "run")
+
+
+def test_few_shots_of_annotated_images_are_counted_in_all() -> None:
+    parts = scenes().split(rng=0, shots=5)
+    assert len(parts.train) == 5
+    assert not any("shots" in note for note in parts.notes)

@@ -144,7 +144,9 @@ def _judged(
 def _judge_objects(data: PlacedData, plan: PlacedPlan, found: Sequence[Instances]) -> tuple[float, float]:
     """AP at an overlap of one half in the validation images, and one minus COCO's AP."""
     kind: Literal["boxes", "masks"] = "masks" if plan.settings.masks else "boxes"
-    matches = match_detections(data.instances("validation"), found, n_classes=data.n_classes, kind=kind)
+    matches = match_detections(
+        data.instances("validation"), found, n_classes=data.n_classes, kind=kind, ignore_difficult=True
+    )
     figures = matches.average_precision()
     return figures.ap50, 1.0 - figures.ap
 

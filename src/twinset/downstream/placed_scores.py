@@ -101,7 +101,9 @@ class PlacedStudy:
         truth = self.data.instances("test")
         kind: Literal["boxes", "masks"] = "masks" if self.masks else "boxes"
         return [
-            match_detections(truth, read_found(self.file(run)), n_classes=self.data.n_classes, kind=kind)
+            match_detections(
+                truth, read_found(self.file(run)), n_classes=self.data.n_classes, kind=kind, ignore_difficult=True
+            )
             for run in runs
         ]
 

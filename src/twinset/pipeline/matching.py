@@ -7,7 +7,7 @@ is proposed follows from the trials alone, so that a search that was killed goes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -154,7 +154,7 @@ def match_sentences(folder: Path) -> tuple[str, ...]:
 def _next(
     matching: Proposer[Target, Trial], space: Configurable, target: Target, history: Sequence[Trial], rng: Stream
 ) -> Configuration | None:
-    """A guess for every component first, where the generator has one; then what is proposed."""
+    """A guess for every component first, where the generator has one, in place of the grid's first; then the rest."""
     if isinstance(space, PlacedSpace) and len(history) < len(target.components):
         return space.guess(target.components[len(history)])
     return matching.propose(space.space, target, history, rng=rng.child("propose"))
@@ -162,6 +162,10 @@ def _next(
 
 def _batch(space: Configurable, values: Configuration, count: int, classes: Sequence[str], rng: Stream) -> Dataset:
     slots = [Slot(number, 0, rng.child("slot", number).seed, 0, "match", number) for number in range(count)]
+    if isinstance(space, PlacedSpace):
+        # Siblings share their layout: a batch of them would show few.
+        alone = replace(space.generator, settings=replace(space.generator.settings, siblings=1))
+        space = replace(space, generator=alone)
     samples = space.configured([(1.0, values)]).generate(slots)
     return Dataset.of(samples, classes=classes, name="batch")
 

@@ -24,7 +24,7 @@ from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.randomness import Stream, seed_for
 from twinset.stages import Slot
-from twinset.threads import available_cores, torch_threads
+from twinset.threads import torch_threads
 
 BASELINE_IMAGES = 120
 """Images made by chance placement, to show what fitting it changes; their distances vary little beyond that."""
@@ -72,9 +72,10 @@ def metadata_of(run: Run, accepted: Dataset, everything: Dataset) -> Metadata | 
     real = run.real
     if real.task == "classification" or not run.recipe.evaluate.metadata:
         return None
-    if min(len(accepted), len(real.holdout)) < FEWEST_IMAGES:
+    families = real.part_families("validation", "test")
+    if min(len(accepted), len(real.holdout)) < FEWEST_IMAGES or len(np.unique(families)) < 2:
         return None
-    workers = available_cores()
+    workers = run.machine.workers
     run.listener.stage("metadata")
     held = measure(real.holdout, workers=workers)
     sets = {"after": measure(accepted, workers=workers)}
@@ -84,9 +85,6 @@ def metadata_of(run: Run, accepted: Dataset, everything: Dataset) -> Metadata | 
         sets, before_is = {"before": measure(baseline, workers=workers), **sets}, "objects placed and sized by chance"
     elif len(everything) > len(accepted):
         sets, before_is = {"before": measure(everything, workers=workers), **sets}, "all candidates"
-    families = real.part_families("validation", "test")
-    if len(np.unique(families)) < 2:
-        return None
     table = compare_measures(held, sets, rng=run.stream.child("metadata"), families=families)
     return Metadata(held, sets, table, before_is)
 

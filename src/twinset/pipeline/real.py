@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from twinset import transforms
-from twinset.dataset import SCHEMA, TASKS, Dataset, SplitName, Task, read_checked
+from twinset.dataset import SCHEMA, SPLITS, TASKS, Dataset, SplitName, Task, read_checked
 from twinset.errors import DataError, RunFolderError
 from twinset.families import GroupRule, families
 from twinset.formats import ReadReport, read
@@ -137,6 +137,20 @@ def _check_places(source: str, dataset: Dataset) -> None:
         raise DataError(f"{source}: expected objects; got none in {len(dataset)} images", hint="check the label files")
 
 
+def _check_something_to_find(names: dict[str, str], dataset: Dataset) -> None:
+    """Every part must show something: without, there is nothing to learn, to pick by, or to measure."""
+    for name in SPLITS:
+        part = dataset.where([names.get(id_) == name for id_ in dataset.ids])
+        found = int((~part.object_column("crowd").astype(bool)).sum())
+        if dataset.task == "semantic-segmentation":
+            found = sum(part.label_counts().values())
+        if not found:
+            raise DataError(
+                f"expected something to find in the {name} images; got {len(part)} images without any object or class",
+                hint="move some images that show objects into this part, or leave the parts to split:",
+            )
+
+
 def looking_spec(dataset: Dataset) -> ImageSpec:
     """The small size at which pictures are compared as wholes: the commonest shape, 48 pixels on its longer side."""
     shapes = Counter(sample.pixels().shape for sample in dataset)
@@ -205,6 +219,8 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
         task=task,
     )
     _check_sizes(names, dataset, least=len(dataset.classes) if task == "classification" else 1)
+    if task != "classification":
+        _check_something_to_find(names, dataset)
     if task == "classification":
         spec, size = choose_spec(recipe.image, dataset)
         prepared = _at_one_size(dataset, spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +29,9 @@ from twinset.recipe.parts import (
     TargetPart,
     UsePart,
 )
+
+KEYS: Mapping[methods.Kind, str] = {"generators": "generate", "editors": "edit", "aligners": "align"}
+"""Where in a run file the methods of a kind stand."""
 
 
 class Recipe(Part):
@@ -131,7 +134,7 @@ class Recipe(Part):
         ]
         for kind, parts in groups:
             for index, part in enumerate(parts):
-                methods.check_task(kind, part.use, task, where=f"{kind}.{index}")
+                methods.check_task(kind, part.use, task, where=f"{KEYS[kind]}.{index}")
         _check_steering(found, task)
         return found
 
@@ -175,7 +178,7 @@ class Recipe(Part):
             }
         )
 
-    def _with_command(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Recipe:
+    def with_command(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Recipe:
         """The recipe with the words of the user's own trainer changed, if it has one."""
         utility = self.evaluate.utility
         if utility == "off" or utility.command is None:
@@ -186,7 +189,7 @@ class Recipe(Part):
     def without_paths(self, data: str) -> Recipe:
         """The recipe as others may see it: ``data`` in place of the real images' path, of other paths their ends."""
         path = self.data.path if self.data.path.startswith("builtin:") else data
-        named = self.with_paths(lambda path: Path(path).name)._with_command(
+        named = self.with_paths(lambda path: Path(path).name).with_command(
             lambda words: tuple(Path(word).name if Path(word).is_absolute() else word for word in words)
         )
         return named.model_copy(update={"data": self.data.model_copy(update={"path": path})})

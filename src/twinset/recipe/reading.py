@@ -104,7 +104,7 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
 
     data = recipe.data.model_copy(update={"path": placed(recipe.data.path, ("data", "path"))})
     recipe = recipe.with_paths(placed).model_copy(update={"data": data})
-    return WrittenRecipe(recipe._with_command(lambda words: _placed_words(words, base)))
+    return WrittenRecipe(recipe.with_command(lambda words: _placed_words(words, base)))
 
 
 def _placed_words(words: tuple[str, ...], base: Path) -> tuple[str, ...]:

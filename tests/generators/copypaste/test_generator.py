@@ -17,6 +17,7 @@ from twinset.errors import DataError
 from twinset.generators.copypaste import CopyPaste
 from twinset.generators.copypaste.settings import BLENDS
 from twinset.instances import Instances
+from twinset.randomness import Stream
 from twinset.stages import Slot
 
 Slots = Callable[..., list[Slot]]
@@ -245,3 +246,22 @@ def test_settings_come_back_from_their_plain_values() -> None:
     adapter = pydantic.TypeAdapter(CopyPaste)
     settings = adapter.validate_python({"target": target, "count": [1, 4], "blending": ["none"]})
     assert adapter.validate_python(adapter.dump_python(settings, mode="json")) == settings
+
+
+def test_a_training_picture_with_nothing_pasted_on_it_never_goes_out() -> None:
+    # Half of the pictures show nothing, so half of the layouts are empty.
+    rng = Stream(3).numpy()
+    samples = []
+    for number in range(12):
+        pixels = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        boxes = np.array([[4, 6, 20, 22]], dtype=np.float32) if number % 2 else np.zeros((0, 4), dtype=np.float32)
+        objects = Instances((40, 48), np.zeros(len(boxes), dtype=np.int64), boxes)
+        samples.append(Sample(str(number), Annotation(instances=objects), image=pixels))
+    training = Dataset.of(samples, classes=["a"])
+    real = {sample.pixels().tobytes() for sample in training}
+    for backgrounds in ("inpainted", "real"):
+        generator = CopyPaste(backgrounds=backgrounds).fit(training, rng=0)
+        made = generator.sample(60, rng=1)
+        assert not real & {sample.pixels().tobytes() for sample in made}
+    with pytest.raises(DataError, match="expected something pasted"):
+        CopyPaste(backgrounds="real", count=(0, 0)).fit(training, rng=0).sample(1, rng=1)

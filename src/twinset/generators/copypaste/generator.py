@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
+from twinset.errors import DataError
 from twinset.generators.copypaste import labels
 from twinset.generators.copypaste.backgrounds import Backgrounds, Noise
 from twinset.generators.copypaste.compositing import Settled, paint, settle
@@ -23,6 +23,10 @@ from twinset.instances import Instances
 from twinset.randomness import RandomSource, Stream, seed_for
 from twinset.semantic import SemanticMap
 from twinset.stages import Slot
+from twinset.threads import opencv_threads
+
+MOST_DRAWS = 50
+"""Layouts that are drawn until one changes its background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +59,14 @@ class CopyPasteGenerator:
         held: tuple[Stream | None, Settled | None, Pixels | None] = (None, None, None)
         for slot in slots:
             stream = self._layout_stream(slot)
-            if held[0] != stream:
-                settled, background = self._settled(stream)
-                held = (stream, settled, background)
-            assert held[1] is not None
-            assert held[2] is not None
-            yield self._sample(slot, held[1], held[2])
+            with opencv_threads(1):
+                if held[0] != stream:
+                    settled, background = self._settled(stream)
+                    held = (stream, settled, background)
+                assert held[1] is not None
+                assert held[2] is not None
+                sample = self._sample(slot, held[1], held[2])
+            yield sample
 
     def sample(self, wanted: int, *, rng: RandomSource) -> Dataset:
         """A dataset of ``wanted`` pictures."""
@@ -109,7 +115,7 @@ class CopyPasteGenerator:
 
     def layout(self, slot: Slot) -> Layout:
         """What would be laid where in this slot's picture."""
-        return self._drawn(self._layout_stream(slot))[0]
+        return self._settled(self._layout_stream(slot))[0].layout
 
     def _layout_stream(self, slot: Slot) -> Stream:
         siblings = self.settings.siblings
@@ -148,11 +154,28 @@ class CopyPasteGenerator:
         return layout, background
 
     def _settled(self, stream: Stream) -> tuple[Settled, Pixels]:
-        cv2.setNumThreads(1)
-        layout, background = self._drawn(stream)
+        """What a picture shows. A training picture with nothing pasted on it is no synthetic one: it is drawn again.
+
+        :class:`DataError` where nothing but training pictures as they are comes of it.
+        """
         settings = self.settings
-        settled = settle(layout, self.cutouts, min_visible=settings.min_visible, truncation=settings.truncation)
-        return settled, background
+        for number in range(MOST_DRAWS):
+            layout, background = self._drawn(stream if number == 0 else stream.child("again", number))
+            settled = settle(layout, self.cutouts, min_visible=settings.min_visible, truncation=settings.truncation)
+            if settled.objects or not self._is_as_it_was(settled.layout.background):
+                return settled, background
+        raise DataError(
+            f"expected something pasted on a training picture; got nothing in {MOST_DRAWS} layouts",
+            hint="give backgrounds of your own (background_path), backgrounds: procedural, or a higher count",
+        )
+
+    def _is_as_it_was(self, row: int) -> bool:
+        """Whether a background is a training picture with nothing taken out of it."""
+        if self.backgrounds is None or self.backgrounds.scenes[row] < 0:
+            return False
+        if self.placement is None or self.settings.backgrounds == "real":
+            return True
+        return not self.placement.counts.counts[int(self.backgrounds.scenes[row])].any()
 
     def _sample(self, slot: Slot, settled: Settled, background: Pixels) -> Sample:
         how = self._blend(slot)
