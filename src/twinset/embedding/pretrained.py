@@ -12,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +23,7 @@ from twinset.dataset import Dataset
 from twinset.embedding.embedder import Vectors, as_rgb, in_fixed_batches, resized
 from twinset.errors import MissingExtraError, MissingModelError
 from twinset.images import ImageSpec
+from twinset.models.foreign import conversion, quiet_transformers
 from twinset.randomness import Stream
 
 Name = Literal["dinov2", "clip", "resnet18", "resnet50", "inception"]
@@ -121,14 +120,6 @@ def _where(name: str) -> str:
     )
 
 
-def _conversion(name: str) -> str:
-    source = TORCHVISION.get(name, "pytorch_model.bin")
-    return (
-        'convert them by `python -c "import torch, safetensors.torch as s; '
-        f"s.save_file(torch.load('{source}', weights_only=True), 'model.safetensors')\"`"
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class PretrainedEmbedder:
     """A network with its input side, mean and standard deviation; it saw none of the user's images."""
@@ -188,7 +179,7 @@ def _from_transformers(name: str, folder: Path) -> tuple[nn.Module, int]:
     from transformers import CLIPVisionModelWithProjection, Dinov2Model
 
     kind = Dinov2Model if name == "dinov2" else CLIPVisionModelWithProjection
-    with _quiet_transformers():
+    with quiet_transformers():
         model, report = kind.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
@@ -199,21 +190,6 @@ def _from_transformers(name: str, folder: Path) -> tuple[nn.Module, int]:
     size, patch = int(model.config.image_size), int(model.config.patch_size)
     # CLIP has positions for its own size only; DINOv2 interpolates them and is used at 224, as published.
     return _Pooled(model), size if name == "clip" else min(224, size) // patch * patch
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _from_torchvision(name: str, weights: Path) -> tuple[nn.Module, int]:
@@ -228,3 +204,7 @@ def _from_torchvision(name: str, weights: Path) -> tuple[nn.Module, int]:
     model.load_state_dict(load_file(weights), assign=True)
     model.fc = nn.Identity()
     return model, side
+
+
+def _conversion(name: str) -> str:
+    return conversion(TORCHVISION.get(name, "pytorch_model.bin"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from twinset.errors import MissingModelError
+from twinset.models.foreign import quiet_transformers
 from twinset.models.vision.models import Found, Targets
 from twinset.models.vision.settings import TransformerName, VisionDetectorSettings, weights_file
 from twinset.models.vision.weights import read_weights
@@ -98,7 +98,7 @@ def build_transformer(name: TransformerName, config: str, *, n_classes: int, siz
     """
     configuration, kind = _kinds(name)
     _check_size(size)
-    with _quiet():
+    with quiet_transformers():
         network: nn.Module = kind(_configured(configuration, config, n_classes))
     return network
 
@@ -145,7 +145,7 @@ def _check_size(size: tuple[int, int]) -> None:
 def _pretrained(name: TransformerName, path: Path, config: str, n_classes: int) -> nn.Module:
     configuration, kind = _kinds(name)
     read_weights(path, name)
-    with _quiet():
+    with quiet_transformers():
         try:
             network, report = kind.from_pretrained(
                 path.parent,
@@ -180,18 +180,3 @@ def _read_config(path: Path, name: str) -> str:
             f"{path}: expected the configuration of {name}; got one of {found}", hint="name that model instead"
         )
     return text
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from twinset.errors import MissingModelError
+from twinset.models.foreign import conversion
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -37,7 +38,8 @@ def check_file(path: Path, name: str) -> None:
     """Raises :class:`MissingModelError`, in no time, unless this is a safetensors file that exists."""
     if path.suffix in PICKLED:
         raise MissingModelError(
-            f"{path}: expected safetensors; got pickled weights, which can run code", hint=_conversion(name)
+            f"{path}: expected safetensors; got pickled weights, which can run code",
+            hint=_conversion(name),
         )
     if not path.is_file():
         raise MissingModelError(f"{path}: expected the weights of {name}; got no file", hint=_where(name))
@@ -50,14 +52,6 @@ def _where(name: str) -> str:
             "twinset downloads nothing"
         )
     return f"put torchvision's {CHECKPOINTS[name]} there as safetensors: {_conversion(name)}; twinset downloads nothing"
-
-
-def _conversion(name: str) -> str:
-    source = CHECKPOINTS.get(name, "pytorch_model.bin")
-    return (
-        'convert them by `python -c "import torch, safetensors.torch as s; '
-        f"s.save_file(torch.load('{source}', weights_only=True), 'model.safetensors')\"`"
-    )
 
 
 def read_weights(path: Path, name: str) -> dict[str, torch.Tensor]:
@@ -94,3 +88,7 @@ def fill(
             hint=_where(name),
         )
     network.load_state_dict(fits, strict=False)
+
+
+def _conversion(name: str) -> str:
+    return conversion(CHECKPOINTS.get(name, "pytorch_model.bin"))
