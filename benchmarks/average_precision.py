@@ -96,11 +96,12 @@ def as_annotations(data: dict[str, np.ndarray], side: str) -> list[dict[str, obj
 
 
 def ours(data: dict[str, np.ndarray]) -> tuple[float, list[float]]:
-    from twinset.average_precision import coco_summary
+    from twinset.average_precision import match_detections
 
     truth, found = as_instances(data)
     began = time.perf_counter()
-    figures = coco_summary(truth, found, n_classes=int(data["classes"])).figures()
+    matches = match_detections(truth, found, n_classes=int(data["classes"]))
+    figures = matches.average_precision().figures()
     return time.perf_counter() - began, list(figures.values())
 
 

@@ -209,6 +209,75 @@ def test_a_category_base_is_of_coco_alone(
     assert "expected --category-base with --to coco; got --to voc" in err
 
 
+def boxed(place: Path) -> Path:
+    """YOLO of two pictures, one box without an area and one picture that is none."""
+    from twinset.images import encode_png
+
+    for name in ("a", "b", "c"):
+        for below, data in (("images", encode_png(np.zeros((8, 9, 3), np.uint8))), ("labels", b"0 0.5 0.5 0.5 0.5\n")):
+            path = place / below / f"{name}.{'png' if below == 'images' else 'txt'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    (place / "labels/a.txt").write_text("0 0.5 0.5 0.5 0.5\n0 0.5 0.5 0 0\n")
+    (place / "images/c.png").write_bytes(b"text")
+    return place
+
+
+def test_convert_refuses_bad_input_and_skips_it_when_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = boxed(tmp_path / "in"), tmp_path / "out"
+    ended, _, err = called(monkeypatch, capsys, "convert", source, out, "--to", "coco")
+    assert ended == 4
+    assert "--on-bad-input skip" in err
+    assert "on_bad_input: skip" not in err
+    ended, _, err = called(monkeypatch, capsys, "convert", source, out, "--to", "coco", "--on-bad-input", "ignore")
+    assert (ended, "expected --on-bad-input refuse or skip; got 'ignore'" in err) == (2, True)
+    ended, shown, _ = called(monkeypatch, capsys, "convert", source, out, "--to", "coco", "--on-bad-input", "skip")
+    assert ended == 0
+    lines = shown.splitlines()
+    assert lines[0] == f"wrote 2 images to {out}"
+    assert any(
+        line.startswith("note: 1 bad file left out, first labels/c.txt: images/c.png: expected") for line in lines
+    )
+    assert any(line.startswith("note: 1 bad object clipped or left out, first labels/a.txt:2:") for line in lines)
+    assert len(json.loads((out / "annotations/instances_all.json").read_text())["annotations"]) == 2
+
+
+def test_python_is_told_how_to_skip_in_python(tmp_path: Path) -> None:
+    import twinset
+
+    with pytest.raises(twinset.TwinsetError) as caught:
+        twinset.load(boxed(tmp_path / "in"))
+    assert 'pass on_bad_input="skip"' in caught.value.hint
+    assert len(twinset.load(tmp_path / "in", on_bad_input="skip")) == 2
+
+
+def test_a_part_of_a_dataset_and_a_recipe_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = boxed(tmp_path / "in")
+    for part in ("labels", "images"):
+        ended, _, err = called(monkeypatch, capsys, "inspect", source / part)
+        assert ended == 4
+        assert f"give {source}" in err
+    (tmp_path / "recipe.yaml").write_text(f"data: {source}\n")
+    for options in (["inspect", tmp_path / "recipe.yaml"], ["convert", tmp_path / "recipe.yaml", "x", "--to", "coco"]):
+        ended, _, err = called(monkeypatch, capsys, *options)
+        assert ended == 4
+        assert "got a recipe of twinset" in err
+
+
+def test_convert_refuses_what_would_be_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = annotated(tmp_path / "in")
+    ended, _, err = called(monkeypatch, capsys, "convert", source, tmp_path / "out", "--to", "masks")
+    assert ended == 2
+    assert "got 2 of 4 with a box alone" in err  # the crowds could be ignored
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_of_convert_lists_every_format() -> None:
     from twinset.formats import FORMATS
 

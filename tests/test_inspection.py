@@ -4,14 +4,18 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from twinset.dataset import Sample
 from twinset.documents import InspectDocument
 from twinset.errors import DatasetFormatError
+from twinset.formats import read
 from twinset.images import decode, encode_png, resize
 from twinset.inspection import inspect
 
@@ -84,7 +88,7 @@ def test_warnings_name_what_will_hurt(folder: Path) -> None:
         "class 'dog' has 3 images: too few",
         "imbalance: 15 images of 'cat' to 1 of 'owl'",
         "2 image sizes",
-        "leakage: 1 groups of copies",
+        "leakage: 1 group of copies lies",
     ):
         assert words in text
 
@@ -186,10 +190,10 @@ def test_gaps_between_splits_and_copies_are_told_of_objects_too(annotated: Path)
     for words in (
         "class 'dog' is in test and not in train: nothing can be learnt of it",
         "class 'ghost' has 0 objects: too few to split and to measure",
-        "test lacks 1 classes, such as 'person'",
+        "test lacks 1 class, such as 'person'",
         "imbalance: 12 objects of 'person' to 1 of 'dog'",
-        "1 images are annotated as showing nothing",
-        "leakage: 1 groups of copies",
+        "1 image is annotated as showing nothing",
+        "leakage: 1 group of copies lies",
     ):
         assert any(words in text for text in found.warnings), words
     lines = found.lines()
@@ -225,3 +229,104 @@ def test_boxes_of_aerial_cars_that_stick_out_are_told() -> None:
     assert "cyclist" not in found.boxes
     assert any("class 'cyclist' has 0 objects" in text for text in found.warnings)
     assert any(text.startswith("3 of ") and "objects are bad" in text for text in found.warnings)
+
+
+def many(root: Path, classes: int, bad: int = 0) -> Path:
+    """YOLO with so many classes, of which class n has n objects; and lines that are no boxes."""
+    lines = [f"{number} 0.5 0.5 0.5 0.5" for number in range(classes) for _ in range(number)]
+    put(root / "images/a.png", picture(0))
+    put(root / "labels/a.txt", "\n".join([*lines, *["0 9 9 9 9"] * bad]).encode())
+    names = ", ".join(f"c{number}" for number in range(classes))
+    put(root / "data.yaml", f"train: images\nnames: [{names}]\n".encode())
+    return root
+
+
+def test_many_classes_and_bad_files_do_not_flood_the_terminal(tmp_path: Path) -> None:
+    found = inspect(many(tmp_path, 40, bad=50))
+    lines = found.lines()
+    assert len(lines) < 90
+    start = next(at for at, line in enumerate(lines) if line.split()[:2] == ["class", "objects"])
+    assert [line.split()[0] for line in lines[start + 1 : start + 22]] == [f"c{n}" for n in range(39, 19, -1)] + ["…"]
+    assert sum(line == "  … and 20 more (--json lists all)" for line in lines) == 1
+    assert "  … and 30 more (--json lists all)" in lines  # bad lines
+    assert "  … and 19 more (--json lists all)" in lines  # boxes: class 0 has none
+    document = found.to_json()
+    assert document["classes"] == {f"c{n}": n for n in range(40)}
+    assert len(document["bad_files"]) == 50  # type: ignore[arg-type]
+    assert len(document["boxes"]) == 39  # type: ignore[arg-type]
+
+
+def test_twenty_classes_are_all_listed_in_their_order(tmp_path: Path) -> None:
+    lines = inspect(many(tmp_path, 20)).lines()
+    start = next(at for at, line in enumerate(lines) if line.split()[:2] == ["class", "objects"])
+    assert [line.split()[0] for line in lines[start + 1 : start + 21]] == [f"c{n}" for n in range(20)]
+    assert not any("more (--json" in line for line in lines)
+
+
+def test_many_tiny_classes_are_one_warning_and_few_are_named(tmp_path: Path) -> None:
+    few = [text for text in inspect(many(tmp_path / "few", 8)).warnings if "too few to split" in text]
+    assert len(few) == 8
+    assert "class 'c1' has 1 object: too few to split and to measure" in few
+    (text,) = [text for text in inspect(many(tmp_path / "many", 40)).warnings if "too few to split" in text]
+    assert text.startswith("10 of 40 classes have fewer than 10 objects")
+    assert text.endswith("'c0' 0, 'c1' 1, 'c2' 2, 'c3' 3, 'c4' 4, 'c5' 5, 'c6' 6, 'c7' 7, … and 2 more")
+
+
+def test_one_is_not_plural(tmp_path: Path) -> None:
+    put(tmp_path / "cat/1.png", picture(1))
+    put(tmp_path / "cat/2.png", picture(1))
+    found = inspect(tmp_path)
+    text = "\n".join([*found.lines(), *found.warnings])
+    assert not re.search(r"(?<![\d.,])1 (objects|images|classes|groups)\b", text)
+    assert "2 images, 1 class" in text
+    assert "copies: exact × 1 group" in text
+
+
+def test_bad_objects_are_counted_of_the_same_total_everywhere(annotated: Path) -> None:
+    found = inspect(annotated)
+    (told,) = [re.match(r"(\d+) of (\d+) objects", text) for text in found.warnings if "objects are bad" in text]
+    with pytest.raises(DatasetFormatError) as caught:
+        read(annotated)
+    refused = re.search(r"(\d+) of (\d+) objects that do not", str(caught.value))
+    assert told is not None
+    assert refused is not None
+    assert told.groups() == refused.groups() == ("4", "20")
+
+
+def test_no_warning_is_said_twice(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        put(tmp_path / f"{part}/cat/1.png", picture(len(part)))
+    warnings = inspect(tmp_path).warnings
+    assert len(set(warnings)) == len(warnings)
+
+
+def test_pictures_of_another_size_than_stated_are_counted(tmp_path: Path) -> None:
+    images = [{"id": n, "file_name": f"{n}.png", "width": 48 + (n == 2), "height": 48} for n in range(3)]
+    content = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+    put(tmp_path / "annotations/instances_all.json", json.dumps(content).encode())
+    for number in range(3):
+        put(tmp_path / f"images/{number}.png", picture(number))
+    found = inspect(tmp_path)
+    assert any(text.startswith("1 image of another size than the annotations state") for text in found.warnings)
+    assert found.report.images == 2
+
+
+def test_each_picture_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twinset.formats import reading
+
+    for number in range(30):
+        put(tmp_path / "cat" / f"{number}.png", picture(number))
+    calls = []
+    monkeypatch.setattr(reading, "decode", lambda data, **more: calls.append(1) or decode(data, **more))
+    monkeypatch.setattr(Sample, "pixels", lambda _: pytest.fail("decoded again"))
+    assert inspect(tmp_path).duplicates == ()
+    assert len(calls) == 30
+
+
+def test_inspecting_loads_no_network(tmp_path: Path) -> None:
+    put(tmp_path / "cat/1.png", picture(1))
+    code = (
+        f"from twinset import pipeline; import sys; pipeline.inspect({str(tmp_path)!r}); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

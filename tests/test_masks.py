@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from twinset.errors import DatasetFormatError
 from twinset.masks import Polygons, Rle
+from twinset.run_lengths import covered
 from twinset.semantic import SemanticMap
 
 
@@ -78,3 +79,16 @@ def test_semantic_maps_hold_every_class_and_what_is_to_be_ignored() -> None:
         SemanticMap.of(np.array([[255]]))
     with pytest.raises(DatasetFormatError):
         SemanticMap(b"no picture").dense()
+
+
+def test_what_many_texts_cover_is_what_each_covers() -> None:
+    rng = np.random.default_rng(0)
+    masks = [rng.random(shape) < share for shape in ((1, 1), (7, 3), (40, 60)) for share in (0.0, 0.02, 0.5, 1.0)]
+    texts = [Rle.of(mask).counts for mask in masks]
+    assert covered(texts).tolist() == [mask.size for mask in masks]
+    assert [covered([text]).tolist() for text in texts] == [[mask.size] for mask in masks]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"o", b"ooooooooooooooooo1", b"O0"])
+def test_damaged_texts_cover_nothing_and_spoil_no_others(text: bytes) -> None:
+    assert covered([b"22", text, b"13"]).tolist() == [4, -1, 4]

@@ -141,24 +141,6 @@ class Matches:
             raise ValueError(f"expected matches at the threshold of {figure}; got {self.iou_thresholds}")
         return means_of_known(self._class_precision("all", thresholds, rows).mean(axis=1))
 
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Everything as arrays by name, for an npz or safetensors file."""
-        arrays = {item.name: getattr(self, item.name) for item in fields(self)}
-        names = np.frombuffer("\n".join(self.areas).encode(), dtype=np.uint8)
-        return {name: names if name == "areas" else np.asarray(value) for name, value in arrays.items()}
-
-    @staticmethod
-    def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Matches:
-        """What :meth:`to_arrays` gave; ``ValueError`` if arrays are missing."""
-        missing = {item.name for item in fields(Matches)} - set(arrays)
-        if missing:
-            raise ValueError(f"expected the arrays of Matches.to_arrays; got none named {sorted(missing)}")
-        plain: dict[str, object] = {item.name: arrays[item.name] for item in fields(Matches)}
-        plain["iou_thresholds"] = tuple(arrays["iou_thresholds"].tolist())
-        plain["areas"] = tuple(arrays["areas"].tobytes().decode().split("\n"))
-        plain["n_images"], plain["n_classes"] = int(arrays["n_images"]), int(arrays["n_classes"])
-        return Matches(**plain)  # type: ignore[arg-type]
-
     def _at(self, threshold: float) -> list[int]:
         return [t for t, value in enumerate(self.iou_thresholds) if abs(value - threshold) < 1e-9]
 
@@ -251,20 +233,6 @@ def match_detections(
         n_images=len(truth),
         n_classes=n_classes,
     )
-
-
-def coco_summary(
-    truth: Sequence[Instances],
-    found: Sequence[Instances],
-    *,
-    n_classes: int,
-    kind: Kind = "boxes",
-    ignore_difficult: bool = False,
-) -> AveragePrecision:
-    """COCO's figures of the detections in pictures 0…N−1; see :func:`match_detections`."""
-    return match_detections(
-        truth, found, n_classes=n_classes, kind=kind, ignore_difficult=ignore_difficult
-    ).average_precision()
 
 
 def _check(

@@ -204,10 +204,9 @@ def inspect(
       twinset inspect labels.csv --json
     """
     from twinset import pipeline
-    from twinset.pipeline import words
 
     document, lines = pipeline.inspect(source)
-    _print(document, lambda: words.inspection(lines), as_json=json)
+    _print(document, lambda: "\n".join(map(printable, lines)), as_json=json)
 
 
 @app.command()
@@ -281,6 +280,9 @@ def convert(
     category_base: Annotated[
         int | None, typer.Option(min=0, max=1, help="First id of a class in COCO: 1 or 0.")
     ] = None,
+    on_bad_input: Annotated[
+        str, typer.Option(help="refuse, or skip: leave out bad files and objects, and count them.")
+    ] = "refuse",
     json: Json = False,
 ) -> None:
     """Write a dataset in another format; never overwrites.
@@ -290,10 +292,11 @@ def convert(
       twinset convert photos/ photos-parquet/ --to parquet
       twinset convert labels.csv photos/ --to imagefolder
       twinset convert VOC2012/ coco/ --to coco --category-base 0
+      twinset convert boxes/ coco/ --to coco --on-bad-input skip
     """
     from twinset import pipeline
 
-    document = pipeline.convert(source, destination, to, category_base=category_base)
+    document = pipeline.convert(source, destination, to, category_base=category_base, on_bad_input=on_bad_input)
     lines = [f"wrote {document.images} images to {document.destination}", *(f"note: {one}" for one in document.notes)]
     _print(document, lambda: "\n".join(map(printable, lines)), as_json=json)
 

@@ -102,7 +102,9 @@ class PlanDocument(_Document):
 
     schema_name: Literal["twinset/plan/1"] = Field("twinset/plan/1", alias="schema")
     recipe: dict[str, object]
-    training: dict[str, int]
+    unit: str = Field("images", description="What the numbers by class count.")
+    images: dict[str, int] = Field({}, description="Real images in each part.")
+    training: dict[str, int] = Field(description="Training images, or what `unit` names, by class.")
     validation: dict[str, int]
     test: dict[str, int]
     slots: dict[str, int]

@@ -21,13 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.annotations import AttributeValue
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError
 from twinset.formats.threads import ordered_map
 from twinset.images import Pixels
+from twinset.threads import blas_threads
 
 GRID = 12
 """Side of the thumbnail that neighbours are looked up in."""
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+FINGERPRINT_BYTES = DIGEST_BYTES + 4 * GRID * GRID
 
 FINEST_GRID = 64
 RELATIVE_DISTANCE = 0.12
@@ -106,7 +110,9 @@ class DuplicateGroup:
     rows: tuple[int, ...]
 
 
-def families(dataset: Dataset, *, groups: GroupRule | None = None) -> NDArray[np.int64]:
+def families(
+    dataset: Dataset, *, groups: GroupRule | None = None, fingerprints: NDArray[np.uint8] | None = None
+) -> NDArray[np.int64]:
     """(N,) family of every sample, numbered from 0 in order of first appearance.
 
     Joins duplicates (:func:`duplicates`), samples of one group, and samples with their parents and with whatever
@@ -114,7 +120,7 @@ def families(dataset: Dataset, *, groups: GroupRule | None = None) -> NDArray[np
     if the group rule finds nothing for some sample.
     """
     union = _Union(len(dataset))
-    for group in duplicates(dataset):
+    for group in duplicates(dataset, fingerprints=fingerprints):
         union.join(group.rows)
     if groups is not None:
         for rows in _group_rows(dataset, groups):
@@ -149,8 +155,11 @@ def _describe(rule: GroupRule) -> str:
     return f"regex {rule.regex!r}" if rule.regex is not None else f"folder depth {rule.folder}"
 
 
-def duplicates(dataset: Dataset) -> tuple[DuplicateGroup, ...]:
+def duplicates(dataset: Dataset, *, fingerprints: NDArray[np.uint8] | None = None) -> tuple[DuplicateGroup, ...]:
     """Groups of two or more copies, by first row.
+
+    ``fingerprints`` (N, :data:`FINGERPRINT_BYTES`) are those of :func:`fingerprint`, where somebody has decoded the
+    pictures before; without them all are decoded now, and with them only the few that need a closer look.
 
     Grey pictures equal their RGB copies. Not found: flips, crops and rotations; and, for pictures of under about
     30 pixels a side, many resized copies: at that size a resampled digit differs as much as another one does
@@ -160,11 +169,13 @@ def duplicates(dataset: Dataset) -> tuple[DuplicateGroup, ...]:
     and differ by no more than noise, recompression and brightness leave: so an aligned series of real shots stays
     apart. A dataset that is nothing but one such crowd has no gap; of it only the closest copies are joined.
     """
-    digests: list[bytes] = []
-    thumbnails = np.empty((len(dataset), GRID * GRID), dtype=np.float32)
-    for row, (digest, thumbnail) in enumerate(ordered_map(_fingerprint, dataset)):
-        digests.append(digest)
-        thumbnails[row] = thumbnail
+    if fingerprints is None:
+        fingerprints = np.empty((len(dataset), FINGERPRINT_BYTES), dtype=np.uint8)
+        with blas_threads(1):
+            for row, found in enumerate(ordered_map(lambda sample: fingerprint(sample.pixels()), dataset)):
+                fingerprints[row] = found
+    digests = [row.tobytes() for row in fingerprints[:, :DIGEST_BYTES]]
+    thumbnails = np.ascontiguousarray(fingerprints[:, DIGEST_BYTES:]).view(np.float32)
     union = _Union(len(dataset))
     first: dict[bytes, int] = {}
     for row, digest in enumerate(digests):
@@ -185,10 +196,12 @@ def duplicates(dataset: Dataset) -> tuple[DuplicateGroup, ...]:
     )
 
 
-def _fingerprint(sample: Sample) -> tuple[bytes, NDArray[np.float32]]:
-    pixels = _canonical(sample.pixels())
+def fingerprint(picture: Pixels) -> NDArray[np.uint8]:
+    """uint8 (:data:`FINGERPRINT_BYTES`,): sha256 of the pixels, then the bytes of a float32 luma thumbnail."""
+    pixels = _canonical(picture)
     digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
-    return digest, local_means(luma(pixels), GRID).reshape(-1).astype(np.float32)
+    thumbnail = local_means(luma(pixels), GRID).reshape(-1).astype(np.float32)
+    return np.frombuffer(digest + thumbnail.tobytes(), dtype=np.uint8)
 
 
 def _canonical(pixels: Pixels) -> Pixels:

@@ -32,6 +32,13 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm"})
 
+ORIENTATION = 0x0112
+"""EXIF's tag of how a picture is turned; from 5 on, width and height change places."""
+
+DEEP_GREY_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+GREY_MODES = ("1", "L", "LA", "La", *DEEP_GREY_MODES)
+"""Pillow's modes that :func:`decode` turns into one channel."""
+
 Fit = Literal["stretch", "crop", "pad"]
 
 
@@ -92,6 +99,26 @@ def decode(data: bytes, *, name: str = "image", window: Window = FULL_RANGE) -> 
         raise ImageError(f"{name}: expected a whole picture; got {_first_line(error)}") from error
 
 
+def shape_of(data: bytes, *, name: str = "image") -> tuple[int, int, int]:
+    """(H, W, C) that :func:`decode` would give for these bytes, from the header alone.
+
+    Raises :class:`ImageError` for what is no picture; a picture that is damaged further on passes.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                width, height = picture.size
+                if picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+                    width, height = height, width
+                grey = picture.mode in GREY_MODES
+                return height, width, 1 if grey else 3
+    except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
+        raise ImageError(f"{name}: expected a picture; got {_first_line(error)}") from error
+
+
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
@@ -101,7 +128,7 @@ def _to_pixels(picture: Image.Image, window: Window) -> Pixels:
     from PIL import Image, ImageOps
 
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
+    if picture.mode in DEEP_GREY_MODES:
         return window.apply(np.asarray(picture))[..., None]
     if picture.mode in ("LA", "PA", "La") or "transparency" in picture.info or picture.mode in ("RGBA", "RGBa"):
         grey = picture.mode in ("LA", "La", "L")

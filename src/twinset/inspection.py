@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.dataset import SPLITS, UNITS, Dataset, Task
-from twinset.families import DuplicateGroup, duplicates
+from twinset.families import DuplicateGroup, duplicates, fingerprint
 from twinset.formats import ReadReport, read
+from twinset.formats.counting import counted
 from twinset.formats.folder import visible
+from twinset.formats.recognising import refuse_part
 from twinset.images import FULL_RANGE, Window
+from twinset.inspection_lines import SHOWN, lines_of, tallied
+from twinset.threads import blas_threads
 
 SCHEMA = "twinset/inspect/1"
 TINY_CLASS = 10
 IMBALANCE = 5.0
 SHOTS = (5, 10, 20, 50, 100)
-SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -102,20 +104,22 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """The same for people, one thing a line."""
-        return list(_lines(self))
+        return list(lines_of(self))
 
 
 def inspect(source: str | Path, *, window: Window = FULL_RANGE) -> Inspection:
     """Everything :func:`twinset.formats.read` meets, plus counts, copies (also across splits) and suggestions.
 
-    Raises :class:`DatasetFormatError` only where there is no dataset at all.
+    Raises :class:`DatasetFormatError` only where there is no dataset at all, or a folder of one without the others.
     """
-    dataset, report = read(source, on_bad_input="report", window=window)
+    with blas_threads(1):
+        dataset, report = read(source, on_bad_input="report", window=window, look=fingerprint)
+        _refuse_bare_part(dataset, source)
+        copies = tuple(_copies(group, dataset) for group in duplicates(dataset, fingerprints=report.looks))
     names = dataset.splits
     splits: dict[str, Mapping[str, int]] = {
         name: dataset.where([split == name for split in names]).label_counts() for name in SPLITS if name in names
     }
-    copies = tuple(_copies(group, dataset) for group in duplicates(dataset))
     classified = dataset.task == "classification"
     few_shot = _few_shot(dataset.class_counts(), splits) if classified else ()
     return Inspection(
@@ -125,12 +129,18 @@ def inspect(source: str | Path, *, window: Window = FULL_RANGE) -> Inspection:
         splits=splits,
         unlabelled=_unlabelled(dataset),
         duplicates=copies,
-        warnings=(*report.warnings, *_warnings(dataset, report, splits, copies)),
+        warnings=tuple(dict.fromkeys((*report.warnings, *_warnings(dataset, report, splits, copies)))),
         suggestions=tuple(_suggestions(dataset, splits, few_shot)),
         few_shot=few_shot,
         task=dataset.task,
         boxes=_boxes(dataset),
     )
+
+
+def _refuse_bare_part(dataset: Dataset, source: str | Path) -> None:
+    """An error for the pictures, or masks, of a dataset without what is said of them."""
+    if dataset.task == "classification" and bool((dataset.class_ids < 0).all()):
+        refuse_part(Path(source).expanduser())
 
 
 def _unlabelled(dataset: Dataset) -> int:
@@ -197,31 +207,56 @@ def _warnings(
     counts = {name: count for name, count in all_counts.items() if count}
     if len(counts) == 1 and classified:
         yield f"only one class: {visible(next(iter(counts)))!r}; point to the folder that holds the class folders"
-    for name, count in all_counts.items():
-        if count < TINY_CLASS:
-            yield f"class {name!r} has {count} {unit}: too few to split and to measure"
+    yield from _tiny_classes(all_counts, unit)
     if counts and max(counts.values()) > IMBALANCE * min(counts.values()):
         large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        yield f"imbalance: {counts[large]} {unit} of {large!r} to {counts[small]} of {small!r}"
+        yield f"imbalance: {counted(counts[large], unit)} of {large!r} to {counts[small]} of {small!r}"
     if len(report.stats.sizes) > 1 and classified:
         yield f"{len(report.stats.sizes)} image sizes: all are resized to one"
     if len({_colours(mode) for mode in report.stats.modes}) > 1:
-        yield f"mixed colour modes: {_counted(report.stats.modes)}"
+        yield f"mixed colour modes: {tallied(report.stats.modes)}"
     if unlabelled := _unlabelled(dataset):
-        yield f"{unlabelled} images have no {'class' if classified else 'annotation'}"
+        verb = "has" if unlabelled == 1 else "have"
+        yield f"{counted(unlabelled, 'images')} {verb} no {'class' if classified else 'annotation'}"
     if empty := int((dataset.object_counts()[_annotated(dataset)] == 0).sum()):
-        yield f"{empty} images are annotated as showing nothing"
-    mended = [bad for bad in report.bad_files if bad.kind == "object"]
-    if mended:
-        gone = sum(bad.problem.endswith("left out") for bad in mended)
-        yield f"{len(mended)} of {report.objects + gone} objects are bad: clipped or left out, see bad files"
+        yield f"{counted(empty, 'images')} {'is' if empty == 1 else 'are'} annotated as showing nothing"
+    if bad := report.bad_objects:
+        verb = "is" if bad == 1 else "are"
+        yield f"{bad} of {report.stated_objects} objects {verb} bad: clipped or left out, see bad files"
+    if sized := sum(bad.kind == "size" for bad in report.bad_files):
+        yield (
+            f"{counted(sized, 'images')} of another size than the annotations state: left out, as objects would be off"
+        )
     yield from _split_warnings(splits)
     leaking = sum(group.leaks for group in copies)
     if leaking:
-        yield f"leakage: {leaking} groups of copies lie in more than one split; training copies will be left out"
+        verb = "lies" if leaking == 1 else "lie"
+        groups = counted(leaking, "groups of copies")
+        yield f"leakage: {groups} {verb} in more than one split; training copies will be left out"
     contradicting = sum(len(group.classes) > 1 for group in copies)
     if contradicting:
-        yield f"{contradicting} groups of copies carry different classes"
+        verb = "carries" if contradicting == 1 else "carry"
+        yield f"{counted(contradicting, 'groups of copies')} {verb} different classes"
+
+
+def _tiny_classes(counts: Mapping[str, int], unit: str) -> Iterator[str]:
+    """One warning for each class that is too small, or one for all where they are many."""
+    tiny = {name: count for name, count in counts.items() if count < TINY_CLASS}
+    if len(tiny) <= SHOWN:
+        for name, count in tiny.items():
+            yield f"class {name!r} has {counted(count, unit)}: too few to split and to measure"
+        return
+    yield (
+        f"{len(tiny)} of {len(counts)} classes have fewer than {TINY_CLASS} {unit}: too few to split and to measure; "
+        f"{_first(f'{name!r} {count}' for name, count in tiny.items())}"
+    )
+
+
+def _first(texts: Iterable[str]) -> str:
+    """The first few, and how many there are beyond."""
+    shown = list(texts)
+    more = len(shown) - SHOWN
+    return ", ".join(shown[:SHOWN]) + (f", … and {more} more" if more > 0 else "")
 
 
 def _annotated(dataset: Dataset) -> NDArray[np.bool_]:
@@ -236,11 +271,16 @@ def _split_warnings(splits: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     present = {name: {label for label, count in counts.items() if count} for name, counts in splits.items()}
     for name, labels in present.items():
         for other, others in present.items():
-            for label in sorted(others - labels) if name == "train" else ():
-                yield f"class {label!r} is in {other} and not in train: nothing can be learnt of it"
+            lone = sorted(others - labels) if name == "train" else []
+            if len(lone) > SHOWN:
+                yield f"{len(lone)} classes are in {other} and not in train, where nothing is learnt: {_first(lone)}"
+            else:
+                yield from (
+                    f"class {label!r} is in {other} and not in train: nothing can be learnt of it" for label in lone
+                )
         missing = sorted(present.get("train", set()) - labels)
         if missing:
-            yield f"{name} lacks {len(missing)} classes, such as {missing[0]!r}"
+            yield f"{name} lacks {counted(len(missing), 'classes')}, such as {missing[0]!r}"
 
 
 def _few_shot(counts: Mapping[str, int], splits: Mapping[str, Mapping[str, int]]) -> tuple[int, ...]:
@@ -261,49 +301,3 @@ def _suggestions(dataset: Dataset, splits: Mapping[str, Mapping[str, int]], few_
             yield f"no {name} split is given: part of train will become it"
     if few_shot:
         yield f"few-shot studies: split.shots of {', '.join(map(str, few_shot))} images per class, in 5 or more subsets"
-
-
-def _lines(found: Inspection) -> Iterator[str]:
-    stats = found.report.stats
-    total, bad = found.report.images, len(found.report.bad_files)
-    yield f"{found.source}: {found.report.format}, {found.task}, {total} images, {len(found.classes)} classes"
-    yield f"  sizes: {_counted(stats.sizes)}"
-    yield f"  modes: {_counted(stats.modes)}; files: {_counted(stats.encodings)}"
-    if found.report.ignored:
-        yield f"  ignored: {_counted(found.report.ignored)}"
-    names = list(found.splits)
-    width = max((len(name) for name in found.classes), default=5)
-    yield f"  {'class':<{width}}  {UNITS[found.task].split()[0]:>8}" + "".join(f"  {name:>10}" for name in names)
-    for label, count in found.classes.items():
-        row = "".join(f"  {found.splits[name].get(label, 0):>10}" for name in names)
-        yield f"  {label:<{width}}  {count:>8}{row}"
-    yield from _box_lines(found, width)
-    yield f"bad files: {bad or 'none'}"
-    yield from (f"  {entry}" for entry in found.report.bad_files)
-    kinds = Counter(group.kind for group in found.duplicates)
-    yield f"copies: {_counted(kinds)} groups" if kinds else "copies: none"
-    for group in found.duplicates[:SHOWN]:
-        where = f" ({', '.join(group.splits)})" if group.splits else ""
-        yield f"  {group.kind}: {' = '.join(visible(path) for path in group.paths[:SHOWN])}{where}"
-    if len(found.duplicates) > SHOWN:
-        yield f"  … and {len(found.duplicates) - SHOWN} more (--json lists all)"
-    yield from (f"warning: {text}" for text in found.warnings)
-    yield from (f"suggestion: {text}" for text in found.suggestions)
-
-
-def _box_lines(found: Inspection, width: int) -> Iterator[str]:
-    if not found.boxes:
-        return
-    yield "boxes, at the 10th, 50th and 90th percentile:"
-    yield f"  {'class':<{width}}  {'in images':>9}  {'side, px':>16}  {'area, % of image':>20}  {'width / height':>16}"
-    for name, facts in found.boxes.items():
-        side = " ".join(f"{value:.0f}" for value in facts.side)
-        area = " ".join(f"{100 * value:.2f}" for value in facts.area)
-        aspect = " ".join(f"{value:.2f}" for value in facts.aspect)
-        yield f"  {name:<{width}}  {facts.images:>9}  {side:>16}  {area:>20}  {aspect:>16}"
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    shown = [f"{name} × {count}" for name, count in list(counts.items())[:SHOWN]]
-    more = len(counts) - SHOWN
-    return ", ".join(shown) + (f", … {more} more" if more > 0 else "") if shown else "none"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.errors import DatasetFormatError
+from twinset.run_lengths import covered
 
 Ring = tuple[float, ...]
 """One closed outline as x0, y0, x1, y1, … in pixels; at least three points."""
@@ -65,9 +66,11 @@ class Rle:
         """bool (H, W); :class:`DatasetFormatError` if the runs do not cover the picture."""
         from pycocotools import mask as coco
 
-        if _covered(self.counts) != self.height * self.width:
+        # pycocotools writes past the picture if they cover more.
+        (pixels,) = covered([self.counts]).tolist()
+        if pixels != self.height * self.width:
             raise DatasetFormatError(
-                f"expected run lengths that cover {self.width} x {self.height} pixels; got {_covered(self.counts)}"
+                f"expected run lengths that cover {self.width} x {self.height} pixels; got {pixels}"
             )
         return np.asarray(coco.decode(self._packed()), dtype=np.bool_)
 
@@ -134,34 +137,3 @@ class Polygons:
 
 
 Mask = Rle | Polygons
-
-
-def _covered(counts: bytes) -> int:
-    """How many pixels packed run lengths cover; pycocotools writes past the picture if that is too many.
-
-    Each number is six bits a character, lowest first, bit 5 says that more follow, the last carries a sign; from the
-    third on it is the difference to the number two before.
-    """
-    total, at, numbers = 0, 0, [0, 0, 0]
-    data = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    if data.size and (data.min() < 0 or data.max() > 63):
-        return -1
-    values = data.tolist()
-    while at < len(values):
-        number, shift, more = 0, 0, True
-        while more:
-            if at >= len(values) or shift > 35:
-                return -1
-            character = values[at]
-            number |= (character & 31) << shift
-            more = bool(character & 32)
-            at, shift = at + 1, shift + 5
-            if not more and character & 16:
-                number |= -1 << shift
-        if len(numbers) > 5:
-            number += numbers[-2]
-        numbers.append(number)
-        if number < 0:
-            return -1
-        total += number
-    return total

@@ -19,6 +19,7 @@ import pydantic
 
 from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError, UnknownNameError
+from twinset.refusals import refusal
 
 Kind = Literal["generators", "editors", "aligners", "embedders"]
 KINDS: tuple[Kind, ...] = ("generators", "editors", "aligners", "embedders")
@@ -118,9 +119,11 @@ def check_task(kind: Kind, name: str, task: Task, *, where: str) -> None:
     """A :class:`RecipeError` where a method says by a class attribute ``tasks`` that it is not for this one."""
     tasks = getattr(method_class(kind, name), "tasks", TASKS)
     if task not in tasks:
+        why = " (it knows one class per image, no boxes or masks)" if tasks == ("classification",) else ""
+        fitting = [other for other in BUILT_IN[kind] if task in getattr(method_class(kind, other), "tasks", TASKS)]
         raise RecipeError(
-            f"{where}: expected something for task {task}; got {name!r}, which is for {' and '.join(tasks)}",
-            hint=f"`twinset plugins` lists the {kind}",
+            f"{where}: expected something for task {task}; got {name!r}, which is for {' and '.join(tasks)}{why}",
+            hint=f"use {' or '.join(reversed(fitting))}" if fitting else f"`twinset plugins` lists the {kind}",
         )
 
 
@@ -144,16 +147,9 @@ def build(kind: Kind, name: str, settings: Mapping[str, object], *, where: str) 
     try:
         return pydantic.TypeAdapter(cls).validate_python(dict(settings))
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or name
-        raise RecipeError(f"{where}.{key}: {_sentence(first['msg'])}; got {first['input']!r}") from error
-
-
-def _sentence(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    if message == "Unexpected keyword argument":
-        return "expected a known key"
-    return message if message.startswith("expected") else f"expected: {message}"
+        found = refusal(error)
+        key = ".".join(str(part) for part in found.place) or name
+        raise RecipeError(f"{where}.{key}: {found.message}", hint=found.hint) from error
 
 
 def settings_of(instance: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How many cores there are, and how many of them PyTorch takes."""
+"""How many cores there are, and how many of them PyTorch, BLAS and OpenCV take."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """NumPy's matrix products take so many threads inside this block: threads that each start four are slow."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(count, user_api="blas"):
+        yield
 
 
 @contextmanager

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from twinset.downstream import intervals
-from twinset.downstream.intervals import Difference, judged_labels
+from twinset.downstream.intervals import Difference, Judged, judged_labels
+from twinset.downstream.metrics import Scores
 from twinset.randomness import Stream
 
 
@@ -138,6 +139,39 @@ def test_intervals_stay_in_range_and_contain_the_value() -> None:
         Difference(0.5, 0.6, 0.7)
     with pytest.raises(ValueError, match="expected"):
         difference(np.ones((1, 3, 10), bool), np.ones((1, 2, 10), bool))
+
+
+def few_with_objects(study: int) -> tuple[Scores, float]:
+    """The share of objects found, of 12 families of which 3 show any, by three runs; and the truth."""
+    rng = Stream(study).child("families").numpy()
+    objects, hits = np.zeros(12), np.zeros((3, 12))
+    objects[:3] = rng.integers(1, 6, 3)
+    level = np.clip(0.6 + 0.25 * rng.normal(size=3), 0, 1)
+    hits[:, :3] = rng.binomial(objects[:3].astype(int), level, size=(3, 3))
+
+    def scores(weights: np.ndarray) -> np.ndarray:
+        whole = (weights @ objects)[:, None]
+        return np.divide(weights @ hits.T, whole, out=np.full((len(weights), 3), np.nan), where=whole > 0)
+
+    return scores, 0.6
+
+
+@pytest.mark.slow
+def test_leaving_out_draws_that_say_nothing_is_fair_and_narrower_than_counting_them_as_zero() -> None:
+    held, widths = [], []
+    for study in range(200):
+        scores, truth = few_with_objects(study)
+        found = [
+            intervals.interval_of_mean(Judged(each, 12, 0.02, 500), subsets=1, seeds=3, rng=Stream(study))
+            for each in (scores, lambda weights, scores=scores: np.nan_to_num(scores(weights)))
+        ]
+        assert found[0].undefined_draws == pytest.approx(500 * 0.75**12, abs=25)
+        assert found[1].undefined_draws == 0
+        held.append(found[0].low <= truth <= found[0].high)
+        widths.append([each.high - each.low for each in found])
+    assert np.mean(held) >= 0.9
+    left_out, zeros = np.mean(widths, axis=0)
+    assert left_out < 0.92 * zeros
 
 
 @pytest.mark.slow

@@ -14,13 +14,14 @@ from twinset.dataset import Dataset, Sample
 from twinset.downstream import placed_budget
 from twinset.downstream.arms import Cell, Recipe, UtilityPlan
 from twinset.downstream.cells import study_digest
+from twinset.downstream.own_command import OwnTrainer
 from twinset.downstream.placed_budget import FEWEST_STEPS, choose_placed_settings, seconds_per_step
 from twinset.downstream.placed_cells import PlacedPlan, PlacedSettings, read_found, run_placed_cell
 from twinset.downstream.placed_data import Kind, PlacedData, placed_data
 from twinset.downstream.placed_inputs import StudyData, TrainingMasks
 from twinset.downstream.placed_models import FITTING, MASKED, ONE_SIZE, check_weights, usable_weights
 from twinset.downstream.placed_scores import PlacedStudy, found_path
-from twinset.downstream.placed_settings import OwnTrainer, Weights
+from twinset.downstream.placed_settings import Weights
 from twinset.errors import ChangedFileError, MissingModelError
 from twinset.instances import Instances
 from twinset.masks import Rle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -17,15 +18,16 @@ from PIL import Image
 from twinset import documents
 from twinset.annotations import Annotation, SemanticMap
 from twinset.dataset import Dataset, Sample
+from twinset.downstream import own_command
 from twinset.downstream.arms import Cell, CellResult, Recipe, UtilityPlan
+from twinset.downstream.own_command import OwnTrainer, placed_words
 from twinset.downstream.own_response import read_maps, read_objects
 from twinset.downstream.own_trainer import run_command
 from twinset.downstream.placed_cells import PlacedPlan, PlacedSettings, read_found, run_placed_cell
 from twinset.downstream.placed_data import Kind, placed_data
 from twinset.downstream.placed_inputs import Originals, StudyData
 from twinset.downstream.placed_scores import PlacedStudy, found_path
-from twinset.downstream.placed_settings import OwnTrainer
-from twinset.errors import UsageError
+from twinset.errors import ChangedFileError, UsageError
 from twinset.instances import Instances
 from twinset.masks import Rle
 from twinset.randomness import Stream
@@ -100,9 +102,15 @@ class Desk:
         )
         self.data = StudyData(placed, originals=Originals(*sets))
         self.data.save(folder / "data")
-        trainer = OwnTrainer.of([sys.executable, "train.py", "--epochs", "3"], base=folder, minutes=minutes)
-        settings = PlacedSettings(16, 16, 1, 1, masks=masks, trainer=trainer)
-        self.plan: PlacedPlan = UtilityPlan(settings, seed=3, flip=True)
+        self.masks, self.minutes = masks, minutes
+        self.plan = self.planned()
+
+    def planned(self) -> PlacedPlan:
+        """The plan with the script as it is now."""
+        words = placed_words([sys.executable, "train.py", "--epochs", "3"], self.folder)
+        trainer = OwnTrainer.of(words, minutes=self.minutes)
+        settings = PlacedSettings(16, 16, 1, 1, masks=self.masks, trainer=trainer)
+        return UtilityPlan(settings, seed=3, flip=True)
 
     def run(self, cell: Cell = REAL) -> CellResult:
         found = found_path(self.folder, cell.key, self.data.placed)
@@ -211,6 +219,7 @@ def test_a_failed_training_is_told_in_one_line_with_the_end_of_its_log(script: s
     assert f"training {REAL.key}" in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "train.py").write_text(NOTHING)
+    desk.plan = desk.planned()
     assert desk.run().validation_score == 0.0
 
 
@@ -400,13 +409,32 @@ def test_maps_stay_in_the_folder_of_their_training(tmp_path: Path) -> None:
         maps(tmp_path / "cell")
 
 
+@pytest.mark.parametrize("when", ["before it", "during it"])
+def test_a_script_that_changes_in_the_middle_of_a_study_stops_it(when: str, tmp_path: Path) -> None:
+    changes = "open(__file__, 'a').write('# later')\n" if when == "during it" else ""
+    desk = Desk(tmp_path, changes + NOTHING)
+    if when == "before it":
+        desk.run()
+        (tmp_path / "train.py").write_text(NOTHING + "# better")
+    with pytest.raises(ChangedFileError, match=r"train\.py: expected what this study began with; got another content"):
+        desk.run(BOTH)
+    assert not found_path(tmp_path, BOTH.key, desk.data.placed).exists()
+    (tmp_path / "train.py").unlink()
+    with pytest.raises(ChangedFileError, match=r"train\.py"):
+        desk.run(BOTH)
+
+
+def command(*words: str, base: Path, minutes: float = 1) -> OwnTrainer:
+    return OwnTrainer.of(placed_words(["python3", *words], base), minutes=minutes)
+
+
 def test_the_words_and_the_content_of_named_files_are_what_is_trained(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("1")
     (tmp_path / "moved").mkdir()
     (tmp_path / "moved" / "train.py").write_text("1")
 
     def said(*words: str, base: Path = tmp_path, minutes: float = 1) -> dict[str, object]:
-        return OwnTrainer.of(["python3", *words], base=base, minutes=minutes).to_dict()
+        return command(*words, base=base, minutes=minutes).to_dict()
 
     assert said("train.py") == said("train.py", base=tmp_path / "moved", minutes=9)
     assert said("train.py") != said("train.py", "--fast")
@@ -418,23 +446,99 @@ def test_the_words_and_the_content_of_named_files_are_what_is_trained(tmp_path: 
     assert said("train") == {"command": ["python3", "train"]}
 
 
+def folder_of(root: Path, **files: str) -> Path:
+    (root / "conf" / "deep").mkdir(parents=True)
+    for name, text in {"a.yaml": "1", "deep/b.yaml": "2", **files}.items():
+        (root / "conf" / name).write_text(text)
+    return root
+
+
+def test_folders_are_what_they_hold_wherever_they_lie(tmp_path: Path) -> None:
+    here, there = folder_of(tmp_path / "here"), folder_of(tmp_path / "there")
+    mine = command("conf/", base=here)
+    assert mine.to_dict() == command("conf/", base=there).to_dict() == command(str(there / "conf"), base=here).to_dict()
+    assert str(tmp_path) not in json.dumps(mine.to_dict())
+    assert mine.text == "python3 conf"
+    mine.check()
+    noise = {"conf/__pycache__/x.pyc": "9", "conf/.git/HEAD": "9", "conf/.swp": "9", "conf/runs/a/run.json": "{}"}
+    for name, text in noise.items():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text(text)
+    (here / "conf" / "link").symlink_to(tmp_path)
+    mine.check()
+
+
+@pytest.mark.parametrize("change", ["content", "name", "new file", "gone"])
+def test_a_folder_that_changes_is_no_longer_the_one_that_the_study_began_with(change: str, tmp_path: Path) -> None:
+    conf = folder_of(tmp_path) / "conf"
+    mine = command("conf/", base=tmp_path)
+    if change == "content":
+        (conf / "deep" / "b.yaml").write_text("3")
+    elif change == "name":
+        (conf / "a.yaml").rename(conf / "c.yaml")
+    elif change == "new file":
+        (conf / "log.txt").write_text("")
+    else:
+        shutil.rmtree(conf)
+    with pytest.raises(ChangedFileError, match="conf: expected what this study began with") as caught:
+        mine.check()
+    assert "working directory" in str(caught.value.hint)
+
+
+def test_of_a_large_folder_what_lies_beyond_the_bounds_counts_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = folder_of(tmp_path, **{"c.bin": "x" * 50}) / "conf"
+    monkeypatch.setattr(own_command, "MOST_BYTES", 10)
+    mine = command("conf/", base=tmp_path)
+    (conf / "c.bin").write_text("y" * 50)
+    mine.check()
+    (conf / "c.bin").write_text("y" * 51)
+    with pytest.raises(ChangedFileError):
+        mine.check()
+    monkeypatch.setattr(own_command, "MOST_FILES", 1)
+    mine = command("conf/", base=tmp_path)
+    (conf / "c.bin").unlink()
+    mine.check()
+    (conf / "a.yaml").write_text("2")
+    with pytest.raises(ChangedFileError):
+        mine.check()
+
+
+def test_no_path_of_this_machine_is_told_to_people(tmp_path: Path) -> None:
+    assert command("--out", "/scratch/somewhere/out", base=tmp_path).text == "python3 --out out"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         ([], "expected a command"),
         (["no-such-program-here"], "expected a command that can be run; got 'no-such-program-here'"),
+        (["./mine.sh"], r"expected a command that can be run; got '\./mine\.sh'"),
         (["python3", "lost.py"], "expected a script; got 'lost.py'"),
         (["python3", "a\0b"], "expected words of a command"),
     ],
 )
 def test_commands_that_cannot_be_run_are_refused_at_once(words: list[str], told: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=told):
-        OwnTrainer.of(words, base=tmp_path, minutes=1)
+        OwnTrainer.of(placed_words(words, tmp_path), minutes=1)
+
+
+def test_words_are_never_looked_for_where_twinset_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("train.py", "mine.sh"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    for words in (["python3", "train.py"], ["./mine.sh"]):
+        with pytest.raises(UsageError, match="expected a"):
+            OwnTrainer.of(words, minutes=1)
+        assert OwnTrainer.of(placed_words(words, tmp_path), minutes=1).digests[-1]
 
 
 def test_no_shell_reads_the_words(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "$HOME;", "`id`"]
-    run_command(OwnTrainer.of(words, base=tmp_path, minutes=1), tmp_path, name="x")
+    code = "import sys; print(sys.argv[1:])" + "#/" * 3000
+    words = [sys.executable, "-c", code, "$HOME;", "`id`"]
+    run_command(OwnTrainer.of(placed_words(words, tmp_path), minutes=1), tmp_path, name="x")
     assert (tmp_path / "log.txt").read_text().strip() == repr(["$HOME;", "`id`", str(tmp_path / "request.json")])
 
 

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from twinset.annotations import Annotation, SemanticMap
+from twinset.average_precision import Matches, match_detections
 from twinset.dataset import Dataset, Sample
+from twinset.downstream import placed_scores
 from twinset.downstream.arms import Cell, CellResult, Recipe, UtilityPlan
+from twinset.downstream.intervals import interval_of_mean
+from twinset.downstream.metrics import resample
 from twinset.downstream.placed_cells import PlacedPlan, PlacedSettings, run_placed_cell, write_found
 from twinset.downstream.placed_data import PlacedData, placed_data
 from twinset.downstream.placed_scores import PlacedStudy, found_path
 from twinset.downstream.summary import summarise
 from twinset.downstream.verdict import decide
+from twinset.errors import RunFolderError
 from twinset.instances import Instances
 from twinset.randomness import Stream
 
@@ -110,8 +117,8 @@ def pretend(cell: Cell, whole: PlacedData, folder: Path, *, gain: float) -> Cell
     for right, truth in zip(hit, whole.instances("test"), strict=True):
         boxes = truth.boxes if right else np.array([[0, 0, 2, 2]], dtype=np.float32)
         found.append(replace(truth, boxes=boxes, confidences=np.ones(1, dtype=np.float32)))
-    write_found(found_path(folder, cell.key, whole), found)
-    return CellResult(cell, "s", share, 1 - share, 1.0, found="x")
+    digest = write_found(found_path(folder, cell.key, whole), found)
+    return CellResult(cell, "s", share, 1 - share, 1.0, found=digest)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +146,81 @@ def test_the_verdict_follows_the_average_precision_on_test(gain: float, decision
     verdict = decide(utility)
     assert verdict.decision == decision
     assert "mAP@50" in verdict.sentence
+
+
+@pytest.mark.parametrize("kind", ["objects", "pixels"])
+def test_what_a_cell_found_is_believed_only_while_it_is_that(kind: str, tmp_path: Path) -> None:
+    whole = data(kind)
+    study = PlacedStudy(whole, tmp_path)
+    cells = [REAL, SYNTHETIC]
+    files = [found_path(tmp_path, cell.key, whole) for cell in cells]
+    results = [
+        run_placed_cell(cell, whole, plan=PLAN, study="s", found=file) for cell, file in zip(cells, files, strict=True)
+    ]
+    first = replace(results[0], found=hashlib.sha256(files[0].read_bytes()).hexdigest())
+    assert study.file(first) == files[0]
+    files[0].write_bytes(files[1].read_bytes() + b" ")  # what another cell found, or the same, with a byte more
+    for ask in (study.judged, study.details):
+        with pytest.raises(RunFolderError, match="expected what this training found; got another content") as caught:
+            ask(results)
+        assert str(files[0]) in str(caught.value)
+        assert f"delete {REAL.key}.json" in str(caught.value.hint)
+    files[0].unlink()
+    with pytest.raises(RunFolderError, match="got No such file"):
+        study.judged(results)
+
+
+def test_detections_of_a_run_are_matched_once_in_a_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, results = data(), []
+    while due := PLAN.due(results):
+        results += [pretend(cell, whole, tmp_path, gain=0.1 * cell.seed) for cell in due]
+    calls = []
+
+    def counted(*args: object, **kwargs: object) -> Matches:
+        calls.append(args)
+        return match_detections(*args, **kwargs)  # type: ignore[arg-type]
+
+    expected = summarise(results, data=PlacedStudy(whole, tmp_path), plan=PLAN)
+    monkeypatch.setattr(placed_scores, "match_detections", counted)
+    found = summarise(results, data=PlacedStudy(whole, tmp_path), plan=PLAN)
+    assert found == expected
+    assert len(calls) == len({result.found for result in results})
+
+
+def empty_but(data: PlacedData, shown: int) -> PlacedData:
+    """The same with objects in the first ``shown`` test images alone."""
+    rows = data.test_truth.to_pylist()
+    for row in rows[shown:]:
+        row["instances"] = {**row["instances"], "objects": []}
+    return replace(data, test_truth=pa.Table.from_pylist(rows, data.test_truth.schema))
+
+
+def test_draws_that_show_no_object_say_nothing(tmp_path: Path) -> None:
+    """Of 12 images one shows an object: (11/12)^12 = 35 % of the draws show none, and all others what the set shows."""
+    whole = empty_but(data(), 1)
+    (truth, *_) = whole.instances("test")
+    sure = replace(truth, confidences=np.ones(1, dtype=np.float32))
+    digest = write_found(found_path(tmp_path, REAL.key, whole), [sure, *(Instances.none((48, 48)),) * 11])
+    judged = PlacedStudy(whole, tmp_path).judged([CellResult(REAL, "s", 1.0, 0.0, 1.0, found=digest)])
+    without = np.ones((2, 12))
+    without[1, 0] = 0
+    assert judged.scores(without)[:, 0].tolist() == pytest.approx([1.0, np.nan], nan_ok=True)
+    drawn = resample(judged.scores, judged.families, draws=1000, generator=Stream(0).numpy())
+    assert drawn.undefined == pytest.approx(352, abs=45)
+    assert len(drawn.draws) == 1000 - drawn.undefined
+    assert (drawn.draws == 1.0).all()
+    found = interval_of_mean(replace(judged, resolution=0.001), subsets=1, seeds=1, rng=Stream(0))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low > 0.99
+    assert found.undefined_draws > 0
+
+
+def test_test_images_without_anything_to_find_give_no_figure(tmp_path: Path) -> None:
+    whole = empty_but(data(), 0)
+    digest = write_found(found_path(tmp_path, REAL.key, whole), [Instances.none((48, 48))] * 12)
+    judged = PlacedStudy(whole, tmp_path).judged([CellResult(REAL, "s", 1.0, 0.0, 1.0, found=digest)])
+    with pytest.raises(ValueError, match="expected test images that show something to find"):
+        interval_of_mean(replace(judged, resolution=0.1), subsets=1, seeds=1, rng=Stream(0))
 
 
 def test_balanced_trials_are_cells_of_their_own() -> None:

@@ -17,7 +17,7 @@ from twinset.downstream import (
     run_cell,
     summarise,
 )
-from twinset.downstream.metrics import balanced_accuracy
+from twinset.label_scores import balanced_accuracy
 from twinset.models.classifier import ClassifierSettings
 from twinset.randomness import Stream
 

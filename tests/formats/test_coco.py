@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from twinset import run_lengths
 from twinset.annotations import Annotation, SemanticMap
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.errors import DatasetFormatError
 from twinset.formats import coco
-from twinset.formats.coco import decimals, parsing, runs, streaming, writing
+from twinset.formats.coco import decimals, parsing, streaming, writing
 from twinset.formats.folder import Folder
 from twinset.formats.listing import ReadReport
 from twinset.formats.reading import collect
@@ -479,9 +480,9 @@ def test_packed_run_lengths_are_counted_right(seed: int, size: tuple[int, int], 
     long = Rle.of(np.zeros((300, 500), dtype=bool))
     texts = [mask.counts for mask in masks]
     expected = [size[0] * size[1]] * count
-    assert runs.covered(texts).tolist() == expected
+    assert run_lengths.covered(texts).tolist() == expected
     mixed = [b"", long.counts, *texts, long.counts[:-1] + b"o", b"\x01", b"PPPPPPPPPPP1"]
-    assert runs.covered(mixed).tolist() == [-1, 150_000, *expected, -1, -1, -1]
+    assert run_lengths.covered(mixed).tolist() == [-1, 150_000, *expected, -1, -1, -1]
 
 
 NAMES = ("小猫", "a.b/c", 'q"u\\o', "<i>", "dog ")

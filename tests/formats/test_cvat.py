@@ -143,8 +143,8 @@ def test_a_file_that_cannot_be_used_is_one_error(text: bytes, told: str, put: Pu
 
 def test_subsets_and_names_of_files_are_splits(put: Put, tmp_path: Path) -> None:
     put(tmp_path / "images/Train/a.png", PICTURE)
-    put(tmp_path / "images/Validation/a.png", 3)
-    put(tmp_path / "b.png", 4)
+    put(tmp_path / "images/Validation/a.png", PICTURE)
+    put(tmp_path / "b.png", PICTURE)
     size = 'width="30" height="20"'
     subsets = [image(shape("box", BOX), more=f'subset="{name}" {size}') for name in ("Train", "Validation")]
     put(tmp_path / "annotations.xml", xml(*subsets))

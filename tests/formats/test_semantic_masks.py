@@ -17,8 +17,8 @@ from PIL import Image
 
 from twinset.annotations import Annotation, Instances, SemanticMap
 from twinset.dataset import Dataset, Origin, Sample
-from twinset.errors import DatasetFormatError
-from twinset.formats import semantic_masks, voc, yolo
+from twinset.errors import DatasetFormatError, UsageError
+from twinset.formats import semantic_masks, voc, write, yolo
 from twinset.formats.folder import Folder, Unusable
 from twinset.formats.listing import OnBadInput, ReadReport
 from twinset.formats.maskfiles import encode_ids, palette, read_mask
@@ -355,7 +355,8 @@ def test_a_sample_without_a_map_is_written_as_ignored_and_counted(tmp_path: Path
     assert semantic_masks.losses(dataset) == {"images without a mask": 1}
     box = Annotation(instances=Instances((8, 8), np.array([0]), np.array([[0, 0, 2, 2]])), class_id=0)
     boxed = Dataset.of([Sample("c", box, image=sample("c", None, 0).image)], classes=["sky"])
-    assert semantic_masks.losses(boxed) == {"objects": 1, "image classes": 1, "images without a mask": 1}
+    with pytest.raises(UsageError, match="got 1 of 1 with a box alone"):
+        write(boxed, tmp_path / "boxed", "masks")
 
 
 @needs_data

@@ -215,11 +215,14 @@ def test_wrong_sizes_and_parts_are_counted(put: Put, tmp_path: Path) -> None:
         put(tmp_path / f"JPEGImages/{name}.png", 1)
         head = f"<size><width>{width}</width><height>8</height></size>"
         put(tmp_path / f"Annotations/{name}.xml", record(box("cat", 0, 0, 2, 2, more=part), head=head))
-    _, report = read(tmp_path)
-    assert report.warnings == (
-        "2 XML files state another size than that of the picture",
-        "3 parts of objects are left out",
-    )
+    dataset, report = read(tmp_path, on_bad_input="skip")
+    assert report.warnings == ("3 parts of objects are left out",)
+    assert dataset.ids == ["JPEGImages/a.png"]
+    assert [(bad.kind, bad.where) for bad in report.bad_files] == [
+        ("size", "Annotations/b.xml"),
+        ("size", "Annotations/c.xml"),
+    ]
+    assert "expected a picture of 9 x 8, as its annotations state; got 8 x 8" in report.bad_files[0].problem
 
 
 def png(values: np.ndarray, *, colours: bool = False) -> bytes:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from twinset.errors import RunFolderError
+from twinset.models.checkpoint import save_tensors
 from twinset.models.classical import augmentation
 from twinset.models.classifier import Classifier, ClassifierSettings, _batch_rows, fit_classifier
 from twinset.randomness import Stream
@@ -75,16 +77,22 @@ def test_foreign_and_damaged_files_are_refused(fitted: Classifier, tmp_path: Pat
 
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="expected a twinset-classifier"):
+    with pytest.raises(RunFolderError, match="expected a checkpoint of twinset"):
         Classifier.load(path)
     path.write_bytes(b"\x80\x04pickle")
-    with pytest.raises(ValueError, match="expected a safetensors file"):
+    with pytest.raises(RunFolderError, match="expected a checkpoint of twinset"):
+        Classifier.load(path)
+    save_tensors(path, {}, {"format": "twinset-classifier/1", "height": 8.5})
+    with pytest.raises(ValueError, match="expected whole numbers height"):
+        Classifier.load(path)
+    save_tensors(path, {}, {"format": "twinset-detector/1"})
+    with pytest.raises(ValueError, match="expected a twinset-classifier/1 file; got 'twinset-detector/1'"):
         Classifier.load(path)
     spoiled = fit_classifier(*stripes(16), n_classes=2, settings=ClassifierSettings(width=8, steps=1), rng=Stream(0))
     with torch.no_grad():
         spoiled.network.head.bias.fill_(torch.nan)
     spoiled.save(path)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(RunFolderError, match="NaN"):
         Classifier.load(path)
 
 

@@ -184,15 +184,17 @@ def test_a_wrong_key_inside_a_target_is_refused(target: dict[str, object], where
         recipe_from_values({"data": "builtin:digit-scenes", "generate": [{"use": "copypaste", "target": target}]})
 
 
-def test_parts_that_show_nothing_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shown", ["nothing", "difficult objects"])
+def test_parts_that_show_nothing_are_refused_before_anything_is_trained(shown: str, tmp_path: Path) -> None:
     dataset = scenes()
+    hard = Instances((96, 96), np.zeros(1, dtype=np.int64), np.array([[1, 1, 9, 9]]), difficult=np.ones(1, dtype=bool))
     samples = []
     for sample, split in zip(dataset, dataset.splits, strict=True):
-        nothing = Annotation(instances=Instances.none((96, 96)))
+        nothing = Annotation(instances=Instances.none((96, 96)) if shown == "nothing" else hard)
         samples.append(
             Sample(sample.id, nothing if split == "validation" else sample.annotation, image=sample.pixels())
         )
-    write(Dataset.of(samples, classes=dataset.classes, splits=dataset.splits), tmp_path / "data", "coco")
+    write(Dataset.of(samples, classes=dataset.classes, splits=dataset.splits), tmp_path / "data", "parquet")
     with pytest.raises(DataError, match="expected something to find in the validation images"):
         twinset.run({"data": str(tmp_path / "data"), **QUICK}, out=tmp_path / "run")
 

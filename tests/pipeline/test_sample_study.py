@@ -12,9 +12,9 @@ from safetensors.numpy import save_file
 
 from twinset.dataset import Dataset
 from twinset.downstream.arms import Cell, CellResult, Recipe
-from twinset.downstream.placed_cells import write_found
+from twinset.downstream.placed_cells import found_digest, write_found
 from twinset.downstream.placed_data import placed_data
-from twinset.downstream.placed_scores import PlacedStudy
+from twinset.downstream.placed_scores import PlacedStudy, found_path
 from twinset.evaluation.sample_study import score_without_training
 from twinset.formats import read
 from twinset.images import ImageSpec
@@ -78,8 +78,9 @@ def shrunk(instances: Instances, share: float) -> Instances:
 
 
 def commit(study: PlacedStudy, recipe: Recipe, seed: int, found: list[Instances]) -> None:
-    result = CellResult(Cell(recipe, 0, seed), "study", 0.5, 0.5, 1.0)
-    write_found(study.file(result), found)
+    cell = Cell(recipe, 0, seed)
+    digest = write_found(found_path(study.cells, cell.key, study.data), found)
+    result = CellResult(cell, "study", 0.5, 0.5, 1.0, found=digest)
     write_json(study.cells / f"{result.cell.key}.json", result.to_json())
 
 
@@ -164,8 +165,10 @@ def test_segmenters_are_judged_by_the_confusions_of_each_image(scenes: Dataset, 
     confusions = np.zeros((TEST, 2, 2), dtype=np.int64)
     confusions[:, 0, 0], confusions[:, 0, 1] = 20 - wrong, wrong
     for recipe in (REAL, MIXED, ALONE):
-        result = CellResult(Cell(recipe, 0, 0), "study", 0.5, 0.5, 1.0)
-        save_file({"confusions": confusions}, study.file(result))
+        cell = Cell(recipe, 0, 0)
+        file = found_path(study.cells, cell.key, study.data)
+        save_file({"confusions": confusions}, file)
+        result = CellResult(cell, "study", 0.5, 0.5, 1.0, found=found_digest(file))
         write_json(study.cells / f"{result.cell.key}.json", result.to_json())
     run = open_run(scenes, task="semantic-segmentation")
     samples = samples_of(run, features_of(scenes), study, utility(), None)  # type: ignore[arg-type]

@@ -89,12 +89,14 @@ def verdict(decision: str) -> Verdict:
         "do_not_use": "Adding the synthetic images lowers balanced accuracy on real test images by 2.3 points.",
         "no_measurable_difference": "With or without the synthetic images, balanced accuracy is equal as far as "
         "this test can see.",
+        "nothing_learnt": "No verdict: the networks learnt next to nothing in the time given: 10.1 % and 9.9 %.",
         "blocked_by_gate": "7 synthetic images repeat a training image; the release is blocked.",
     }
     differences = {
         "use": Difference(0.018, 0.004, 0.031),
         "do_not_use": Difference(-0.023, -0.041, -0.006),
         "no_measurable_difference": Difference(0.003, -0.008, 0.013),
+        "nothing_learnt": Difference(-0.002, -0.01, 0.006),
         "blocked_by_gate": None,
     }
     return Verdict(decision, sentences[decision], differences[decision])  # type: ignore[arg-type]

@@ -164,11 +164,20 @@ def test_sizes_never_need_an_exponent(size: int, text: str) -> None:
         ("use", "Use it"),
         ("do_not_use", "Do not use it"),
         ("no_measurable_difference", "No measurable difference"),
+        ("nothing_learnt", "No verdict"),
         ("blocked_by_gate", "Blocked: it copies training images"),
     ],
 )
 def test_each_decision_has_its_words(report_data: MakeData, decision: str, answer: str) -> None:
     assert answer in render(report_data(decision=decision))
+
+
+def test_networks_that_learnt_nothing_are_told_without_a_word_on_the_interval(report_data: MakeData) -> None:
+    data = report_data(decision="nothing_learnt")
+    text = render(data)
+    assert "The networks learnt next to nothing in the time given" in text
+    assert 'class="card verdict tone-nothing_learnt"' in text
+    assert not any("interval reaches" in limit for limit in limits_of(data))
 
 
 def test_positive_difference_lies_right_of_zero_and_negative_left(report_data: MakeData) -> None:

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.choices import check_choices
 from twinset.dataset import Dataset
 from twinset.embedding.embedder import embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
@@ -48,6 +49,7 @@ class Density:
     floor_quantile: float = 0.99
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if self.neighbours < 1 or not 0.5 <= self.floor_quantile <= 1:
             raise ValueError(f"expected neighbours ≥ 1 and floor_quantile in [0.5, 1]; got {self}")
 

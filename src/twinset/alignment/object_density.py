@@ -8,7 +8,6 @@ is a choice: reject the picture, take its label away, or paint over it and take 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,17 +16,17 @@ from numpy.typing import NDArray
 
 from twinset.alignment.density import elbow
 from twinset.annotations import Annotation, SemanticMap
+from twinset.choices import check_choices
+from twinset.crops import crop_batches, crop_frames, object_crops, objects_of
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.embedding.embedder import embed_stream
 from twinset.embedding.random_convolution import RandomConvolution
-from twinset.images import ImageSpec, PixelBatch, Pixels, convert_channels, resize
-from twinset.instances import Instances
+from twinset.images import ImageSpec
 from twinset.neighbours import nearest
 from twinset.randomness import Stream
 from twinset.stages import Embedder, Judgement
 
 FEWEST_FOR_AN_ELBOW = 3
-BATCH = 256
 
 Threshold = Literal["elbow", "quantile"]
 Paint = Literal["mean", "black"]
@@ -50,6 +49,7 @@ class ObjectDensity:
     embedder: Embedder = field(default_factory=RandomConvolution)
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if self.neighbours < 1 or not 0.5 <= self.quantile <= 1 or self.side < 8 or self.allowed < 0:
             raise ValueError(f"expected neighbours ≥ 1, quantile in [0.5, 1], side ≥ 8 and allowed ≥ 0; got {self}")
 
@@ -153,11 +153,11 @@ class ObjectDensityFilter:
 
     def far_objects(self, sample: Sample) -> NDArray[np.bool_]:
         """(K,) which objects of a sample are farther than the threshold; crowds never are."""
-        instances = _instances(sample)
+        instances = objects_of(sample)
         far = np.zeros(len(instances), dtype=bool)
         single = np.flatnonzero(~instances.is_crowd)
         if len(single):
-            batch = np.stack(list(_crops(sample.pixels(), instances.take(single), self.side)))
+            batch = np.stack(list(object_crops(sample.pixels(), instances.take(single), side=self.side)))
             far[single] = (
                 self.scores(embed_stream(self.embedder, [batch]), instances.class_ids[single]) > self.threshold
             )
@@ -207,7 +207,7 @@ class BlackBoxes:
 def without_objects(sample: Sample, gone: NDArray[np.bool_]) -> Sample:
     """The sample without the labels of the objects at which ``gone`` (K,) is true; its picture as it was."""
     assert sample.annotation is not None
-    kept = _instances(sample).take(~gone)
+    kept = objects_of(sample).take(~gone)
     return replace(sample, annotation=replace(sample.annotation, instances=kept))
 
 
@@ -217,9 +217,9 @@ def painted_over(sample: Sample, gone: NDArray[np.bool_], *, paint: Paint) -> Sa
     A semantic map says "ignore" there. Parents and the step are recorded in the origin; a revised real picture is no
     longer a real one.
     """
-    instances, pixels = _instances(sample), sample.pixels().copy()
+    instances, pixels = objects_of(sample), sample.pixels().copy()
     painted = np.zeros(instances.size, dtype=bool)
-    for x1, y1, x2, y2 in _frames(instances.take(gone)):
+    for x1, y1, x2, y2 in crop_frames(instances.take(gone)):
         painted[y1:y2, x1:x2] = True
     for mask in instances.take(~gone).masks or ():
         if mask is not None:
@@ -255,38 +255,4 @@ def embedded_crops(embedder: Embedder, dataset: Dataset, *, side: int) -> tuple[
     classes = dataset.object_column("class_id").astype(np.int64)[single]
     if not len(classes):
         return np.empty((0, 0), dtype=np.float32), classes
-    return embed_stream(embedder, _batches(dataset, side)), classes
-
-
-def _batches(dataset: Dataset, side: int) -> Iterator[PixelBatch]:
-    waiting: list[Pixels] = []
-    for sample in dataset:
-        instances = _instances(sample)
-        if len(instances := instances.take(~instances.is_crowd)):
-            waiting += _crops(sample.pixels(), instances, side)
-        while len(waiting) >= BATCH:
-            yield np.stack(waiting[:BATCH])
-            waiting = waiting[BATCH:]
-    if waiting:
-        yield np.stack(waiting)
-
-
-def _crops(pixels: Pixels, instances: Instances, side: int) -> Iterator[Pixels]:
-    """uint8 (side, side, 3) of each object's box, stretched, antialiased."""
-    colours = convert_channels(pixels, 3)
-    for x1, y1, x2, y2 in _frames(instances):
-        yield resize(np.ascontiguousarray(colours[y1:y2, x1:x2]), side, side)
-
-
-def _frames(instances: Instances) -> list[list[int]]:
-    """Whole pixels x1, y1, x2, y2 that each box touches."""
-    boxes = instances.boxes
-    frames: list[list[int]] = np.column_stack([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])]).astype(int).tolist()
-    return frames
-
-
-def _instances(sample: Sample) -> Instances:
-    """The objects of a sample, none where nothing is said."""
-    if sample.annotation is None or sample.annotation.instances is None:
-        return Instances.none((1, 1))
-    return sample.annotation.instances
+    return embed_stream(embedder, crop_batches(dataset, side=side)), classes

@@ -9,21 +9,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from twinset.downstream.arms import Cell, CellResult, StudySettings, UtilityPlan
+from twinset.downstream.blind import blind_accuracy
 from twinset.downstream.intervals import Judged, judged_labels
-from twinset.downstream.metrics import balanced_accuracy, macro_f1, recall_per_class
 from twinset.downstream.summary import Details, Sizes
 from twinset.images import PixelBatch
+from twinset.label_scores import balanced_accuracy, macro_f1, recall_per_class
 from twinset.models.classical import augmentation
 from twinset.models.classifier import ClassifierSettings, fit_classifier
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
-from twinset.store import write_bytes
+from twinset.store import read_json, write_bytes
 
 Labels = NDArray[np.int64]
 
@@ -99,6 +101,11 @@ class UtilityData:
             test_families=len(np.unique(self.test_families)),
         )
 
+    @property
+    def blind(self) -> float:
+        """Balanced accuracy of one class for all test images."""
+        return blind_accuracy(self.test_labels)
+
     def judged(self, runs: Sequence[CellResult]) -> Judged:
         """Balanced accuracy of these runs; ``ValueError`` if they predicted another test set."""
         lengths = {(len(run.validation_predictions), len(run.test_predictions)) for run in runs}
@@ -150,6 +157,13 @@ def study_digest(plan: UtilityPlan[StudySettings], data_digest: str) -> str:
     """What a cell's result depends on besides the cell; results of different studies never mix."""
     text = json.dumps(plan.to_dict(), sort_keys=True)
     return hashlib.sha256(f"{text}\n{data_digest}".encode()).hexdigest()[:16]
+
+
+def committed(folder: Path) -> Iterator[CellResult]:
+    """The results that lie in a folder of cells; a damaged one is a :class:`RunFolderError`."""
+    for path in sorted(folder.glob("*.json")):
+        values = read_json(path, hint="delete this file: its training is done again")
+        yield CellResult.from_json(cast("dict[str, object]", values))
 
 
 def run_cell(

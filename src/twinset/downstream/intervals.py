@@ -10,11 +10,14 @@ Both are resampled in every draw. That alone would be wrong twice over, so the i
 - where hardly an image is judged differently, or all five of a rare class alike, resampling sees no variance at all; so
   one family more or less is allowed for (the half counts that Agresti and Min 2005 add to either kind of discordant
   pair), by its weight in balanced accuracy: 1/N where classes are equal, more where one of them has few test images.
+
+In a draw a class that none of its families shows is left out of the mean, as COCO does on the whole set; a draw that
+shows no class at all is left out itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +31,15 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure in units of the metric with its 95 % interval."""
+    """A figure in units of the metric with its 95 % interval.
+
+    ``undefined_draws``: draws of test families that showed nothing to find, and say nothing.
+    """
 
     value: float
     low: float
     high: float
+    undefined_draws: int = 0
 
     def __post_init__(self) -> None:
         if not self.low <= self.value <= self.high:
@@ -40,12 +47,18 @@ class Difference:
 
     def to_json(self) -> dict[str, float]:
         """Plain JSON types."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            **({"undefined_draws": self.undefined_draws} if self.undefined_draws else {}),
+        }
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What runs scored on the test set. ``scores`` gives their metric under weights of the ``families``.
+    """What runs scored on the test set. ``scores`` gives their metric under weights of the ``families``, NaN where
+    those that weigh show nothing to find.
 
     ``resolution`` is what one family more or less is worth, in units of the metric; ``draws`` how often families are
     drawn anew.
@@ -80,7 +93,8 @@ def paired_difference(judged: Judged, *, subsets: int, seeds: int, rng: Stream) 
     else:
         units = [runs[0, 0], -runs[1, 0]]
         unit_draws = [draws[:, 0, 0], -draws[:, 1, 0]]
-    return _interval(units, unit_draws, judged=judged, generator=generator, bounds=(-1.0, 1.0))
+    found = _interval(units, unit_draws, judged=judged, generator=generator, bounds=(-1.0, 1.0))
+    return replace(found, undefined_draws=scores.undefined)
 
 
 def interval_of_mean(judged: Judged, *, subsets: int, seeds: int, rng: Stream) -> Difference:
@@ -89,13 +103,14 @@ def interval_of_mean(judged: Judged, *, subsets: int, seeds: int, rng: Stream) -
     scores = resample(judged.scores, judged.families, draws=judged.draws, generator=generator)
     runs, draws = scores.runs.reshape(subsets, seeds), scores.draws.reshape(-1, subsets, seeds)
     axis = 1 if subsets > 1 else 0
-    return _interval(
+    found = _interval(
         [runs.mean(axis)] if subsets > 1 else [runs[0]],
         [draws.mean(2)] if subsets > 1 else [draws[:, 0]],
         judged=judged,
         generator=generator,
         bounds=(0.0, 1.0),
     )
+    return replace(found, undefined_draws=scores.undefined)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Classification scores from predictions: float64, classes without an image in the labels left out."""
+"""Scores of runs when whole families of test images are drawn anew, and balanced accuracy under such draws."""
 
 from __future__ import annotations
 
@@ -8,58 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
-def recall_per_class(
-    predictions: NDArray[np.integer], labels: NDArray[np.integer], n_classes: int
-) -> NDArray[np.float64]:
-    """float64 (n_classes,): share of each class that was found; NaN where the class has no image."""
-    counts = np.bincount(labels, minlength=n_classes).astype(np.float64)
-    right = np.bincount(labels[predictions == labels], minlength=n_classes)
-    recall: NDArray[np.float64] = np.divide(right, counts, out=np.full(n_classes, np.nan), where=counts > 0)
-    return recall
-
-
-def balanced_accuracy(predictions: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
-    """Mean recall over the classes present: (N,), (N,) to [0, 1].
-
-    >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]))
-    0.75
-    """
-    if len(predictions) != len(labels) or not len(labels):
-        raise ValueError(f"expected as many predictions as labels, at least one; got {len(predictions)}, {len(labels)}")
-    return float(np.nanmean(recall_per_class(predictions, labels, int(labels.max()) + 1)))
-
-
-def macro_f1(predictions: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
-    """Mean over the classes present of 2·right / (predicted + actual).
-
-    >>> round(macro_f1(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])), 6)
-    0.733333
-    """
-    n_classes = int(max(labels.max(), predictions.max())) + 1
-    right = np.bincount(labels[predictions == labels], minlength=n_classes)
-    actual = np.bincount(labels, minlength=n_classes)
-    predicted = np.bincount(predictions, minlength=n_classes)
-    present = actual > 0
-    return float(np.mean(2 * right[present] / (predicted + actual)[present]))
-
-
 Scores = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """The metric of R runs, float (B, R), when the F families of test images weigh (B, F)."""
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """The metric of R runs on the test set, ``runs`` (R,), and in each draw of families, ``draws`` (B, R)."""
+    """The metric of R runs on the test set, ``runs`` (R,), and in each draw of families, ``draws`` (B, R).
+
+    ``undefined`` is how many draws more showed nothing that could be found, so that they say nothing of any run.
+    """
 
     runs: NDArray[np.float64]
     draws: NDArray[np.float64]
+    undefined: int = 0
 
 
 def resample(scores: Scores, n_families: int, *, draws: int, generator: np.random.Generator) -> Resampled:
     """The metric of each run when whole families of test images are drawn with replacement.
 
-    All runs see the same draws, so differences are paired.
+    All runs see the same draws, so differences are paired. A draw in which the metric of some run is not defined is
+    left out: of F families at most (1 − 1/F)^F, 37 %, are such. ``ValueError`` if it is not defined on the test set.
     """
     parts = []
     for start in range(0, draws, 500):
@@ -67,7 +36,11 @@ def resample(scores: Scores, n_families: int, *, draws: int, generator: np.rando
         picks = generator.integers(n_families, size=(size, n_families)) + np.arange(size)[:, None] * n_families
         weights = np.bincount(picks.ravel(), minlength=size * n_families).reshape(size, n_families)
         parts.append(scores(weights.astype(np.float64)))
-    return Resampled(scores(np.ones((1, n_families)))[0], np.concatenate(parts))
+    runs, drawn = scores(np.ones((1, n_families)))[0], np.concatenate(parts)
+    if not np.isfinite(runs).all():
+        raise ValueError("expected test images that show something to find; got a metric that is not defined on them")
+    defined = np.isfinite(drawn).all(axis=1)
+    return Resampled(runs, drawn[defined], int((~defined).sum()))
 
 
 def balanced_accuracy_scores(

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.errors import UsageError
-from twinset.formats.coco.runs import covered
 from twinset.formats.folder import Unusable
 from twinset.formats.maskfiles import read_mask
 from twinset.instances import Instances
 from twinset.masks import Rle
+from twinset.run_lengths import covered
 
 SCHEMA = "twinset/trainer-response/1"
 MOST_BYTES = 512 * 1024 * 1024

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.downstream.arms import Cell
+from twinset.downstream.own_command import OwnTrainer
 from twinset.downstream.own_request import REQUEST, RESPONSE, Request
 from twinset.downstream.own_response import read_maps, read_objects
 from twinset.downstream.placed_data import PlacedData
-from twinset.downstream.placed_settings import OwnTrainer, PlacedPlan
+from twinset.downstream.placed_settings import PlacedPlan
 from twinset.errors import UsageError, printable
 from twinset.instances import Instances
 from twinset.randomness import Stream
@@ -60,14 +61,17 @@ def train_outside(
     """Runs the command for a cell that learns from these real and synthetic ``rows``.
 
     ``folder`` is made anew; of a training that went well only the request and the log stay. :class:`UsageError`, which
-    ends with the last lines of the log, if the command fails, takes too long, or answers what cannot be used.
+    ends with the last lines of the log, if the command fails, takes too long, or answers what cannot be used;
+    :class:`ChangedFileError` if its files are not, before or after the training, those that the study began with.
     """
     trainer = plan.settings.trainer
     assert trainer is not None
+    trainer.check()
     _empty(folder)
     request = Request(data.kind, data.classes, pictures, *rows, _values(cell, data, plan, rng))
     sizes = request.write(folder)
     run_command(trainer, folder, name=cell.key)
+    trainer.check()
     every = {**sizes["validation"], **sizes["test"]}
     found: dict[int, Instances] | dict[int, NDArray[np.int32]]
     try:

@@ -69,8 +69,7 @@ def run_placed_cell(
         else:
             validation, test = _segment(cell, data, rows, plan, rng, progress)
     score, loss = _judged(data, plan, validation, test, found)
-    digest = hashlib.sha256(found.read_bytes()).hexdigest()
-    return CellResult(cell, study, score, loss, time.perf_counter() - started, found=digest)
+    return CellResult(cell, study, score, loss, time.perf_counter() - started, found=found_digest(found))
 
 
 def _rows(cell: Cell, data: PlacedData) -> Rows:
@@ -170,10 +169,16 @@ def _confusions(
     return np.stack([confusion(a, b, n_classes=data.n_classes) for a, b in zip(truth, found, strict=True)])
 
 
-def write_found(path: Path, found: Sequence[Instances]) -> None:
-    """Detections of all test images, in order, as one Parquet file."""
+def write_found(path: Path, found: Sequence[Instances]) -> str:
+    """Detections of all test images, in order, as one Parquet file; its sha256, as a :class:`CellResult` has it."""
     column = pa.array([to_value(instances) for instances in found], INSTANCES)
-    write_table(path, pa.table({"instances": column}))
+    return write_table(path, pa.table({"instances": column}))
+
+
+def found_digest(path: Path) -> str:
+    """sha256 of what a cell found, as its result has it; ``OSError`` where there is no such file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_found(path: Path) -> list[Instances]:

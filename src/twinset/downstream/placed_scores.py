@@ -9,7 +9,7 @@ these are what is learnt. The metric of segmenters is mIoU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 
 from twinset.average_precision import Matches, match_detections
 from twinset.downstream.arms import CellResult
+from twinset.downstream.blind import blind_boxes, blind_map
 from twinset.downstream.intervals import Judged, Resolution
-from twinset.downstream.placed_cells import read_found
+from twinset.downstream.placed_cells import found_digest, read_found
 from twinset.downstream.placed_data import PlacedData
 from twinset.downstream.summary import Details, Sizes
+from twinset.errors import RunFolderError
+from twinset.instances import Instances
 from twinset.pixel_scores import PixelScores, resampled
 
 DRAWS = 1000
@@ -31,13 +34,17 @@ width between 1,000 and 4,000."""
 FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlacedStudy:
-    """A study's data with the folder where its cells left what they found; ``masks``: objects are judged by masks."""
+    """A study's data with the folder where its cells left what they found; ``masks``: objects are judged by masks.
+
+    Detections of a run are matched with the test images' objects once, and kept by the digest of their file.
+    """
 
     data: PlacedData
     cells: Path
     masks: bool = False
+    _matched: dict[str, Matches] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def metric(self) -> str:
@@ -58,8 +65,16 @@ class PlacedStudy:
             test_families=len(np.unique(data.test_families)),
         )
 
+    @property
+    def blind(self) -> float:
+        """What boxes or maps score that are the same in every test image."""
+        data = self.data
+        if data.kind == "objects":
+            return blind_boxes(data.instances("validation"), data.instances("test"), n_classes=data.n_classes)
+        return blind_map(data.maps("validation"), data.maps("test"), n_classes=data.n_classes)
+
     def judged(self, runs: Sequence[CellResult]) -> Judged:
-        """The metric of these runs under weights of test families."""
+        """The metric of these runs under weights of test families; NaN in draws that show nothing to find."""
         _, family = np.unique(self.data.test_families, return_inverse=True)
         resolution = self._resolution()
         if self.data.kind == "objects":
@@ -67,15 +82,14 @@ class PlacedStudy:
 
             def of_objects(weights: NDArray[np.float64]) -> NDArray[np.float64]:
                 counts = weights[:, family].astype(np.int64)
-                # A draw without any object says nothing of either side: nothing found, no difference.
-                return np.nan_to_num(np.stack([match.resampled(counts, figure="ap50") for match in matches], axis=1))
+                return np.stack([match.resampled(counts, figure="ap50") for match in matches], axis=1)
 
             return Judged(of_objects, resolution.families, resolution.weight, DRAWS)
         confusions = [self._confusions(run) for run in runs]
 
         def of_pixels(weights: NDArray[np.float64]) -> NDArray[np.float64]:
             counts = weights[:, family].astype(np.int64)
-            return np.nan_to_num(np.stack([resampled(each, counts) for each in confusions], axis=1))
+            return np.stack([resampled(each, counts) for each in confusions], axis=1)
 
         return Judged(of_pixels, resolution.families, resolution.weight, DRAWS)
 
@@ -94,18 +108,30 @@ class PlacedStudy:
         return Details(figures, "iou_by_class", _or_none(np.mean([one.iou for one in scores], axis=0)))
 
     def file(self, run: CellResult) -> Path:
-        """Where a run left what it found."""
-        return found_path(self.cells, run.cell.key, self.data)
+        """Where a run left what it found; :class:`RunFolderError` if it is gone or is no longer that."""
+        path = found_path(self.cells, run.cell.key, self.data)
+        hint = f"delete {run.cell.key}.json beside it: its training is done again"
+        try:
+            found = found_digest(path)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path}: expected what this training found; got {error.strerror}", hint=hint
+            ) from error
+        if found != run.found:
+            raise RunFolderError(f"{path}: expected what this training found; got another content", hint=hint)
+        return path
 
     def _matches(self, runs: Sequence[CellResult]) -> list[Matches]:
-        truth = self.data.instances("test")
+        truth: list[Instances] = []
+        for run in runs:
+            if run.found not in self._matched:
+                truth = truth or self.data.instances("test")
+                self._matched[run.found] = self._match(truth, read_found(self.file(run)))
+        return [self._matched[run.found] for run in runs]
+
+    def _match(self, truth: Sequence[Instances], found: Sequence[Instances]) -> Matches:
         kind: Literal["boxes", "masks"] = "masks" if self.masks else "boxes"
-        return [
-            match_detections(
-                truth, read_found(self.file(run)), n_classes=self.data.n_classes, kind=kind, ignore_difficult=True
-            )
-            for run in runs
-        ]
+        return match_detections(truth, found, n_classes=self.data.n_classes, kind=kind, ignore_difficult=True)
 
     def _confusions(self, run: CellResult) -> NDArray[np.int64]:
         from safetensors.numpy import load_file

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
-import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from twinset.downstream.arms import UtilityPlan
-from twinset.errors import ChangedFileError, MissingModelError, UsageError
+from twinset.downstream.own_command import OwnTrainer
+from twinset.errors import ChangedFileError, MissingModelError
 
 LATER = ("model", "weights", "masks", "trainer")
 """Settings that a digest holds only where they are not the default, so that older studies keep theirs."""
-
-MOST_MINUTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,65 +44,6 @@ def _sha256(path: Path) -> str:
         raise MissingModelError(
             f"{path}: expected a file of weights; got {error.strerror}", hint="twinset downloads nothing"
         ) from error
-
-
-@dataclass(frozen=True)
-class OwnTrainer:
-    """A user's own command. Words that name files are absolute; their content is part of what is trained.
-
-    ``minutes`` is how long one training may take before it is stopped; it decides no result.
-    """
-
-    command: tuple[str, ...]
-    digests: tuple[str, ...]
-    minutes: float
-
-    @staticmethod
-    def of(words: Sequence[str], *, base: Path, minutes: float) -> OwnTrainer:
-        """The command with those words that name something below ``base`` made absolute.
-
-        A word names something if it has a slash or a suffix and is there. :class:`UsageError` for a program that is
-        neither there nor on the PATH, and for a script that is not there.
-        """
-        if not words or not 0 < minutes <= MOST_MINUTES:
-            raise UsageError(f"expected a command and minutes in (0, {MOST_MINUTES}]; got {list(words)}, {minutes}")
-        placed = placed_words(words, base)
-        if shutil.which(placed[0]) is None:
-            raise UsageError(
-                f"expected a command that can be run; got {words[0]!r}", hint="it is neither a file nor on the PATH"
-            )
-        lost = [word for word in placed[1:] if word.endswith((".py", ".sh")) and not Path(word).is_file()]
-        if lost:
-            raise UsageError(f"expected a script; got {lost[0]!r}, which is not there", hint=f"looked for it in {base}")
-        digests = tuple(_sha256(Path(word)) if _is_file(word) else "" for word in placed)
-        return OwnTrainer(placed, digests, minutes)
-
-    def to_dict(self) -> dict[str, object]:
-        """Its words, in place of files their names and digests."""
-        pairs = zip(self.command, self.digests, strict=True)
-        return {"command": [{"file": Path(word).name, "sha256": digest} if digest else word for word, digest in pairs]}
-
-    @property
-    def text(self) -> str:
-        """For people: the command without the folders of its files."""
-        pairs = zip(self.command, self.digests, strict=True)
-        return shlex.join(Path(word).name if digest else word for word, digest in pairs)
-
-
-def _is_file(word: str) -> bool:
-    return Path(word).is_absolute() and Path(word).is_file()
-
-
-def placed_words(words: Sequence[str], base: Path) -> tuple[str, ...]:
-    """The words of a command; those with a slash or a suffix that name something below ``base`` are made absolute."""
-    bad = [word for word in words if "\0" in word]
-    if bad:
-        raise UsageError(f"expected words of a command; got {bad[0]!r}", hint="a NUL character cannot be in one")
-    # Links stay: the Python of a virtual environment is one.
-    return tuple(
-        str((base / word).absolute()) if ("/" in word or Path(word).suffix) and (base / word).exists() else word
-        for word in words
-    )
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,11 @@ class StudyData(Protocol):
         """Numbers of images."""
         ...
 
+    @property
+    def blind(self) -> float:
+        """The metric of an answer that never looks at the picture, on the test images (:mod:`.blind`)."""
+        ...
+
     def judged(self, runs: Sequence[CellResult]) -> Judged:
         """The metric of these runs on the test images; ``ValueError`` if they are not of this data."""
         ...
@@ -109,7 +114,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Utility:
-    """The outcome of a study. ``difference`` is None when there was no synthetic image to train on."""
+    """The outcome of a study. ``difference`` is None when there was no synthetic image to train on.
+
+    ``blind`` is what an answer scores that never looks at the picture. Every way to train had ``seeds`` runs, the two
+    that are compared ``extra_seeds`` more.
+    """
 
     metric: str
     arms: dict[ArmName, ArmSummary]
@@ -119,6 +128,15 @@ class Utility:
     difference: Difference | None
     sizes: Sizes
     seconds: float
+    blind: float
+    seeds: int
+    extra_seeds: int
+
+    @property
+    def seeds_text(self) -> str:
+        """How often everything was trained, for people."""
+        each = f"every way to train ran with {_seeds(self.seeds)}"
+        return f"{each}, the two that are compared with {self.extra_seeds} more" if self.extra_seeds else each
 
     def to_json(self) -> dict[str, object]:
         """``{arm: {mean, low, high, seeds, …}}``, the ``utility`` of a run's JSON."""
@@ -154,7 +172,14 @@ def summarise(results: Iterable[CellResult], *, data: StudyData, plan: UtilityPl
         difference=difference,
         sizes=data.sizes,
         seconds=sum(result.seconds for result in results),
+        blind=data.blind,
+        seeds=plan.seeds,
+        extra_seeds=plan.extra_seeds if plan.synthetic else 0,
     )
+
+
+def _seeds(number: int) -> str:
+    return "1 seed" if number == 1 else f"{number} seeds"
 
 
 def _check_complete(results: Sequence[CellResult], plan: UtilityPlan[StudySettings]) -> None:

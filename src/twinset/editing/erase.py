@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.annotations import Annotation, SemanticMap
+from twinset.choices import check_choices
 from twinset.dataset import Sample
 from twinset.editing.geometric import mean_colour
 from twinset.editing.origin import edited
@@ -37,6 +38,7 @@ class Erase:
     min_visible: float = 0.25
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if not (0 < self.side_low <= self.side_high <= 1 and self.holes >= 1 and 0 <= self.min_visible <= 1):
             raise ValueError(f"expected 0 < side_low ≤ side_high ≤ 1, holes ≥ 1 and min_visible in [0, 1]; got {self}")
 

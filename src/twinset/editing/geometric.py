@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.annotations import Annotation
+from twinset.choices import check_choices
 from twinset.dataset import Sample
 from twinset.editing.origin import edited
 from twinset.images import Pixels
@@ -53,6 +54,7 @@ class Geometric:
     keypoint_pairs: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if not 0 < self.scale_low <= self.scale_high < math.inf:
             raise ValueError(f"expected 0 < scale_low ≤ scale_high; got {self.scale_low} and {self.scale_high}")
         if not (0 <= self.rotate_degrees <= 180 and 0 <= self.shear_degrees < 60 and 0 <= self.translate < 1):

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twinset.choices import check_choices
 from twinset.dataset import Dataset, Sample
 from twinset.editing.origin import edited
 from twinset.editing.regions import Region, Where, region_of, windows
@@ -47,6 +48,7 @@ class RegionSDEdit(DiffusionChoices):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choices(self)
         if not (0 < self.strength <= 1 and self.side >= 4 and self.context >= 1 and 0 <= self.feather <= 0.5):
             raise ValueError(f"expected strength in (0, 1], side ≥ 4, context ≥ 1 and feather in [0, 0.5]; got {self}")
 

@@ -44,7 +44,7 @@ def embed_stream(embedder: Embedder, batches: Iterable[PixelBatch]) -> Vectors:
     size = 0
     for pixels in batches:
         size = size or len(pixels)
-        features = embedder.embed(to_model(_padded(pixels, size)))[: len(pixels)]
+        features = embedder.embed(to_model(padded(pixels, size)))[: len(pixels)]
         if not np.isfinite(features).all():
             raise ValueError(f"expected finite features from {embedder.name}; got NaN or infinity; check its weights")
         parts.append(features)
@@ -106,7 +106,8 @@ def resized(images: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return functional.interpolate(images, (height, width), mode="bicubic", antialias=True, align_corners=False)
 
 
-def _padded(pixels: PixelBatch, size: int) -> PixelBatch:
+def padded(pixels: PixelBatch, size: int) -> PixelBatch:
+    """These pictures (N, H, W, C) with the last one repeated up to ``size`` of them."""
     if len(pixels) > size:
         raise ValueError(f"expected batches of at most {size} pictures, as the first; got {len(pixels)}")
     missing = size - len(pixels)

@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from twinset.choices import check_choices
 from twinset.dataset import Dataset
 from twinset.embedding.embedder import Vectors, as_rgb, in_fixed_batches, resized
 from twinset.errors import MissingExtraError, MissingModelError
@@ -55,6 +56,9 @@ class Pretrained:
     name: Name
     path: str | None = None
 
+    def __post_init__(self) -> None:
+        check_choices(self)
+
     def check(self) -> None:
         """Raises :class:`MissingModelError` or :class:`MissingExtraError`, in no time, if it cannot be loaded."""
         weights = self.weights()
@@ -89,10 +93,22 @@ class Pretrained:
         self.check()
         weights = self.weights()
         network, side = _load(self.name, weights)
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        digest = _digest(weights)
         mean, std = {"clip": CLIP, "inception": UNIT}.get(self.name, IMAGENET)
         return PretrainedEmbedder(network.eval().requires_grad_(False), f"{self.name}-{digest}", side, mean, std)
+
+
+def inception_network(path: str | None) -> tuple[nn.Module, str]:
+    """Inception with its classifier, frozen, and the first twelve digits of its weights' sha256; errors as above."""
+    settings = Pretrained("inception", path)
+    settings.check()
+    network, _ = _load("inception", settings.weights(), head=True)
+    return network.eval().requires_grad_(False), _digest(settings.weights())
+
+
+def _digest(weights: Path) -> str:
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _default_path(name: str) -> Path:
@@ -160,11 +176,13 @@ class _Pooled(nn.Module):
         return pooled
 
 
-def _load(name: Name, weights: Path) -> tuple[nn.Module, int]:
+def _load(name: Name, weights: Path, *, head: bool = False) -> tuple[nn.Module, int]:
     from safetensors import SafetensorError
 
     try:
-        network, side = _from_transformers(name, weights.parent) if name in HUB else _from_torchvision(name, weights)
+        network, side = (
+            _from_transformers(name, weights.parent) if name in HUB else _from_torchvision(name, weights, head=head)
+        )
         for key, value in network.state_dict().items():
             if not bool(torch.isfinite(value).all()):
                 raise ValueError(f"NaN or infinity in {key}")
@@ -192,7 +210,7 @@ def _from_transformers(name: str, folder: Path) -> tuple[nn.Module, int]:
     return _Pooled(model), size if name == "clip" else min(224, size) // patch * patch
 
 
-def _from_torchvision(name: str, weights: Path) -> tuple[nn.Module, int]:
+def _from_torchvision(name: str, weights: Path, *, head: bool) -> tuple[nn.Module, int]:
     from safetensors.torch import load_file
     from torchvision import models
 
@@ -202,7 +220,8 @@ def _from_torchvision(name: str, weights: Path) -> tuple[nn.Module, int]:
         else:
             model, side = (models.resnet18 if name == "resnet18" else models.resnet50)(weights=None), 224
     model.load_state_dict(load_file(weights), assign=True)
-    model.fc = nn.Identity()
+    if not head:
+        model.fc = nn.Identity()
     return model, side
 
 

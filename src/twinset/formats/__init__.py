@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, get_args
 
@@ -28,7 +27,9 @@ from twinset.formats import (
     voc,
     webdataset,
     yolo,
+    yolo_layout,
 )
+from twinset.formats.fitting import check_writable, remarks
 from twinset.formats.folder import Folder, visible
 from twinset.formats.listing import (
     SPLIT_NAMES,
@@ -41,14 +42,27 @@ from twinset.formats.listing import (
 )
 from twinset.formats.losses import said
 from twinset.formats.pairs import PEEKED
-from twinset.formats.reading import collect
+from twinset.formats.reading import TO_SKIP, Look, gather, judge
+from twinset.formats.recognising import recognised, refuse_part, remembered
 from twinset.formats.sidecars import PROVENANCE_FILE
 from twinset.formats.writing import Encode, Target, WritableFormat, WriteReport, whole_folder
 from twinset.images import FULL_RANGE, SUFFIXES, Window
 
-__all__ = ["FORMATS", "BadFile", "ImageStats", "OnBadInput", "ReadReport", "WriteReport", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "BadFile",
+    "ImageStats",
+    "OnBadInput",
+    "ReadReport",
+    "WriteReport",
+    "check_writable",
+    "read",
+    "write",
+]
 
 FORMATS: tuple[WritableFormat, ...] = get_args(WritableFormat)
+
+CONTAINERS = ("parquet", "webdataset", "csv", "tsv", "jsonl")
 
 READABLE = (
     "expected a folder of class folders, a CSV, TSV or JSONL table of path and label, WebDataset .tar or Parquet "
@@ -57,18 +71,28 @@ READABLE = (
 
 
 def read(
-    source: str | Path, *, on_bad_input: OnBadInput = "refuse", window: Window = FULL_RANGE
+    source: str | Path,
+    *,
+    on_bad_input: OnBadInput = "refuse",
+    window: Window = FULL_RANGE,
+    to_skip: str = TO_SKIP,
+    look: Look | None = None,
 ) -> tuple[Dataset, ReadReport]:
     """The dataset at a path (or ``builtin:digits``), and what was met while reading it.
 
     Every picture is decoded once to check it; its sha256 is kept, so that a file that changes later is an error.
     ``window`` maps 16-bit grey to 8 bits. ``on_bad_input``: ``refuse`` raises one error that counts the problems
     and names the first; ``skip`` leaves them out; ``report`` does so even when nothing is left. Nothing outside
-    the dataset's folder is opened. Raises :class:`DatasetFormatError` or :class:`ImageError`.
+    the dataset's folder is opened. ``to_skip`` tells the user how to skip, in errors. ``look`` is taken of the pixels
+    of every picture, in threads, for the report's ``looks``. Raises :class:`DatasetFormatError` or :class:`ImageError`.
     """
     if on_bad_input not in ("refuse", "skip", "report"):
         raise ValueError(f"expected on_bad_input refuse, skip or report; got {on_bad_input!r}")
-    return collect(_listing(source), source=str(source), on_bad_input=on_bad_input, window=window)
+    dataset, report = gather(_listing(source), window=window, look=look)
+    if not report.images and report.format not in CONTAINERS:
+        refuse_part(Path(source).expanduser())
+    judge(report, source=str(source), on_bad_input=on_bad_input, to_skip=to_skip)
+    return dataset, report
 
 
 def _listing(source: str | Path) -> Listing:
@@ -97,11 +121,23 @@ def _file_listing(path: Path) -> Listing:
         top, file = coco.around(path)
         return coco.listing(top, [file], dataset_name(top.root))
     if suffix in (".yaml", ".yml"):
+        _refuse_recipe(around, path)
         return yolo.listing(Folder.at(path.parent), dataset_name(path.parent), data_file=path.name)
     if suffix == ".parquet":
         return parquet.listing(around, [path.name], dataset_name(path.parent))
     hint = "unpack it and give the folder" if suffix in (".zip", ".gz", ".tgz", ".7z", ".rar") else ""
     raise DatasetFormatError(f"{READABLE}; got a {suffix or 'nameless'} file", path=visible(str(path)), hint=hint)
+
+
+def _refuse_recipe(around: Folder, path: Path) -> None:
+    """A :class:`DatasetFormatError` for a recipe, which is YAML as YOLO's description is."""
+    values = yolo_layout.parse_yaml(around, path.name)
+    if str(values.get("schema", "")).startswith("twinset/recipe") or ("data" in values and "names" not in values):
+        data = values.get("data")
+        place = data.get("path") if isinstance(data, dict) else data
+        named = f"give the dataset that it names ({visible(str(place))[:200]}), or " if place else ""
+        hint = f"{named}run the recipe: twinset run {visible(str(path))}"
+        raise DatasetFormatError("expected a dataset; got a recipe of twinset", path=visible(str(path)), hint=hint)
 
 
 def _folder_listing(path: Path) -> Listing:
@@ -117,9 +153,11 @@ def _folder_listing(path: Path) -> Listing:
     if shards:
         _refuse_class_folders(folder, shards, path)
         return webdataset.listing(folder, shards, name)
-    placed = _placed_listing(folder, name)
+    seen = remembered(folder)
+    placed = recognised(folder, seen)
     if placed is not None:
-        return placed
+        return placed(name)
+    unread.refuse_unread(seen)
     _refuse_collection(folder, path)
     tables = [file for file in folder.names() if _has_suffix_of_table(file) and table.is_table(folder, file)]
     if len(tables) == 1:
@@ -133,44 +171,6 @@ def _folder_listing(path: Path) -> Listing:
             hint="give the file itself",
         )
     return imagefolder.listing(folder, name)
-
-
-@dataclass(frozen=True)
-class _Remembered(Folder):
-    """A folder that lists each of its folders once: those who look for their marks all look at the same ones."""
-
-    _names: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
-
-    def names(self, below: str = "") -> list[str]:
-        if below not in self._names:
-            self._names[below] = super().names(below)
-        return self._names[below]
-
-
-def _placed_listing(folder: Folder, name: str) -> Listing | None:
-    """What marks places in pictures; None where nothing does. Layouts that cannot be mistaken come first; the files of
-    an annotation tool come after what they are often converted to."""
-    seen = _Remembered(folder.root)
-    if files := coco.claims(seen):
-        return coco.listing(folder, files, name)
-    if cityscapes.claims(seen):
-        return cityscapes.listing(folder, name)
-    if kitti.claims(seen):
-        return kitti.listing(folder, name)
-    if yolo.claims(seen):
-        return yolo.listing(folder, name)
-    if voc.claims(seen):
-        return voc.listing(folder, name)
-    if files := cvat.claims(seen):
-        return cvat.listing(folder, files, name)
-    if files := via.claims(seen):
-        return via.listing(folder, files, name)
-    if labelme.claims(seen):
-        return labelme.listing(folder, name)
-    if semantic_masks.claims(seen):
-        return semantic_masks.listing(folder, name)
-    unread.refuse_unread(seen)
-    return None
 
 
 def _refuse_collection(folder: Folder, path: Path) -> None:
@@ -227,20 +227,24 @@ def write(
     (in ``csv``, where attributes that have columns of their own come back as text).
     ``encode`` gives each picture's file content; without it, pictures keep the bytes they came as. ``category_base``
     is the first id of a class in COCO. What the format cannot hold is counted in the report's ``losses``. Raises
-    :class:`UsageError` if the destination holds anything, ``ValueError`` if only some samples have a split.
+    :class:`UsageError` if the destination holds anything or the format can hold nothing of what the dataset is about
+    (:func:`check_writable`), ``ValueError`` if only some samples have a split.
     """
     if format not in FORMATS:
         raise UnknownNameError("format", format, FORMATS)
     splits = set(dataset.splits)
     if None in splits and len(splits) > 1:
         raise ValueError("expected a split on every sample, or on none; got both")
+    check_writable(dataset, format)
     path = Path(destination).expanduser()
     with whole_folder(path) as target:
         if format == "coco":
             images = coco.write(dataset, target, encode=encode, category_base=category_base)
         else:
             images = WRITERS[format].write(dataset, target, encode=encode)
-    return WriteReport(format, path, images, target.files, target.size, losses(dataset, format))
+    return WriteReport(
+        format, path, images, target.files, target.size, losses(dataset, format), remarks(dataset, format)
+    )
 
 
 class _Writer(Protocol):

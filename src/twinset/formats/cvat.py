@@ -10,7 +10,7 @@ The split is the subset, or what the file is called. Tracks of videos are refuse
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -91,23 +91,33 @@ class _Reading:
 
 
 def listing(folder: Folder, files: list[str], name: str) -> Listing:
-    """The pictures of these CVAT files; all are parsed now. :class:`DatasetFormatError` for one that cannot be used."""
+    """The pictures of these CVAT files; all are parsed now. :class:`DatasetFormatError` where none can be used.
+
+    Of several, one that is damaged is a bad entry, and pictures of which the others say nothing are left out with it.
+    """
     findings, objects = Findings(), Objects()
     given = read_classes(folder)
     reading = _Reading(walk(folder, findings), findings, frozenset(given.names if given is not None else ()))
-    roots = {file: _root(folder, file) for file in files}
+    roots: dict[str, Element] = {}
+    damaged: list[BadFile] = []
+    for file in files:
+        try:
+            roots[file] = _root(folder, file)
+        except Unusable as error:
+            damaged.append(BadFile(visible(file), str(error), error.line))
+    if not roots:
+        first = damaged[0]
+        raise DatasetFormatError(first.problem, path=first.path, line=first.line, hint="export the task again")
     for root in roots.values():
         _read_labels(root, reading)
     findings.ignored["other"] += len(reading.walked.others) - len(files)
     classes = given.names if given is not None else tuple(reading.classes) or None
-    return Listing("cvat", _entries(folder, roots, reading, objects), findings, folder, name, classes, objects)
+    return Listing("cvat", _entries(folder, roots, damaged, reading, objects), findings, folder, name, classes, objects)
 
 
 def _root(folder: Folder, file: str) -> Element:
-    try:
-        root = xml_root(folder.read(file, limit=MAX_XML_BYTES))
-    except Unusable as error:
-        raise DatasetFormatError(str(error), path=visible(file), hint="export the task again") from error
+    """The root of a file; :class:`Unusable` for a damaged one, :class:`DatasetFormatError` for one of another kind."""
+    root = xml_root(folder.read(file, limit=MAX_XML_BYTES))
     if root.tag != "annotations":
         raise DatasetFormatError(f"expected <annotations>; got <{visible(str(root.tag)[:40])}>", path=visible(file))
     if root.find("track") is not None:
@@ -130,11 +140,12 @@ def _read_labels(root: Element, reading: _Reading) -> None:
 
 
 def _entries(
-    folder: Folder, roots: Mapping[str, Element], reading: _Reading, objects: Objects
+    folder: Folder, roots: Mapping[str, Element], damaged: Sequence[BadFile], reading: _Reading, objects: Objects
 ) -> Iterator[Candidate | BadFile]:
     notes = read_provenance(folder)
     used = set[str]()
     yield from reading.walked.bad
+    yield from damaged
     for file, root in roots.items():
         for node in root.iterfind("image"):
             try:
@@ -147,7 +158,8 @@ def _entries(
             number = objects.picture(joined(parts)) if said.label is None or parts else None
             yield candidate(said, notes.get(path, Extras()), number)
             yield from (BadFile(visible(file), f"{visible(path)}: {one}", kind="object") for one in problems)
-    yield from unlabelled(reading.walked, used, notes)
+    if not damaged:
+        yield from unlabelled(reading.walked, used, notes)
     reading.findings.warnings += [f"{count} {what} are left out" for what, count in sorted(reading.counts.items())]
 
 
@@ -164,7 +176,8 @@ def _picture(node: Element, file: str, reading: _Reading) -> tuple[str, Said]:
     split = SPLIT_NAMES.get(subset.casefold()) or split_of(path)
     split = split or SPLIT_NAMES.get(PurePosixPath(file).stem.casefold())
     attributes: dict[str, AttributeValue] = dict.fromkeys(tags, True) if len(tags) > 1 else {}
-    return path, Said(path, file, split, tags[0] if len(tags) == 1 else None, attributes)
+    size = picture_size(node.get("height"), node.get("width"))
+    return path, Said(path, file, split, tags[0] if len(tags) == 1 else None, attributes, size)
 
 
 def _inside(walked: Walked, parent: str, name: str) -> str | None:

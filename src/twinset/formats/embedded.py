@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twinset.annotations import Instances, SemanticMap
-from twinset.formats.coco.runs import covered
 from twinset.formats.folder import Unusable, is_text, visible
 from twinset.formats.mask_classes import ValueTable
 from twinset.formats.maskfiles import VOID, read_mask
@@ -20,6 +19,7 @@ from twinset.formats.objects import Stated
 from twinset.formats.sidecars import parse_json
 from twinset.instances import to_value
 from twinset.masks import Ring, Rle
+from twinset.run_lengths import covered
 from twinset.semantic import IGNORE
 
 BOX = ("x1", "y1", "x2", "y2")

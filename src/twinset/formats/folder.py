@@ -23,7 +23,14 @@ _BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u20
 
 
 class Unusable(Exception):
-    """Why one entry of a dataset is left out: *expected X; got Y*. Readers turn it into a :class:`BadFile`."""
+    """Why one entry of a dataset is left out: *expected X; got Y*. Readers turn it into a :class:`BadFile`.
+
+    ``line`` is that of the file, from 1, where what is wrong has one.
+    """
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem)
+        self.line = line
 
 
 class Absent(Unusable):

@@ -43,6 +43,8 @@ def listing(folder: Folder, name: str) -> Listing:
     """The pictures under a folder. Empty class folders are bad entries; loose and odd files are warned of."""
     findings = Findings()
     walked = _walk(folder, findings)
+    if not walked.pictures and not walked.bad:
+        return Listing("imagefolder", (), findings, folder, name)
     given = read_classes(folder)
     notes = read_provenance(folder, limit=MAX_NOTES_BYTES)
     splits = _split_folders(walked, given)

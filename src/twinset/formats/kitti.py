@@ -100,7 +100,7 @@ def _entries(
         try:
             stated, bad = _stated(folder, label, findings, tokens) if label is not None else ([], [])
         except Unusable as error:
-            yield BadFile(visible(label or path), str(error))
+            yield BadFile(visible(label or path), str(error), error.line)
             continue
         number = None if label is None else objects.picture(stated)
         found = candidate(Said(path, label or "", split), extra, number)

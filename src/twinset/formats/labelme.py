@@ -14,7 +14,7 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import hypot
 from pathlib import PurePosixPath
@@ -46,29 +46,47 @@ from twinset.formats.shapes import (
     spelled,
     unlabelled,
 )
-from twinset.formats.sidecars import Extras, parse_json, read_classes, read_provenance
+from twinset.formats.sidecars import CLASSES_FILE, Extras, parse_json, read_classes, read_provenance
 from twinset.masks import Rle
 
 __all__ = ["claims", "listing", "losses", "write"]
 
 MAX_JSON_BYTES = 256 << 20
 START = 1 << 18
+KEYS = (b'"shapes"', b'"imagePath"', b'"imageData"', b'"shape_type"', b'"points"')
 IGNORED = ("__ignore__", "_background_")
 
 
 def claims(folder: Folder) -> bool:
     """Whether a folder holds JSON files of shapes, at the top or up to two levels below."""
-    return any(_is_labelme(folder, path) for path in near(folder, (".json",)))
+    return any(_is_labelme(_start(folder, path)) for path in near(folder, (".json",)))
 
 
-def _is_labelme(folder: Folder, path: str) -> bool:
+def _start(folder: Folder, path: str) -> bytes:
     try:
         with folder.open(path) as handle:
-            start = handle.read(START)
+            return handle.read(START)
     except (Unusable, OSError):
+        return b""
+
+
+def _is_labelme(start: bytes) -> bool:
+    """Whether a file begins as LabelMe's do; also of one that was cut off among its shapes."""
+    return start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in start for key in KEYS) > 1
+
+
+def _is_meant(folder: Folder, path: str, stems: Collection[PurePosixPath]) -> bool:
+    """Whether a JSON file is one of LabelMe's, or was: damaged, and small or of the name of a picture."""
+    start = _start(folder, path)
+    if _is_labelme(start):
+        return True
+    if path == CLASSES_FILE or (len(start) == START and PurePosixPath(path).with_suffix("") not in stems):
         return False
-    keys = (b'"shapes"', b'"imagePath"', b'"imageData"')
-    return start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in start for key in keys) > 1
+    try:
+        value = parse_json(folder.read(path, limit=MAX_JSON_BYTES), "shapes")
+    except Unusable:
+        return True
+    return isinstance(value, dict) and isinstance(value.get("shapes"), list)
 
 
 @dataclass
@@ -84,19 +102,28 @@ class _Record:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Damaged:
+    """A JSON file that cannot be used."""
+
+    file: str
+    told: BadFile
+
+
 def listing(folder: Folder, name: str) -> Listing:
     """The pictures of a LabelMe folder; every JSON file is parsed now, pictures are opened as entries are drawn."""
     findings, objects = Findings(), Objects()
     walked = walk(folder, findings)
     given = read_classes(folder)
     counts = Counter[str]()
-    records: list[_Record | BadFile] = []
+    stems = {PurePosixPath(path).with_suffix("") for path in walked.pictures}
+    records: list[_Record | _Damaged] = []
     for path in walked.others:
-        if path.endswith(".json") and _is_labelme(folder, path):
+        if path.endswith(".json") and _is_meant(folder, path, stems):
             try:
                 records.append(_record(folder, path, findings, counts))
             except Unusable as error:
-                records.append(BadFile(visible(path), str(error)))
+                records.append(_Damaged(path, BadFile(visible(path), str(error), error.line)))
     findings.warnings += [f"{count} {what} are left out" for what, count in sorted(counts.items())]
     findings.ignored["other"] += len(walked.others) - len(records)
     entries = _entries(folder, walked, records, objects)
@@ -111,7 +138,7 @@ def _listed(folder: Folder) -> tuple[str, ...] | None:
     try:
         names = [line for _, line in lines_of(read_text(folder, "labels.txt", limit=1 << 20))]
     except Unusable as error:
-        raise DatasetFormatError(str(error), path="labels.txt", hint="repair or delete it") from error
+        raise DatasetFormatError(str(error), path="labels.txt", line=error.line, hint="repair or delete it") from error
     return tuple(dict.fromkeys(visible(name) for name in names if name not in IGNORED))
 
 
@@ -223,7 +250,7 @@ def _attributes(shape: Mapping[str, object], flags: Mapping[str, bool]) -> dict[
 
 
 def _entries(
-    folder: Folder, walked: Walked, records: list[_Record | BadFile], objects: Objects
+    folder: Folder, walked: Walked, records: list[_Record | _Damaged], objects: Objects
 ) -> Iterator[Candidate | BadFile]:
     notes = read_provenance(folder)
     used = set[str]()
@@ -231,8 +258,9 @@ def _entries(
     classes = not any(one.parts or one.problems for one in whole) and all(sum(one.flags.values()) == 1 for one in whole)
     yield from walked.bad
     for record in records:
-        if isinstance(record, BadFile):
-            yield record
+        if isinstance(record, _Damaged):
+            yield record.told
+            used.update(_namesakes(walked, record.file))
             continue
         try:
             path, data = _picture(folder, walked, record)
@@ -240,13 +268,19 @@ def _entries(
             yield BadFile(visible(record.file), str(error))
             continue
         label = next((flag for flag, value in record.flags.items() if value), None) if classes else None
-        said = Said(path, record.file, split_of(record.file), label, {} if classes else record.flags)
+        said = Said(path, record.file, split_of(record.file), label, {} if classes else record.flags, record.size)
         number = None if classes else objects.picture(joined(record.parts))
         found = candidate(said, notes.get(path, Extras()), number)
         yield found if data is None else _inline(found, data)
         yield from (BadFile(visible(record.file), problem, kind="object") for problem in record.problems)
         used.add(path)
     yield from unlabelled(walked, used, notes)
+
+
+def _namesakes(walked: Walked, file: str) -> Iterator[str]:
+    """The pictures of the name of a file, in its folder."""
+    stem = PurePosixPath(file).with_suffix("")
+    return (path for path in walked.pictures if PurePosixPath(path).with_suffix("") == stem)
 
 
 def _inline(found: Candidate, data: bytes) -> Candidate:
@@ -257,8 +291,7 @@ def _picture(folder: Folder, walked: Walked, record: _Record) -> tuple[str, byte
     """The path of the picture, or what stands in the JSON; :class:`Unusable` where there is neither."""
     found = spelled(walked, folder_of(record.file), record.picture) if record.picture else None
     if found is None:
-        stem = PurePosixPath(record.file).with_suffix("")
-        found = next((path for path in walked.pictures if PurePosixPath(path).with_suffix("") == stem), None)
+        found = next(_namesakes(walked, record.file), None)
     if found is not None:
         return found, None
     if not record.inline:

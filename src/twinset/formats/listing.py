@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twinset.annotations import AttributeValue, SemanticMap
 from twinset.dataset import REAL, Origin, SplitName
 from twinset.formats.folder import Folder, Unusable, visible
 from twinset.formats.objects import Objects
 
 OnBadInput = Literal["refuse", "skip", "report"]
+BadKind = Literal["entry", "picture", "object", "size"]
 
 SPLIT_NAMES: Mapping[str, SplitName] = {
     "train": "train",
@@ -31,13 +35,14 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
 class BadFile:
     """One entry that was left out. ``line`` counts from 1 in a table; a picture's problem is not its entry's.
 
-    Of kind ``object`` it is one object of a picture, which was left out or clipped; the picture stays.
+    Of kind ``object`` it is one object of a picture, which was left out or clipped; the picture stays. Of kind ``size``
+    it is a picture of another size than its annotations state.
     """
 
     path: str
     problem: str
     line: int | None = None
-    kind: Literal["entry", "picture", "object"] = "entry"
+    kind: BadKind = "entry"
 
     @property
     def where(self) -> str:
@@ -59,7 +64,10 @@ class ImageStats:
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What reading a dataset met. ``ignored`` counts files by reason (hidden, other, link, loose)."""
+    """What reading a dataset met. ``ignored`` counts files by reason (hidden, other, link, loose).
+
+    ``looks`` (N, D) is what the ``look`` of :func:`~twinset.formats.read` gave for each picture, None without one.
+    """
 
     format: str
     images: int
@@ -69,6 +77,17 @@ class ReadReport:
     ignored: Mapping[str, int] = field(default_factory=dict)
     renamed_classes: Mapping[str, str] = field(default_factory=dict)
     objects: int = 0
+    looks: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def bad_objects(self) -> int:
+        """Objects that were clipped or left out."""
+        return sum(bad.kind == "object" for bad in self.bad_files)
+
+    @property
+    def stated_objects(self) -> int:
+        """Objects that the files of annotations name, with those that were left out."""
+        return self.objects + sum(bad.kind == "object" and bad.problem.endswith("left out") for bad in self.bad_files)
 
     def to_json(self) -> dict[str, object]:
         """The report as plain JSON types."""
@@ -91,7 +110,8 @@ class Candidate:
 
     ``where`` is the table or archive that says so, ``line`` the line in it. ``objects`` is the picture's number in
     :attr:`Listing.objects`, None where nothing is said of objects. ``semantic`` gives the class of every pixel of a
-    picture of that (height, width), as ids into :attr:`Listing.classes`, or raises :class:`Unusable`.
+    picture of that (height, width), as ids into :attr:`Listing.classes`, or raises :class:`Unusable`. ``stated_size``
+    is the (height, width) that its objects were drawn in, ``number`` the id that its file gives the picture.
     """
 
     id: str
@@ -107,8 +127,10 @@ class Candidate:
     origin: Origin = REAL
     objects: int | None = None
     semantic: Callable[[tuple[int, int]], SemanticMap] | None = None
+    stated_size: tuple[int, int] | None = None
+    number: int | str | None = None
 
-    def bad(self, problem: str, kind: Literal["entry", "picture"] = "entry") -> BadFile:
+    def bad(self, problem: str, kind: BadKind = "entry") -> BadFile:
         """This candidate as one that is left out."""
         if self.where and self.path:
             problem = f"{visible(self.path)}: {problem}"

@@ -96,7 +96,7 @@ def _rows_of(folder: Folder, file: str, reader: Callable[[str], Iterator[Row]]) 
         return list(reader(read_text(folder, file, limit=MAX_TABLE_BYTES)))
     except Unusable as error:
         hint = "repair it, or delete it to number the classes by their values"
-        raise DatasetFormatError(str(error), path=visible(file), hint=hint) from error
+        raise DatasetFormatError(str(error), path=visible(file), line=error.line, hint=hint) from error
 
 
 def table_of(rows: list[Row], file: str, findings: Findings) -> ValueTable:

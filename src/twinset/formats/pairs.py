@@ -95,7 +95,8 @@ def read_text(folder: Folder, path: str, *, limit: int = MAX_TEXT_BYTES) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Unusable(f"expected UTF-8; got the byte 0x{data[error.start]:02x}") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unusable(f"expected UTF-8; got the byte 0x{data[error.start]:02x}", line) from error
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:

@@ -12,12 +12,13 @@ import json
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from twinset.annotations import Annotation
 from twinset.dataset import SCHEMA, Dataset
@@ -25,9 +26,14 @@ from twinset.errors import DatasetFormatError, ImageError
 from twinset.formats.folder import Folder, Unusable, first_line, is_text, natural_key, visible
 from twinset.formats.listing import BadFile, Candidate, ImageStats, Listing, OnBadInput, ReadReport
 from twinset.formats.threads import ordered_map
-from twinset.images import FORMATS, FULL_RANGE, Window, decode
+from twinset.images import FORMATS, FULL_RANGE, Pixels, Window, decode
 
 CHUNK = 4096
+TO_SKIP = "set on_bad_input: skip"
+"""How bad input is left out in a recipe; who reads for something else says how there."""
+
+Look = Callable[[Pixels], NDArray[np.uint8]]
+"""What else is wanted of every picture while its pixels are there: uint8 (D,) of the same length for all."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +45,27 @@ class _Checked:
     mode: str
     encoding: str
     semantic: bytes | None = None
+    looked: NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> str:
         return f"{self.width}x{self.height}"
 
 
-def collect(
-    listing: Listing, *, source: str, on_bad_input: OnBadInput, window: Window, workers: int = 4
-) -> tuple[Dataset, ReadReport]:
-    """Opens every candidate and returns what can be used, with the report.
+def collect(listing: Listing, *, source: str, on_bad_input: OnBadInput, window: Window) -> tuple[Dataset, ReadReport]:
+    """What can be used of a listing, with the report, as far as :func:`judge` lets it pass."""
+    dataset, report = gather(listing, window=window)
+    judge(report, source=source, on_bad_input=on_bad_input)
+    return dataset, report
 
-    ``refuse`` raises one error that counts the problems and names the first; ``skip`` leaves bad entries out;
-    ``report`` does so too and returns even when nothing is left. Raises :class:`DatasetFormatError` when the
-    source holds no pictures at all.
-    """
+
+def gather(
+    listing: Listing, *, window: Window, look: Look | None = None, workers: int = 4
+) -> tuple[Dataset, ReadReport]:
+    """Opens every candidate and returns what can be used, with the report; that may be nothing."""
 
     def check(entry: Candidate | BadFile) -> _Checked | BadFile:
-        return entry if isinstance(entry, BadFile) else _check(entry, listing.folder, window)
+        return entry if isinstance(entry, BadFile) else _check(entry, listing.folder, window, look)
 
     rows = _Rows()
     for result in ordered_map(check, listing.entries, workers=workers):
@@ -65,14 +74,13 @@ def collect(
     rows.settle(classes)
     instances = rows.place_objects(listing, classes)
     report = rows.report(listing, window)
-    _judge(report, source=source, on_bad_input=on_bad_input)
     dataset = Dataset(
         classes, rows.table(classes, instances), root=listing.folder.root, window=window, name=listing.name
     )
     return dataset, report
 
 
-def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | BadFile:
+def _check(candidate: Candidate, folder: Folder, window: Window, look: Look | None) -> _Checked | BadFile:
     where = visible(candidate.path or candidate.id)
     try:
         _check_texts(candidate)
@@ -80,12 +88,25 @@ def _check(candidate: Candidate, folder: Folder, window: Window) -> _Checked | B
         pixels = decode(data, name=where, window=window)
         mode, encoding = _header(data, where)
         height, width = pixels.shape[:2]
+        if candidate.objects is not None and candidate.stated_size not in (None, (height, width)):
+            return candidate.bad(_wrong_size(candidate, height, width, mode), "size")
         semantic = candidate.semantic((height, width)).png if candidate.semantic is not None else None
     except ImageError as error:
         return candidate.bad(error.message.removeprefix(f"{where}: "), "picture")
     except Unusable as error:
         return candidate.bad(str(error))
-    return _Checked(candidate, hashlib.sha256(data).hexdigest(), height, width, mode, encoding, semantic)
+    digest, looked = hashlib.sha256(data).hexdigest(), None if look is None else look(pixels)
+    return _Checked(candidate, digest, height, width, mode, encoding, semantic, looked)
+
+
+def _wrong_size(candidate: Candidate, height: int, width: int, mode: str) -> str:
+    """What is wrong with a picture of another size than stated."""
+    assert candidate.stated_size is not None
+    numbered = "" if candidate.number is None else f"image id {visible(str(candidate.number))}: "
+    turned = candidate.stated_size == (width, height) and mode.endswith(" rotated")
+    stated = f"{candidate.stated_size[1]} x {candidate.stated_size[0]}"
+    got = f"{width} x {height}{', as its EXIF rotation turns it' if turned else ''}"
+    return f"{numbered}expected a picture of {stated}, as its annotations state; got {got}; its objects would be off"
 
 
 def _check_texts(candidate: Candidate) -> None:
@@ -159,6 +180,7 @@ class _Rows:
     pictures: dict[int, _Pictured] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
     objects: int = 0
+    looks: list[NDArray[np.uint8]] = field(default_factory=list)
 
     def add(self, result: _Checked | BadFile) -> None:
         self.met += 1
@@ -177,6 +199,8 @@ class _Rows:
         self.sizes[result.size] += 1
         self.modes[result.mode] += 1
         self.encodings[result.encoding] += 1
+        if result.looked is not None:
+            self.looks.append(result.looked)
         self.numbers.append(-1 if candidate.objects is None else candidate.objects)
         if candidate.objects is not None:
             size = (result.height, result.width)
@@ -292,7 +316,13 @@ class _Rows:
             ignored=dict(sorted(findings.ignored.items())),
             renamed_classes=dict(findings.renamed),
             objects=self.objects,
+            looks=self._kept_looks(),
         )
+
+    def _kept_looks(self) -> NDArray[np.uint8] | None:
+        gone = set(self.dropped)
+        kept = [one for row, one in enumerate(self.looks) if row not in gone]
+        return np.stack(kept) if kept else None
 
 
 def _soft_class(candidate: Candidate, classes: tuple[str, ...]) -> int:
@@ -319,20 +349,25 @@ def _look_alikes(labels: Iterable[str]) -> Iterator[str]:
         first.setdefault(key, label)
 
 
-def _judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput) -> None:
+def judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput, to_skip: str = TO_SKIP) -> None:
+    """An error where a dataset with this report is not to be used.
+
+    ``refuse`` raises one that counts the problems and names the first; ``skip`` only where nothing is left; ``report``
+    not even then. :class:`DatasetFormatError` when the source holds no pictures at all.
+    """
     first = report.bad_files[0] if report.bad_files else None
     if first is None and report.images == 0:
         raise DatasetFormatError("expected pictures; got none", path=visible(source), hint="see `twinset inspect`")
     if first is None or on_bad_input == "report" or (on_bad_input == "skip" and report.images):
         return
-    hint = "list all with `twinset inspect`, then repair them or set on_bad_input: skip"
+    hint = f"list all with `twinset inspect`, then repair them or {to_skip}"
     if report.images == 0:
         hint = "list all with `twinset inspect`"
     pictures = [bad for bad in report.bad_files if bad.kind != "object"]
-    objects, total = len(report.bad_files) - len(pictures), len(pictures) + report.images
+    objects, total = report.bad_objects, len(pictures) + report.images
     expected, got = (f"{total} usable images", f"{len(pictures)} that are not") if pictures else ("", "")
     if objects:
         expected = " and ".join(filter(None, [expected, "objects that lie in their images"]))
-        got = " and ".join(filter(None, [got, f"{objects} of {report.objects} objects that do not"]))
+        got = " and ".join(filter(None, [got, f"{objects} of {report.stated_objects} objects that do not"]))
     kind = ImageError if first.kind == "picture" else DatasetFormatError
     raise kind(f"{visible(source)}: expected {expected}; got {got}, first {first}", hint=hint)

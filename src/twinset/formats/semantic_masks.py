@@ -7,27 +7,29 @@ Classes come from a table beside (:mod:`twinset.formats.mask_classes`); "unlabel
 and so is 255 where the table does not name it. Without a table every value found is a class of that name, except that
 255 beside two others or more is ignored: in a mask of 0 and 255 both are classes. Ids are at most 254.
 
-Written as ``images/``, ``masks/`` (palette PNG, 255 = ignore) and ``classes.json``.
+Written as ``images/``, ``masks/`` (palette PNG, 255 = ignore) and ``classes.json``; of datasets with masks of objects
+these are painted.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.annotations import SemanticMap
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Sample
 from twinset.errors import DatasetFormatError
 from twinset.formats.folder import Folder, Unusable, visible
 from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
-from twinset.formats.losses import said
+from twinset.formats.losses import boxes_beside_masks, said
 from twinset.formats.mask_classes import ValueTable, table_beside
 from twinset.formats.maskfiles import VOID, encode_ids, is_coloured, read_mask
+from twinset.formats.painting import Painter, hidden, is_painted
 from twinset.formats.pairs import IMAGE_FOLDERS, SPLIT_FOLDERS, Walked, peek, sisters, split_of, walk
 from twinset.formats.sidecars import CLASSES_FILE, PROVENANCE_FILE, ClassList, Extras, provenance_lines, read_provenance
 from twinset.formats.writing import Encode, FileNames, Target, picture
@@ -57,41 +59,63 @@ def claims(folder: Folder) -> bool:
 
     Not where there are object masks too: that is Pascal VOC.
     """
-    tops = [name for name in folder.names()[:64] if folder.names(name)]
+    looking = _Looking(folder)
+    tops = [name for name in folder.names()[:64] if not _is_picture(name) and folder.names(name)]
     if any("segmentationobject" in (name.casefold() for name in folder.names(top)) for top in ["", *tops]):
         return False
-    places = ["", *tops, *(f"{top}/{name}" for top in tops for name in folder.names(top)[:16])]
+    inner = (f"{top}/{name}" for top in tops for name in folder.names(top)[:16] if not _is_picture(name))
+    places = ["", *tops, *inner]
     for place in places:
         own = PurePosixPath(place).name.casefold()
         depth = 1 if own in IMAGE_FOLDERS else 0
         pictures = [path for path in peek(folder, place, SUFFIXES, depth=depth) if not _is_ending(path)]
-        if pictures and sum(_has_mask(folder, path) for path in pictures) * 2 > len(pictures):
+        if pictures and sum(map(looking.has_mask, pictures)) * 2 > len(pictures):
             return True
     return False
+
+
+def _is_picture(name: str) -> bool:
+    """Whether a name is that of a picture, so that nobody need ask the disk if it is a folder."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _is_ending(path: str) -> bool:
     return PurePosixPath(path).stem.endswith(SUFFIX_ENDINGS)
 
 
-def _has_mask(folder: Folder, path: str) -> bool:
-    """Whether a picture has a mask; asked of a few pictures, so folders are looked up each time."""
-    for place in _wanted(path, {name.casefold(): name for name in _around(folder, path)}):
-        if place.name in folder.names(str(place.parent) if place.parent.name else ""):
-            return True
-    return False
+@dataclass(frozen=True)
+class _Looking:
+    """Looks for masks; what lies in a folder, and which folders lie around it, is asked once."""
+
+    folder: Folder
+    _around: dict[str, dict[str, str]] = field(default_factory=dict)
+    _inside: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def has_mask(self, path: str) -> bool:
+        """Whether a picture has a mask."""
+        parent = str(PurePosixPath(path).parent)
+        if parent not in self._around:
+            self._around[parent] = {name.casefold(): name for name in _around(self.folder, parent)}
+        return any(self._is_there(place) for place in _wanted(path, self._around[parent]))
+
+    def _is_there(self, path: PurePosixPath) -> bool:
+        parent = str(path.parent) if path.parent.name else ""
+        if parent not in self._inside:
+            self._inside[parent] = frozenset(self.folder.names(parent))
+        return path.name in self._inside[parent]
 
 
-def _around(folder: Folder, path: str) -> Iterator[str]:
-    """The folders beside those in which a picture lies."""
-    parents = [str(parent) for parent in PurePosixPath(path).parents]
-    inner = "/".join(PurePosixPath(path).parts[1:-1])
-    for parent in ["" if parent == "." else parent for parent in parents]:
-        for name in folder.names(parent):
-            place = f"{parent}/{name}" if parent else name
-            yield place
-            yield from (f"{place}/{below}" for below in folder.names(place) if below in inner.split("/"))
-    yield from parents
+def _around(folder: Folder, parent: str) -> Iterator[str]:
+    """The folders above a folder of pictures, and beside it and those; a file among them does no harm."""
+    inside = PurePosixPath(parent)
+    above = [str(inside), *map(str, inside.parents)] if parent != "." else ["."]
+    for place in above:
+        base = "" if place == "." else f"{place}/"
+        for name in folder.names(base.rstrip("/")):
+            if not _is_picture(name):
+                yield f"{base}{name}"
+                yield from (f"{base}{name}/{below}" for below in folder.names(base + name) if below in inside.parts[1:])
+    yield from above
 
 
 def listing(folder: Folder, name: str) -> Listing:
@@ -244,31 +268,43 @@ def _entries(
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
     """``images/[split/]`` and ``masks/[split/]`` for every sample; the number of pictures.
 
-    A sample of which no semantic map is known gets a mask that says "ignore" everywhere.
+    Where no sample has a semantic map, the masks of objects are painted (:mod:`twinset.formats.painting`). A sample of
+    which nothing is known gets a mask that says "ignore" everywhere.
     """
-    if len(dataset.classes) > MOST_CLASSES:
-        raise ValueError(f"expected at most {MOST_CLASSES} classes in masks; got {len(dataset.classes)}")
+    painter = Painter.of(dataset.classes) if is_painted(dataset) else None
+    known = dataset.classes if painter is None else painter.classes
+    if len(known) > MOST_CLASSES:
+        raise ValueError(f"expected at most {MOST_CLASSES} classes in masks; got {len(known)}")
     names, rows = FileNames(), []
     for sample, split in zip(dataset, dataset.splits, strict=True):
         data, suffix = picture(sample, encode)
         parent = "/".join(filter(None, ("images", SPLIT_FOLDERS[split])))
         path = names.free(parent, sample.id, suffix)
-        semantic = sample.annotation.semantic if sample.annotation is not None else None
-        if semantic is not None:
-            ids = semantic.dense()
-        else:
-            ids = np.full(sample.pixels().shape[:2], IGNORE, dtype=np.int32)
+        ids = _ids(sample, painter)
         target.add(path, data)
         target.add(f"masks{path[len('images') : -len(suffix)]}.png", encode_ids(np.where(ids == IGNORE, VOID, ids)))
         rows.append((path, sample))
-    classes = {**json.loads(ClassList(dataset.classes).to_json()), "ignore": VOID}
+    classes = {**json.loads(ClassList(known).to_json()), "ignore": VOID}
     target.add(CLASSES_FILE, (json.dumps(classes, indent=1, ensure_ascii=False) + "\n").encode())
     target.add(PROVENANCE_FILE, provenance_lines(rows))
     return len(rows)
 
 
+def _ids(sample: Sample, painter: Painter | None) -> NDArray[np.int32]:
+    """int32 (H, W): the class of every pixel of a sample, −1 where it is not known."""
+    annotation = sample.annotation
+    if annotation is not None and annotation.semantic is not None:
+        return annotation.semantic.dense()
+    if annotation is not None and annotation.instances is not None and painter is not None:
+        return painter.paint(annotation.instances)
+    return np.full(sample.pixels().shape[:2], IGNORE, dtype=np.int32)
+
+
 def losses(dataset: Dataset) -> dict[str, int]:
-    """What masks cannot hold, counted."""
-    found = said(dataset, held=("semantic maps",))
-    unknown = int(dataset.table.column("semantic").null_count)
+    """What masks cannot hold, counted. Where they are painted, that is which object a pixel is of."""
+    painted = is_painted(dataset)
+    found = said(dataset, held=("semantic maps", *(("objects", "masks", "crowd flags") if painted else ())))
+    unknown = int(dataset.table.column("instances" if painted else "semantic").null_count)
+    if painted and (objects := int(dataset.object_counts().sum())):
+        found |= {"identities of objects": objects, **boxes_beside_masks(dataset), **hidden(dataset)}
     return found | ({"images without a mask": unknown} if unknown else {})

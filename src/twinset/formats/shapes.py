@@ -164,13 +164,14 @@ def folder_of(path: str) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """What a file of annotations says of one picture, besides its objects."""
+    """What a file of annotations says of one picture, besides its objects; ``size`` is (height, width) as stated."""
 
     path: str
     where: str
     split: SplitName | None = None
     label: str | None = None
     attributes: Mapping[str, AttributeValue] | None = None
+    size: tuple[int, int] | None = None
 
 
 def candidate(said: Said, extra: Extras, objects: int | None) -> Candidate:
@@ -186,6 +187,7 @@ def candidate(said: Said, extra: Extras, objects: int | None) -> Candidate:
         probabilities=extra.probabilities,
         origin=extra.origin,
         objects=objects,
+        stated_size=said.size,
     )
 
 
@@ -199,6 +201,8 @@ def unlabelled(walked: Walked, used: set[str], notes: Mapping[str, Extras]) -> I
 
 def xml_root(data: bytes) -> Element:
     """The root of an XML file; :class:`Unusable` for damaged XML and for any document type or entity."""
+    from xml.parsers.expat import ErrorString
+
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
@@ -206,6 +210,8 @@ def xml_root(data: bytes) -> Element:
         root: Element = fromstring(data, forbid_dtd=True)
     except DefusedXmlException as error:
         raise Unusable("expected XML without a document type or entities; got some") from error
-    except (ParseError, ValueError, LookupError) as error:  # the latter two for an encoding that Python does not know
+    except ParseError as error:
+        raise Unusable(f"expected XML; got {ErrorString(error.code)}", error.position[0]) from error
+    except (ValueError, LookupError) as error:  # an encoding that Python does not know
         raise Unusable(f"expected XML; got {first_line(error)}") from error
     return root

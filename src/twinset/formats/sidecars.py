@@ -276,7 +276,13 @@ def parse_json(text: str | bytes, what: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Unusable(f"expected {what} as JSON; got {json_problem(error)}") from error
+        raise Unusable(f"expected {what} as JSON; got {json_problem(error)}", _line_of(error)) from error
+
+
+def _line_of(error: ValueError | RecursionError) -> int | None:
+    if isinstance(error, UnicodeDecodeError):
+        return error.object.count(b"\n", 0, error.start) + 1
+    return getattr(error, "lineno", None)
 
 
 def json_problem(error: ValueError | RecursionError) -> str:

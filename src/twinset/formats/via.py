@@ -58,6 +58,7 @@ FILE = "via_region_data.json"
 CLASS_KEYS = ("class", "label", "name", "type", "category")
 ONLY_CLASS = "object"
 START = 1 << 14
+CELLS = ("file_attributes", "region_shape_attributes", "region_attributes")
 HELD = ("objects", "masks", "crowd flags", "difficult flags", "truncated flags", "object attributes")
 LEFT_OUT = ("point", "polyline", "line")
 
@@ -78,7 +79,8 @@ def is_via(folder: Folder, path: str) -> bool:
         return b"region_shape_attributes" in start.split(b"\n", 1)[0]
     if b'"_via_img_metadata"' in start or b'"_via_settings"' in start:
         return True
-    return b'"filename"' in start and b'"regions"' in start and b'"file_attributes"' in start
+    inner = (b'"file_attributes"', b'"shape_attributes"')  # the former comes last: a file that was cut may lack it
+    return b'"filename"' in start and b'"regions"' in start and any(key in start for key in inner)
 
 
 @dataclass
@@ -101,15 +103,22 @@ class _Picture:
 
 
 def listing(folder: Folder, files: list[str], name: str) -> Listing:
-    """The pictures of these VIA files; all are parsed now. :class:`DatasetFormatError` for one that cannot be used."""
+    """The pictures of these VIA files; all are parsed now. :class:`DatasetFormatError` where none can be used.
+
+    Of several, one that is damaged is a bad entry, and pictures of which the others say nothing are left out with it.
+    """
     findings, objects = Findings(), Objects()
     walked, given = walk(folder, findings), read_classes(folder)
     pictures: list[_Picture] = []
+    damaged: list[BadFile] = []
     for file in files:
         try:
-            pictures += _csv_pictures(folder, file) if file.lower().endswith(".csv") else _json_pictures(folder, file)
+            pictures += list(_pictures(folder, file))
         except Unusable as error:
-            raise DatasetFormatError(str(error), path=visible(file), hint="export it again") from error
+            damaged.append(BadFile(visible(file), str(error), error.line))
+    if len(damaged) == len(files):
+        first = damaged[0]
+        raise DatasetFormatError(first.problem, path=first.path, line=first.line, hint="export it again")
     key = _class_key(pictures)
     labels = dict.fromkeys(str(one.values[key]) for pic in pictures for one in pic.regions if one.values.get(key))
     findings.ignored["other"] += len(walked.others) - len(files)
@@ -117,7 +126,7 @@ def listing(folder: Folder, files: list[str], name: str) -> Listing:
     silent = sum(not one.values.get(key) for pic in pictures for one in pic.regions)
     if silent and only is not None:
         findings.warnings.append(f"{silent} regions name no class: taken as {visible(only)!r}")
-    entries = _entries(folder, walked, pictures, (key, only), objects, findings)
+    entries = _entries(folder, walked, pictures, damaged, (key, only), objects, findings)
     return Listing("via", entries, findings, folder, name, given.names if given is not None else None, objects)
 
 
@@ -126,6 +135,10 @@ def _class_key(pictures: list[_Picture]) -> str:
     lower = {key.strip().casefold(): key for key in counts}
     found = next((lower[key] for key in CLASS_KEYS if key in lower), None)
     return found or next((key for key, _ in counts.most_common(1)), CLASS_KEYS[0])
+
+
+def _pictures(folder: Folder, file: str) -> Iterator[_Picture]:
+    return _csv_pictures(folder, file) if file.lower().endswith(".csv") else _json_pictures(folder, file)
 
 
 def _json_pictures(folder: Folder, file: str) -> Iterator[_Picture]:
@@ -157,20 +170,25 @@ def _csv_pictures(folder: Folder, file: str) -> Iterator[_Picture]:
             cells = {str(key).lstrip("#"): value for key, value in row.items()}
             name = cells.get("filename")
             if not isinstance(name, str) or not name:
-                raise Unusable(f"line {reader.line_num}: expected a filename; got none")
-            pic = found.setdefault(name, _Picture(file, name, _plain(_cell(cells, "file_attributes"))))
-            shape = _cell(cells, "region_shape_attributes")
+                raise Unusable("expected a filename; got none", reader.line_num)
+            if short := sum(value is None for value in cells.values()):
+                got = len(cells) - short
+                raise Unusable(f"expected {len(cells)} columns; got {got}", reader.line_num)
+            attributes, shape, values = (_cell(cells, key, reader.line_num) for key in CELLS)
+            pic = found.setdefault(name, _Picture(file, name, _plain(attributes)))
             if shape:
-                number = len(pic.regions) + 1
-                pic.regions.append(_Region(number, shape, _plain(_cell(cells, "region_attributes"))))
+                pic.regions.append(_Region(len(pic.regions) + 1, shape, _plain(values)))
     except csv.Error as error:
-        raise Unusable(f"expected a table; got {visible(str(error))}") from error
+        raise Unusable(f"expected a table; got {visible(str(error))}", reader.line_num) from error
     yield from found.values()
 
 
-def _cell(cells: Mapping[str, object], key: str) -> object:
+def _cell(cells: Mapping[str, object], key: str, line: int) -> object:
     text = cells.get(key)
-    return parse_json(text, key) if isinstance(text, str) and text.strip() else None
+    try:
+        return parse_json(text, key) if isinstance(text, str) and text.strip() else None
+    except Unusable as error:
+        raise Unusable(str(error), line) from error
 
 
 def _plain(value: object) -> dict[str, AttributeValue]:
@@ -188,6 +206,7 @@ def _entries(
     folder: Folder,
     walked: Walked,
     pictures: list[_Picture],
+    damaged: list[BadFile],
     class_of: tuple[str, str | None],
     objects: Objects,
     findings: Findings,
@@ -195,6 +214,7 @@ def _entries(
     notes, used = read_provenance(folder), set[str]()
     counts = Counter[str]()
     yield from walked.bad
+    yield from damaged
     for pic in pictures:
         path = spelled(walked, folder_of(pic.file), pic.name)
         if path is None:
@@ -213,7 +233,8 @@ def _entries(
         said_of = Said(path, pic.file, split_of(path), None, pic.attributes)
         yield candidate(said_of, notes.get(path, Extras()), objects.picture(stated))
         yield from (BadFile(visible(pic.file), problem, kind="object") for problem in problems)
-    yield from unlabelled(walked, used, notes)
+    if not damaged:
+        yield from unlabelled(walked, used, notes)
     findings.warnings += [f"{count} {what}" for what, count in counts.items() if count]
 
 

@@ -105,7 +105,7 @@ def _entries(reading: _Reading) -> Iterator[Candidate | BadFile]:
         try:
             yield from _entry(reading, one)
         except Unusable as error:
-            yield BadFile(visible(one.xml or one.path or base), str(error))
+            yield BadFile(visible(one.xml or one.path or base), str(error), error.line)
     xmls = {one.xml for one in found.values()}
     reading.findings.ignored["other"] += sum(path not in xmls and not path.endswith(".txt") for path in walked.others)
     for what, count in sorted(reading.counts.items()):
@@ -153,7 +153,7 @@ def _give_splits(reading: _Reading, found: dict[str, _Found]) -> Iterator[BadFil
         try:
             lines = list(lines_of(read_text(reading.folder, file)))
         except Unusable as error:
-            yield BadFile(visible(file), str(error))
+            yield BadFile(visible(file), str(error), error.line)
             continue
         for number, line in lines:
             key = _root(str(PurePosixPath(file).parent.parent / "x"))
@@ -197,8 +197,6 @@ def _entry(reading: _Reading, one: _Found) -> Iterator[Candidate | BadFile]:
     """One picture with what its files say; :class:`Unusable` where one of them is missing or damaged."""
     record = _record(reading, one)
     path = _picture_of(reading.walked, one, record)
-    if record.size is not None and not _has_size(reading.folder, path, record.size):
-        reading.counts["XML files state another size than that of the picture"] += 1
     masks = masks_of(reading.folder, reading.walked, path)
     if one.xml is None and masks.objects is None and masks.classes is None:
         raise Unusable("expected an XML file of its name; got none; one without objects says that nothing is there")
@@ -217,6 +215,7 @@ def _entry(reading: _Reading, one: _Found) -> Iterator[Candidate | BadFile]:
         origin=extra.origin,
         objects=None if one.xml is None and masks.objects is None else reading.objects.picture(stated),
         semantic=_semantic(reading, masks),
+        stated_size=None if record.size is None else record.size[::-1],
     )
     for _, problem in record.bad:
         yield BadFile(visible(one.xml or path), problem, kind="object")
@@ -271,14 +270,3 @@ def _picture_of(walked: Walked, one: _Found, record: Record) -> str:
         wanted_name = str(next(sisters(one.xml, XML_FOLDERS, ("JPEGImages",)), place).with_suffix(".jpg"))
         raise Unusable(f"expected its picture, such as {visible(wanted_name)}; got none")
     return one.path
-
-
-def _has_size(folder: Folder, path: str, size: tuple[int, int]) -> bool:
-    """Whether a picture has this (width, height) in its header, turned or not; true where that cannot be read."""
-    from PIL import Image
-
-    try:
-        with folder.open(path) as handle, Image.open(handle) as picture:
-            return picture.size == size or (picture.getexif().get(0x0112, 1) >= 5 and picture.size == size[::-1])
-    except Exception:  # Pillow raises anything at all on hostile bytes; the picture is judged when it is opened
-        return True

@@ -12,9 +12,10 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from twinset.annotations import AttributeValue, Instances
-from twinset.formats.folder import Unusable, first_line, visible
+from twinset.formats.folder import Unusable, visible
 from twinset.formats.listing import Findings
 from twinset.formats.objects import Stated
+from twinset.formats.shapes import xml_root
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -44,7 +45,7 @@ def parse_record(data: bytes, findings: Findings, exact: frozenset[str] = frozen
 
     Class names lose the spaces around them unless they stand so in ``exact``.
     """
-    root = _parsed(data)
+    root = xml_root(data)
     if root.tag != "annotation":
         raise Unusable(f"expected <annotation>; got <{visible(str(root.tag)[:40])}>")
     record = Record((root.findtext("filename") or "").strip(), _size(root))
@@ -59,22 +60,9 @@ def parse_record(data: bytes, findings: Findings, exact: frozenset[str] = frozen
     return record
 
 
-def _parsed(data: bytes) -> Element:
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, fromstring
-
-    try:
-        root: Element = fromstring(data, forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise Unusable("expected XML without a document type or entities; got some") from error
-    except (ParseError, ValueError, LookupError) as error:  # the latter two for an encoding that Python does not know
-        raise Unusable(f"expected XML; got {first_line(error)}") from error
-    return root
-
-
 def _size(root: Element) -> tuple[int, int] | None:
     texts = [(root.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
-    if not all(text.isascii() and text.isdecimal() and len(text) < 7 for text in texts) or texts == ["0", "0"]:
+    if not all(text.isascii() and text.isdecimal() and len(text) < 7 for text in texts) or "0" in texts:
         return None
     return int(texts[0]), int(texts[1])
 

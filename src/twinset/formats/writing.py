@@ -40,7 +40,7 @@ _MAGIC = (
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What was written, and where; ``losses`` counts what the format has no place for."""
+    """What was written, and where; ``losses`` counts what the format has no place for, ``notes`` tell what changed."""
 
     format: WritableFormat
     destination: Path
@@ -48,6 +48,7 @@ class WriteReport:
     files: int
     bytes: int
     losses: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The report as plain JSON types."""

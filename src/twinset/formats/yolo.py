@@ -49,18 +49,20 @@ def claims(folder: Folder) -> bool:
     for top in ["", *folder.names()[:64]]:
         for name in folder.names(top)[:64]:
             below = f"{top}/{name}" if top else name
-            if name.casefold() in LABEL_FOLDERS and _all_boxes(folder, peek(folder, below, {".txt"}, depth=2)):
+            if name.casefold() in LABEL_FOLDERS and _mostly_boxes(folder, peek(folder, below, {".txt"}, depth=2)):
                 return True
         pictures = {PurePosixPath(path).with_suffix(".txt") for path in peek(folder, top, SUFFIXES, depth=0)}
         beside = [str(path) for path in sorted(pictures) if path.name in folder.names(top)]
-        if beside and _all_boxes(folder, beside) and any(read_quietly(folder, path).strip() for path in beside):
+        if beside and _mostly_boxes(folder, beside) and any(read_quietly(folder, path).strip() for path in beside):
             return True
     return False
 
 
-def _all_boxes(folder: Folder, paths: list[str]) -> bool:
+def _mostly_boxes(folder: Folder, paths: list[str]) -> bool:
+    """Whether most of these are label files; a damaged one among them is told when they are read."""
     texts = [read_quietly(folder, path) for path in paths if PurePosixPath(path).name != "classes.txt"]
-    return bool(texts) and all(_are_boxes(text) for text in texts)
+    fitting = [text for text in texts if _are_boxes(text)]
+    return len(fitting) * 2 > len(texts) or (len(fitting) * 2 == len(texts) and any(map(str.strip, fitting)))
 
 
 def read_quietly(folder: Folder, path: str) -> str:
@@ -113,7 +115,7 @@ def _entries(
         try:
             text = read_text(folder, label)
         except Unusable as error:
-            yield BadFile(visible(label), f"{visible(one.path)}: {error}")
+            yield BadFile(visible(label), f"{visible(one.path)}: {error}", error.line)
             continue
         stated, bad = stated_in(text, visible(label), layout.names)
         yield _candidate(one, label, objects.picture(stated), notes.get(one.path, Extras()))

@@ -163,7 +163,7 @@ def _listed(folder: Folder, walked: Walked, layout: Layout, file: str) -> Iterat
     try:
         text = read_text(folder, file)
     except Unusable as error:
-        layout.bad.append(BadFile(visible(file), str(error)))
+        layout.bad.append(BadFile(visible(file), str(error), error.line))
         return
     for number, line in lines_of(text):
         try:
@@ -182,7 +182,7 @@ def _darknet(folder: Folder, walked: Walked, file: str) -> Layout:
     try:
         pairs = [line.partition("=")[::2] for _, line in lines_of(read_text(folder, file, limit=MAX_YAML_BYTES))]
     except Unusable as error:
-        raise DatasetFormatError(str(error), path=visible(file), hint="repair or delete it") from error
+        raise DatasetFormatError(str(error), path=visible(file), line=error.line, hint="repair or delete it") from error
     values = {key.strip().casefold(): value.strip() for key, value in pairs}
     layout = Layout([], read={file})
     placed: dict[str, SplitName] = {}
@@ -224,7 +224,7 @@ def _names_in(folder: Folder, file: str, findings: Findings) -> Mapping[int, str
     try:
         text = read_text(folder, file, limit=MAX_YAML_BYTES)
     except Unusable as error:
-        raise DatasetFormatError(str(error), path=visible(file), hint="repair or delete it") from error
+        raise DatasetFormatError(str(error), path=visible(file), line=error.line, hint="repair or delete it") from error
     lines = text.replace("\r\n", "\n").rstrip().split("\n")
     return _checked_names(enumerate(line.strip() for line in lines), file, findings)
 
@@ -277,7 +277,7 @@ def parse_yaml(folder: Folder, file: str) -> dict[str, object]:
                 )
         values = yaml.load(text, Loader=yaml.BaseLoader)
     except Unusable as error:
-        raise DatasetFormatError(str(error), path=visible(file), hint=hint) from error
+        raise DatasetFormatError(str(error), path=visible(file), line=error.line, hint=hint) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = f"expected YAML; got {visible(str(getattr(error, 'problem', None) or first_line(error)))}"

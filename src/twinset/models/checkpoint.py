@@ -28,6 +28,25 @@ def save_tensors(
     write_bytes(path, save(held, metadata={"record": json.dumps(record, sort_keys=True)}))
 
 
+def load_model(path: Path, *, format: str) -> tuple[dict[str, torch.Tensor], Record]:
+    """Tensors and record of a model whose record says this ``format``; ``ValueError`` for a model of another kind.
+
+    A damaged file is a :class:`RunFolderError`.
+    """
+    tensors, record = load_tensors(path)
+    if record.get("format") != format:
+        raise ValueError(f"{path}: expected a {format} file; got {record.get('format', 'another kind')!r}")
+    return tensors, record
+
+
+def whole_numbers(record: Record, *names: str) -> tuple[int, ...]:
+    """The integers under these names; ``ValueError`` where a record has something else."""
+    values = tuple(record.get(name) for name in names)
+    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise ValueError(f"expected whole numbers {', '.join(names)}; got {values}")
+    return values  # type: ignore[return-value]
+
+
 def load_tensors(path: Path, *, device: str = "cpu") -> tuple[dict[str, torch.Tensor], Record]:
     """Tensors and record of a file that :func:`save_tensors` wrote; a damaged file is a :class:`RunFolderError`."""
     from safetensors import SafetensorError, safe_open

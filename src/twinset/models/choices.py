@@ -145,8 +145,7 @@ class DiffusionChoices:
 
     def train(self, training: Dataset, *, rng: Stream, workspace: Workspace) -> DiffusionModel:
         """A model of these labelled images, which are of one size; continues what it finds in the workspace."""
-        if not len(training) or (training.class_ids < 0).any():
-            raise ValueError("expected labelled training images; got none, or some without a class")
+        _check_classes(training)
         spec = ImageSpec(*training[0].pixels().shape)
         holdout = workspace.holdout
         settled = self._settled(training, spec, workspace)
@@ -179,6 +178,23 @@ class DiffusionChoices:
 
 
 _SMALL = NetworkSettings("unet", 64, 1, 2, 2)
+
+
+def _check_classes(training: Dataset) -> None:
+    """``ValueError`` where images have no class: what is learnt is one class per image, not where in it something is.
+
+    Pictures with boxes or masks are told apart from unlabelled ones, as there is something else for them.
+    """
+    if not len(training):
+        raise ValueError("expected labelled training images; got none")
+    without = int((training.class_ids < 0).sum())
+    if without and training.task != "classification":
+        raise ValueError(
+            f"expected training images with one class each, which is all that diffusion learns; got images for "
+            f"{training.task}; use CopyPaste for those"
+        )
+    if without:
+        raise ValueError(f"expected labelled training images; got {without} of {len(training)} without a class")
 
 
 def _read_plan(path: Path) -> DiffusionPlan:

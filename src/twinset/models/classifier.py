@@ -7,7 +7,6 @@ averaged over the last steps. Equal images, settings and stream give equal weigh
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,10 +19,10 @@ from torch import nn
 from torch.nn import functional
 
 from twinset.images import PixelBatch, to_model
+from twinset.models.checkpoint import Record, load_model, save_tensors, whole_numbers
 from twinset.models.classical import AugmentationSettings, augment
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
-from twinset.store import write_bytes
 
 FORMAT = "twinset-classifier/1"
 EVALUATION_BATCH = 256
@@ -180,33 +179,24 @@ class Classifier:
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file; shape and width are in its header."""
-        from safetensors.torch import save
-
-        header = {"format": FORMAT, "shape": list(self.shape), "n_classes": self.n_classes, "width": self.width}
-        tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-        write_bytes(path, save(tensors, metadata={"twinset": json.dumps(header)}))
+        height, picture_width, channels = self.shape
+        record: Record = {"format": FORMAT, "height": height, "picture_width": picture_width, "channels": channels}
+        record |= {"n_classes": self.n_classes, "width": self.width}
+        save_tensors(path, self.network.state_dict(), record)
 
     @staticmethod
     def load(path: Path) -> Classifier:
-        """The classifier that :meth:`save` wrote; ``ValueError`` for any other file or NaN weights."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("twinset", "{}"))
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path}: expected a safetensors file; got {error}") from error
-        if header.get("format") != FORMAT:
-            raise ValueError(f"{path}: expected a {FORMAT} file; got {header.get('format', 'another kind')!r}")
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
-            raise ValueError(f"{path}: expected finite weights; got NaN or infinity; train the classifier again")
-        height, width, channels = header["shape"]
-        network = _new_network(
-            (height, width), channels, header["n_classes"], header["width"], torch.Generator().manual_seed(0)
+        """The classifier that :meth:`save` wrote; ``ValueError`` for a file of another kind, :class:`RunFolderError`
+        for a damaged one.
+        """
+        tensors, record = load_model(path, format=FORMAT)
+        height, picture_width, channels, n_classes, width = whole_numbers(
+            record, "height", "picture_width", "channels", "n_classes", "width"
         )
-        network.load_state_dict(state)
-        return Classifier(network.eval(), (height, width, channels), header["n_classes"], header["width"])
+        size = (height, picture_width)
+        network = _new_network(size, channels, n_classes, width, torch.Generator().manual_seed(0))
+        network.load_state_dict(tensors)
+        return Classifier(network.eval(), (*size, channels), n_classes, width)
 
 
 def fit_classifier(

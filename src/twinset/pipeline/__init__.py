@@ -1,9 +1,18 @@
-"""Runs the stages in order and owns every loop between them; the command line and the Python face call this."""
+"""Runs the stages in order and owns every loop between them; the command line and the Python face call this.
 
-from twinset.pipeline.checking import dry_run, status, verify
-from twinset.pipeline.comparing import compare
-from twinset.pipeline.running import evaluate, exit_code, resume, run
-from twinset.pipeline.tools import convert, doctor, init, inspect, load, plugins
+Names load when they are first used: to inspect or convert a dataset takes no network, and none is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twinset.pipeline.checking import dry_run, status, verify
+    from twinset.pipeline.comparing import compare
+    from twinset.pipeline.running import evaluate, exit_code, resume, run
+    from twinset.pipeline.tools import convert, doctor, init, inspect, load, plugins
 
 __all__ = [
     "compare",
@@ -21,3 +30,20 @@ __all__ = [
     "status",
     "verify",
 ]
+
+_HOME = {
+    **dict.fromkeys(("dry_run", "status", "verify"), "checking"),
+    "compare": "comparing",
+    **dict.fromkeys(("evaluate", "exit_code", "resume", "run"), "running"),
+    **dict.fromkeys(("convert", "doctor", "init", "inspect", "load", "plugins"), "tools"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'twinset.pipeline' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"twinset.pipeline.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from twinset import documents
-from twinset.dataset import SPLITS, Sample, sample_digest
+from twinset.dataset import SPLITS, UNITS, Sample, sample_digest
+from twinset.downstream import UtilityPlan
 from twinset.errors import RunFolderError
 from twinset.pipeline.fitting import Source, as_generator, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import (
@@ -27,6 +28,7 @@ from twinset.pipeline.opening import Run, missing_models, reopen
 from twinset.pipeline.placed import plan_notes
 from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
+from twinset.pipeline.releasing import lost
 from twinset.pipeline.reporting import Listener, duration
 from twinset.pipeline.resolving import Machine, estimate, resolve
 from twinset.randomness import Stream
@@ -38,6 +40,9 @@ from twinset.threads import torch_threads
 BYTES_PER_PIXEL = 1.2
 OVERRUN = 1.3
 """A plan that takes longer than this share of the time asked for says so."""
+
+NAMED = 8
+"""Classes named in one note."""
 
 
 def status(folder: Path) -> documents.StatusDocument:
@@ -170,6 +175,8 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
     pixels = real.training[0].pixels().size
     return documents.PlanDocument(
         recipe=resolved.to_values(),
+        unit=UNITS[real.task],
+        images={"training": len(real.training), **{name: len(real.part(name)) for name in ("validation", "test")}},
         training=real.training.label_counts(),
         validation=real.part("validation").label_counts(),
         test=real.part("test").label_counts(),
@@ -184,14 +191,18 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
 
 def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
     """What the plan should make people think about."""
-    notes = [
-        f"class {name!r} has nothing in the {part} part"
-        for part in SPLITS
-        for name, count in real.part(part).label_counts().items()
-        if not count
-    ]
-    if resolved.evaluate.utility != "off":
-        notes += plan_notes(resolved.evaluate.utility)
+    notes = [text for part in SPLITS if (text := _nothing_of(real.part(part).label_counts(), part))]
+    for name in resolved.exports:
+        if text := lost(real.training, name, known=real.training):
+            notes.append(f"export {name}: {text} (counted in the training images)")
+    utility = resolved.evaluate.utility
+    if utility != "off":
+        seeds, extra = utility.seeds, UtilityPlan.extra_seeds
+        notes.append(
+            f"usefulness: every way to train runs with {seeds} seed{'' if seeds == 1 else 's'}, the two that are "
+            f"compared at last with {extra} more, {seeds + extra} in all"
+        )
+        notes += plan_notes(utility)
     asked = resolved.minutes * 60
     if seconds > OVERRUN * asked:
         notes.append(
@@ -199,3 +210,13 @@ def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
             "steps the figures would mislead; fewer seeds or smaller images make it quicker"
         )
     return notes
+
+
+def _nothing_of(counts: dict[str, int], part: str) -> str:
+    """Names the classes that a part does not show; "" if it shows all."""
+    gone = [name for name, count in counts.items() if not count]
+    if not gone:
+        return ""
+    more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
+    listed = ", ".join(repr(name) for name in gone[:NAMED])
+    return f"class{'' if len(gone) == 1 else 'es'} {listed}{more}: nothing in the {part} part"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,19 +13,20 @@ import numpy as np
 
 from twinset import __version__, documents, methods, report
 from twinset.copytest import Known
-from twinset.dataset import REAL, Dataset
+from twinset.dataset import Dataset
 from twinset.downstream import Utility, UtilityPlan, Verdict, choose_settings, decide
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, UsageError
 from twinset.evaluation import fidelity
 from twinset.executors.local import LocalProcesses
-from twinset.families import duplicates, families
+from twinset.families import families
 from twinset.formats import read
 from twinset.images import ImageSpec
 from twinset.models.classical import flip_is_safe
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import page
+from twinset.pipeline.held_out import copies_in
 from twinset.pipeline.measuring import study, utility_data, utility_plan
 from twinset.pipeline.parts import arms_part, gate_part, scores_part, verdict_part
 from twinset.pipeline.real import choose_spec
@@ -132,6 +132,29 @@ def compare(
     began = time.monotonic()
     embedder_named(embedder)
     page_path = _place_for(report) if report is not None else None
+    sets = _read_sets(real, synthetic, train, utility=utility)
+    comparison = _compared(sets, embedder=embedder, seed=seed, listener=listener)
+    if utility:
+        comparison = _with_utility(comparison, seed=seed, workers=workers or available_cores(), listener=listener)
+    document = _document(comparison, (real, synthetic, train), report, seconds=time.monotonic() - began)
+    if page_path is not None:
+        command = _command(real, synthetic, train=train, utility=utility, embedder=embedder, seed=seed)
+        write_bytes(page_path, render(_report_data(comparison, command=command)).encode())
+    return document
+
+
+@dataclass(frozen=True, eq=False)
+class _Sets:
+    """The images of a comparison: real ones that nothing was trained on, synthetic ones, and exposed ones if given."""
+
+    held: Dataset
+    made: Dataset
+    shown: Dataset | None
+    warnings: tuple[str, ...]
+
+
+def _read_sets(real: str, synthetic: str, train: str | None, *, utility: bool) -> _Sets:
+    """All that is compared; real images that are training images too are left out."""
     held, made = _load(real), _load(synthetic)
     shown = _load(train) if train is not None else None
     if utility and (shown is None or any((dataset.class_ids < 0).any() for dataset in (shown, held, made))):
@@ -148,37 +171,43 @@ def compare(
             warnings.append(f"{shared} real images are training images too (up to near duplicates) and were left out")
     if held.classes and made.classes and set(held.classes) != set(made.classes):
         warnings.append("the two sets have different classes")
+    return _Sets(held, made, shown, tuple(warnings))
+
+
+def _compared(sets: _Sets, *, embedder: str, seed: int, listener: Listener) -> _Comparison:
+    """Fidelity and, with training images, the copy gate."""
+    held, made, shown = sets.held, sets.made, sets.shown
     spec, size = choose_spec(ImagePart(), held)
     listener.stage("fidelity")
     with torch_threads(1):
         rng = Stream(seed).child("compare")
         scores, extractor = fidelity_of(held, made, training=shown, embedder=embedder, rng=rng, spec=spec)
         gate = gate_of(held, made, training=shown, spec=spec) if shown is not None else None
-    found = Compared(scores, gate, extractor)
-    measured = None
-    if utility:
-        assert shown is not None
-        measured = _utility(shown, held, made, found.gate, spec, seed, workers or available_cores(), listener)
-    comparison = _Comparison(held, made, shown, found, measured, size)
-    document = documents.CompareDocument(
+    return _Comparison(sets, Compared(scores, gate, extractor), spec, size)
+
+
+def _document(
+    comparison: _Comparison, sources: tuple[str, str, str | None], report: Path | None, *, seconds: float
+) -> documents.CompareDocument:
+    """The comparison of these real, synthetic and training images."""
+    sets, found, measured = comparison.sets, comparison.found, comparison.measured
+    real, synthetic, train = sources
+    return documents.CompareDocument(
         real=real,
         synthetic=synthetic,
         train=train,
-        n_real=len(held),
-        n_synthetic=len(made),
+        n_real=len(sets.held),
+        n_synthetic=len(sets.made),
         scores=scores_part(found.scores),
-        gate=gate_part(found.gate, made, shown) if found.gate is not None and shown is not None else None,
+        gate=gate_part(found.gate, sets.made, sets.shown)
+        if found.gate is not None and sets.shown is not None
+        else None,
         verdict=verdict_part(measured.verdict) if measured is not None else None,
         utility=arms_part(measured.utility if measured is not None else None),
         report=str(report) if report is not None else None,
-        warnings=warnings,
-        seconds=round(time.monotonic() - began, 3),
+        warnings=list(sets.warnings),
+        seconds=round(seconds, 3),
     )
-    if page_path is not None:
-        command = _command(real, synthetic, train=train, utility=utility, embedder=embedder, seed=seed)
-        data = _report_data(comparison, command=command, warnings=warnings)
-        write_bytes(page_path, render(data).encode())
-    return document
 
 
 def _place_for(report: Path) -> Path:
@@ -218,14 +247,7 @@ def _load(source: str) -> Dataset:
 
 def _without(held: Dataset, shown: Dataset) -> tuple[Dataset, int]:
     """The held-out images that are no near duplicates of training images, and how many were."""
-    together = (
-        replace(sample, id=str(row), annotation=None, origin=REAL) for row, sample in enumerate((*shown, *held))
-    )
-    shared = np.zeros(len(held), dtype=bool)
-    for group in duplicates(Dataset.of(together, classes=())):
-        rows = np.asarray(group.rows) - len(shown)
-        if (rows < 0).any():
-            shared[rows[rows >= 0]] = True
+    shared = np.isin(np.arange(len(held)), list(copies_in(held, shown)))
     if shared.all():
         raise DataError(
             f"{held.name}: expected real images beside the training images; got the training images again",
@@ -243,42 +265,35 @@ class _Measured:
     verdict: Verdict
 
 
-def _utility(
-    shown: Dataset,
-    held: Dataset,
-    made: Dataset,
-    gate: GateResult | None,
-    spec: ImageSpec,
-    seed: int,
-    workers: int,
-    listener: Listener,
-) -> _Measured:
-    """Trains on ``shown`` with and without ``made``; half of ``held`` picks, the other half tests."""
-    _check_classes(shown, held, made)
-    parts = _halves(held, seed)
+def _with_utility(comparison: _Comparison, *, seed: int, workers: int, listener: Listener) -> _Comparison:
+    """Trains on the exposed images with and without the synthetic; half of the held-out picks, the other half tests."""
+    sets, spec, gate = comparison.sets, comparison.spec, comparison.found.gate
+    assert sets.shown is not None
+    _check_classes(sets.shown, sets.held, sets.made)
+    parts = _halves(sets.held, seed)
     data = utility_data(
-        train=shown,
+        train=sets.shown,
         validation=parts.train.concat(parts.validation),
         test=parts.test,
         test_families=parts.test_families,
-        synthetic=made,
+        synthetic=sets.made,
         spec=spec,
     )
     settings = choose_settings(
         spec,
-        list(shown.class_counts().values()),
+        list(sets.shown.class_counts().values()),
         seconds=UTILITY_SECONDS,
         workers=workers,
         cells=UtilityPlan(ClassifierSettings(), seed=seed).cell_count,
-        n_evaluate=len(held),
+        n_evaluate=len(sets.held),
     )
-    flip = len(shown) > 1 and flip_is_safe(data.train_images, data.train_labels)
+    flip = len(sets.shown) > 1 and flip_is_safe(data.train_images, data.train_labels)
     part = UtilityPart(steps=settings.steps, width=settings.width, batch=settings.batch, flip=flip)
     plan = utility_plan(part, data, seed=seed)
     with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
         found = study(data, plan, folder=Path(folder), executor=LocalProcesses(workers), listener=listener)
     failure = "; ".join(gate.reasons) if gate is not None and not gate.passed else ""
-    return _Measured(found, plan.settings, decide(found, gate_failure=failure))
+    return replace(comparison, measured=_Measured(found, plan.settings, decide(found, gate_failure=failure)))
 
 
 def _halves(held: Dataset, seed: int) -> Split:
@@ -307,20 +322,20 @@ def _check_classes(*datasets: Dataset) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """What a comparison looked at and found."""
+    """What a comparison looked at and found; ``size`` says, for people, at which size ``spec`` compares."""
 
-    held: Dataset
-    made: Dataset
-    shown: Dataset | None
+    sets: _Sets
     found: Compared
-    measured: _Measured | None
+    spec: ImageSpec
     size: str
+    measured: _Measured | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The real images' classes, and one more where some image of either set is in none of them."""
-        rest = any(sum(self._counts(dataset)) < len(dataset) for dataset in (self.held, self.made))
-        return (*self.held.classes, NO_CLASS if self.held.classes else "all") if rest else self.held.classes
+        held = self.sets.held
+        rest = any(sum(self._counts(dataset)) < len(dataset) for dataset in (held, self.sets.made))
+        return (*held.classes, NO_CLASS if held.classes else "all") if rest else held.classes
 
     def facts(self, dataset: Dataset, kind: Literal["real", "synthetic"]) -> report.DatasetFacts:
         """Counts of one set by :attr:`classes`; they sum to all its images."""
@@ -330,24 +345,24 @@ class _Comparison:
         return report.DatasetFacts(dataset.name, kind, {"all": counts}, self.size)
 
     def _counts(self, dataset: Dataset) -> tuple[int, ...]:
-        return tuple(dataset.class_counts().get(name, 0) for name in self.held.classes)
+        return tuple(dataset.class_counts().get(name, 0) for name in self.sets.held.classes)
 
 
-def _report_data(comparison: _Comparison, *, command: str, warnings: Sequence[str]) -> report.ReportData:
-    found, measured = comparison.found, comparison.measured
-    gate, shown = found.gate, comparison.shown
+def _report_data(comparison: _Comparison, *, command: str) -> report.ReportData:
+    sets, found, measured = comparison.sets, comparison.found, comparison.measured
+    gate, shown = found.gate, sets.shown
     classes = comparison.classes
     return report.ReportData(
-        title=f"{comparison.made.name} compared with {comparison.held.name}",
+        title=f"{sets.made.name} compared with {sets.held.name}",
         classes=classes,
         command=command,
         version=__version__,
         kind="compare",
         created=time.strftime("%Y-%m-%d %H:%M"),
         verdict=page.verdict(measured.verdict) if measured is not None else None,
-        datasets=(comparison.facts(comparison.held, "real"), comparison.facts(comparison.made, "synthetic")),
+        datasets=(comparison.facts(sets.held, "real"), comparison.facts(sets.made, "synthetic")),
         metrics=page.metrics(found.scores, classes, note="Synthetic images against the real images."),
         utility=page.utility(measured.utility, measured.settings) if measured is not None else None,
-        gate=page.gate(gate, comparison.made, shown) if gate is not None and shown is not None else None,
-        limits=tuple(warnings),
+        gate=page.gate(gate, sets.made, shown) if gate is not None and shown is not None else None,
+        limits=sets.warnings,
     )

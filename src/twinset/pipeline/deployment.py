@@ -24,9 +24,9 @@ from twinset.models.detection import (
     fit_detector,
     network_size,
     scene_augmentation,
+    stride_for,
 )
-from twinset.models.detection.network import Stride
-from twinset.models.detection.settings import SMALL
+from twinset.pipeline.held_out import transductive
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.randomness import Stream
@@ -71,16 +71,17 @@ def resolved_target(part: TargetPart, real: RealData, *, seconds: float) -> Targ
 def step_time(part: TargetPart, real: RealData) -> float:
     """Seconds that a training step of the detector takes here on one thread, by a probe."""
     height, width = cast("tuple[int, int]", part.size)
-    probe = PlacedSettings(
-        height, width, real.spec.channels, 1, stride=_stride(real, part), crop=_crop((height, width))
-    )
+    stride, crop = stride_for(real.training, (height, width)), _crop((height, width))
+    probe = PlacedSettings(height, width, real.spec.channels, 1, stride=stride, crop=crop)
     return seconds_per_step(probe, "objects", n_classes=len(real.dataset.classes))
 
 
 def inferred_target(
     recipe: Recipe, part: TargetPart, real: RealData, *, run: Stream, device: str, listener: Listener
 ) -> tuple[Target, tuple[str, ...]]:
-    """The target of the deployment images, and what they have not in common with the exposed ones."""
+    """The target of the deployment images, and sentences: what they have not in common with the exposed ones, and
+    whether they are held-out images.
+    """
     files = _pinned_files(part)
     aspect = float(np.median([np.divide(*sample.pixels().shape[:2]) for sample in real.training]))
 
@@ -111,7 +112,8 @@ def inferred_target(
     except ValueError as error:
         raise DataError(f"target: {error}", hint="give the target in numbers, or train with more `minutes`") from error
     found = [confident(picture, least) for picture in deployment]
-    return target, _shifts(framed(map(_objects, real.training)), found, part.measures, real, run.child("shift"))
+    shifts = _shifts(framed(map(_objects, real.training)), found, part.measures, real, run.child("shift"))
+    return target, (*shifts, *transductive(files, real))
 
 
 def _pinned_files(part: TargetPart) -> list[Path]:
@@ -131,7 +133,10 @@ def _detector(part: TargetPart, real: RealData, *, rng: Stream, device: str, lis
     progress = listener.stage("detector for the target")
     size = cast("tuple[int, int]", part.size)
     settings = DetectorSettings(
-        steps=int(part.steps), stride=_stride(real, part), crop=_crop(size), augmentation=scene_augmentation("strong")
+        steps=int(part.steps),
+        stride=stride_for(real.training, size),
+        crop=_crop(size),
+        augmentation=scene_augmentation("strong"),
     )
     return fit_detector(
         Scenes.of(real.training, height=size[0], width=size[1], channels=real.spec.channels),
@@ -170,15 +175,6 @@ def _unlabelled(files: Sequence[Path], image: ImagePart, real: RealData) -> Data
         spec = ImageSpec(height, width, real.spec.channels, image.fit)
         samples = [Sample(id=sample.id, image=spec.prepare(sample.pixels())) for sample in samples]
     return Dataset.of(samples, classes=real.dataset.classes, name="deployment")
-
-
-def _stride(real: RealData, part: TargetPart) -> Stride:
-    """4 where the median exposed object is small at the detector's size, else 8."""
-    shapes = np.array([sample.pixels().shape[:2] for sample in real.training], dtype=np.float64)
-    scales = np.repeat((np.asarray(part.size) / shapes).min(axis=1), real.training.object_counts())
-    boxes = real.training.object_boxes()
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * scales
-    return 4 if float(np.median(sides)) < SMALL else 8
 
 
 def _crop(size: tuple[int, int]) -> tuple[int, int] | None:

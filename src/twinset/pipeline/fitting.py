@@ -16,6 +16,7 @@ import pydantic
 from twinset import methods
 from twinset.dataset import Dataset, Sample
 from twinset.errors import RecipeError, RunFolderError
+from twinset.pipeline.held_out import refuse_held_out
 from twinset.pipeline.matching import following, match_sentences
 from twinset.pipeline.planning import sources
 from twinset.pipeline.real import RealData, load_real
@@ -72,7 +73,13 @@ def _slug(part: UsePart) -> str:
 
 
 def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: int, listener: Listener) -> object:
-    """A fitted generator or editor; a long fit goes on from its checkpoint."""
+    """A fitted generator or editor; a long fit goes on from its checkpoint.
+
+    :class:`DataError` if its folders hold held-out images; looked for once, since what is in them is pinned.
+    """
+    marker = source.folder / "fitted.json"
+    if not marker.exists():
+        refuse_held_out(source.method, real)
     rng = run.child("fit", source.number)
     workspace = Workspace(
         folder=source.folder,
@@ -89,7 +96,6 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
             fitted = source.method
         else:
             fitted = cast("Method | EditorMethod", source.method).fit(real.training, rng=rng)
-    marker = source.folder / "fitted.json"
     if not marker.exists():
         remarks = list(fitted.remarks) if isinstance(fitted, Remarking) else []
         for remark in remarks:

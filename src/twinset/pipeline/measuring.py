@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +24,7 @@ from twinset.downstream import (
     unbalanced,
 )
 from twinset.downstream.arms import Cell, StudySettings
-from twinset.downstream.cells import study_digest
+from twinset.downstream.cells import committed, study_digest
 from twinset.downstream.placed_scores import PlacedStudy
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
@@ -42,13 +41,13 @@ from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.sample_study import samples_of
 from twinset.pipeline.samples import Samples
-from twinset.privacy.gate import GateResult, copy_gate
+from twinset.privacy.gate import GateResult, MadeBy, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, UtilityPart
 from twinset.scores import Score
 from twinset.stages import Embedder
-from twinset.store import ShardStore, read_json, write_json
+from twinset.store import ShardStore, write_json
 from twinset.threads import torch_threads
 
 FEWEST_FOR_FIDELITY = 10
@@ -133,8 +132,16 @@ def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Reci
         of_training=Known(training.class_ids if labelled else None, real.part_families("train")),
         of_holdout=Known(holdout.class_ids if labelled else None, real.part_families("validation", "test")),
         parents=parent_rows(accepted, training),
+        made_by=_made_by(recipe),
         alpha=recipe.gate.alpha,
     )
+
+
+def _made_by(recipe: Recipe) -> MadeBy:
+    """How the images that record training images as parents came from those."""
+    if any(part.use == "copypaste" for part in recipe.generators):
+        return "edited or pasted" if recipe.edit else "pasted"
+    return "edited"
 
 
 def fitted_embedder(part_use: str, settings: dict[str, object], real: RealData, folder: Path, rng: Stream) -> Embedder:
@@ -333,7 +340,7 @@ def study(
     path = cells / "data.safetensors"
     if not path.exists():
         data.save(path)
-    results = [] if again else list(_results(cells))
+    results = [] if again else list(committed(cells))
     progress = listener.stage("utility")
     while due := plan.due(results):
         tasks = [RunCell(cell, name, plan, path, cells / f"{cell.key}.json") for cell in due]
@@ -341,9 +348,3 @@ def study(
             results.append(result)
             progress(len(results), plan.cell_count, "trainings")
     return summarise(results, data=data, plan=plan)
-
-
-def _results(folder: Path) -> Iterator[CellResult]:
-    for path in sorted(folder.glob("*.json")):
-        values = read_json(path, hint="delete this file: its training is done again")
-        yield CellResult.from_json(cast("dict[str, object]", values))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -21,9 +23,9 @@ from twinset.dataset import Dataset
 from twinset.generators.copypaste import CopyPaste
 from twinset.pipeline.fitting import sources_of
 from twinset.pipeline.opening import Run
-from twinset.pipeline.real import RealData
-from twinset.randomness import Stream, seed_for
+from twinset.randomness import seed_for
 from twinset.stages import Slot
+from twinset.store import read_json, write_json
 from twinset.threads import torch_threads
 
 BASELINE_IMAGES = 120
@@ -109,19 +111,36 @@ def _by_chance(run: Run) -> Dataset | None:
     return None
 
 
-def shifts_of(real: RealData) -> tuple[Shift, ...]:
-    """Measures of boxes in which held-out images differ from the exposed ones beyond chance.
+def commit_shifts(run: Run) -> None:
+    """Notes the measures of boxes in which held-out images differ from the exposed ones beyond chance.
 
     Only boxes are looked at: this comes before anything is generated, and tells whether what is fitted to the exposed
-    images will fit the others. Families stay together, so that a few sequences cannot prove a shift.
+    images will fit the others. Families stay together, so that a few sequences cannot prove a shift. What a sitting
+    found lies in the run folder, and is not noted by later ones.
     """
+    if _shifts_path(run).exists():
+        return
+    sentences = [shift.sentence for shift in _shifts(run)]
+    for sentence in sentences:
+        run.listener.note(sentence)
+    write_json(_shifts_path(run), sentences)
+
+
+def shifts_of(run: Run) -> tuple[str, ...]:
+    """The sentences of :func:`commit_shifts`."""
+    commit_shifts(run)
+    return tuple(cast("list[str]", read_json(_shifts_path(run), hint="delete this file: it is written anew")))
+
+
+def _shifts_path(run: Run) -> Path:
+    return run.folder / "evaluation" / "shifts.json"
+
+
+def _shifts(run: Run) -> Iterator[Shift]:
+    real = run.real
     if real.task not in ("detection", "instance-segmentation"):
-        return ()
+        return
     families = real.part_families("train"), real.part_families("validation", "test")
-    found = detect_shift(
-        measure(real.training, pixels=False),
-        measure(real.holdout, pixels=False),
-        rng=Stream(0).child("shift"),
-        families=families,
-    )
-    return tuple(shift for shift in found if shift.detected)
+    exposed, held = measure(real.training, pixels=False), measure(real.holdout, pixels=False)
+    found = detect_shift(exposed, held, rng=run.stream.child("shift"), families=families)
+    yield from (shift for shift in found if shift.detected)

@@ -80,7 +80,8 @@ def utility(utility: Utility, settings: StudySettings) -> report.Utility:
         network=network_of(utility, settings),
         steps=_steps(settings),
         n_test=sizes.test,
-        note=f"{sizes.test_families} families of test images; picked on {sizes.validation} validation images.",
+        note=f"{sizes.test_families} families of test images; picked on {sizes.validation} validation images; "
+        f"{utility.seeds_text}. An answer that never looks at the picture gets {100 * utility.blind:.1f} %.",
     )
 
 

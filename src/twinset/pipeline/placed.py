@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from twinset.dataset import Dataset, Task
 from twinset.downstream.arms import Cell, CellResult, StudySettings, UtilityPlan
-from twinset.downstream.cells import study_digest
+from twinset.downstream.cells import committed, study_digest
 from twinset.downstream.placed_budget import choose_placed_settings, placed_study_seconds
 from twinset.downstream.placed_cells import run_placed_cell
 from twinset.downstream.placed_data import Kind, PlacedData, placed_data
@@ -23,9 +20,7 @@ from twinset.downstream.placed_settings import PlacedPlan, PlacedSettings, Weigh
 from twinset.downstream.summary import Utility, summarise
 from twinset.executors.local import LocalProcesses
 from twinset.models.classical import Strength
-from twinset.models.detection import Scenes
-from twinset.models.detection.network import Stride
-from twinset.models.detection.settings import SMALL
+from twinset.models.detection import Scenes, stride_for
 from twinset.models.vision import scene_masks
 from twinset.pipeline.placed_choice import (
     check_fits,
@@ -38,7 +33,7 @@ from twinset.pipeline.placed_choice import (
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.recipe import UtilityPart
-from twinset.store import read_json, write_json
+from twinset.store import write_json
 
 STRENGTHS: tuple[Strength, ...] = ("medium", "strong")
 BALANCED: tuple[Strength, ...] = ("strong",)
@@ -105,7 +100,6 @@ def settings_of(part: UtilityPart, real: RealData) -> PlacedSettings:
             THUMBNAIL, THUMBNAIL, real.spec.channels, 1, part.batch_size, masks=masks, trainer=trainer_of(part)
         )
     height, width = cast("tuple[int, int]", part.size)
-    boxes = real.training.object_boxes() if kind_of(real.task) == "objects" else np.zeros((0, 4))
     return PlacedSettings(
         height,
         width,
@@ -113,7 +107,7 @@ def settings_of(part: UtilityPart, real: RealData) -> PlacedSettings:
         int(part.steps),
         part.batch_size,
         16 if part.width == "auto" else part.width,
-        stride_for(real.training, boxes, (height, width)),
+        stride_for(real.training, (height, width)) if kind_of(real.task) == "objects" else 8,
         model=model_of(part),
         weights=None if path is None else Weights.of(path),
         masks=masks,
@@ -133,16 +127,6 @@ def study_time(part: UtilityPart, real: RealData, workers: int) -> float:
         cells=cell_count(part.seeds),
         n_evaluate=len(real.holdout),
     )
-
-
-def stride_for(training: Dataset, boxes: np.ndarray, size: tuple[int, int]) -> Stride:
-    """4 where the median object is small at this size, else 8."""
-    if not len(boxes):
-        return 8
-    shapes = np.array([sample.pixels().shape[:2] for sample in training], dtype=np.float64)
-    scales = np.repeat((np.asarray(size) / shapes).min(axis=1), training.object_counts())
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * scales
-    return 4 if float(np.median(sides)) < SMALL else 8
 
 
 def plan_notes(part: UtilityPart) -> list[str]:
@@ -191,9 +175,11 @@ class RunPlacedCell:
 def run_placed_cell_task(task: RunPlacedCell) -> CellResult:
     """Trains, judges, and commits the cell's result."""
     data = _data(task.data)
-    file = found_path(task.cells, task.cell.key, data)
+    file, committed_as = found_path(task.cells, task.cell.key, data), task.cells / f"{task.cell.key}.json"
+    # The result vouches for the file of what was found: where that is made anew, it goes first and comes last.
+    committed_as.unlink(missing_ok=True)
     result = run_placed_cell(task.cell, data, plan=task.plan, study=task.study, found=file, folder=task.data)
-    write_json(task.cells / f"{task.cell.key}.json", result.to_json())
+    write_json(committed_as, result.to_json())
     return result
 
 
@@ -211,25 +197,32 @@ def placed_study(
     listener: Listener,
     again: bool = False,
 ) -> tuple[Utility, PlacedStudy]:
-    """All cells of a study, those in ``folder`` not again, and its table."""
+    """All cells of a study, those in ``folder`` not again, and its table.
+
+    :class:`RunFolderError`, before anything is trained, if what a committed cell found is not there as it was.
+    """
     name = study_digest(cast("UtilityPlan[StudySettings]", plan), data.digest())
     cells = folder / name
+    study = PlacedStudy(data.placed, cells, plan.settings.masks)
     place = cells / "data"
     if not (place / "data.json").exists():
         data.save(place)
     results = [] if again else list(committed(cells))
+    for result in results:
+        study.file(result)
+    if not results and (others := _others(folder, name)):
+        listener.note(
+            f"{others} trainings in {folder} are of other data, settings or files of a trainer; they do not count"
+        )
     progress = listener.stage("utility")
     while due := plan.due(results):
         tasks = [RunPlacedCell(cell, name, plan, place, cells) for cell in due]
         for _, result in executor.map(run_placed_cell_task, tasks):
             results.append(result)
             progress(len(results), plan.cell_count, "trainings")
-    study = PlacedStudy(data.placed, cells, plan.settings.masks)
     return summarise(results, data=study, plan=plan), study
 
 
-def committed(folder: Path) -> Iterator[CellResult]:
-    """The results that lie in a folder of cells."""
-    for path in sorted(folder.glob("*.json")):
-        values = read_json(path, hint="delete this file: its training is done again")
-        yield CellResult.from_json(cast("dict[str, object]", values))
+def _others(folder: Path, name: str) -> int:
+    """Trainings of studies other than this one."""
+    return sum(path.parent.name != name for path in folder.glob("*/*.json"))

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from twinset.dataset import Task
+from twinset.downstream.own_command import OwnTrainer
 from twinset.downstream.placed_models import FITTING, MASKED, check_weights
-from twinset.downstream.placed_settings import OwnTrainer
 from twinset.errors import RecipeError, UsageError
 from twinset.pipeline.real import RealData
 from twinset.recipe import UtilityPart
@@ -54,7 +54,9 @@ def _refused(key: str, expected: str, got: object, hint: str) -> RecipeError:
 
 
 def trainer_of(part: UtilityPart) -> OwnTrainer | None:
-    """The user's own trainer; :class:`RecipeError` for a command that cannot be run."""
+    """The user's own trainer, whose words were placed when the recipe was read; :class:`RecipeError` for a command that
+    cannot be run.
+    """
     if part.command is None:
         return None
     stated = os.environ.get(MINUTES_VARIABLE, str(MINUTES))
@@ -63,7 +65,7 @@ def trainer_of(part: UtilityPart) -> OwnTrainer | None:
     except ValueError as error:
         raise UsageError(f"expected a number of minutes in {MINUTES_VARIABLE}; got {stated!r}") from error
     try:
-        return OwnTrainer.of(part.command, base=Path.cwd(), minutes=minutes)
+        return OwnTrainer.of(part.command, minutes=minutes)
     except UsageError as error:
         raise RecipeError(f"evaluate.utility.command: {error.message}", hint=error.hint) from error
 

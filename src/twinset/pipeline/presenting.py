@@ -288,7 +288,7 @@ def principal_plane(vectors: np.ndarray, fitted_on: np.ndarray) -> tuple[np.ndar
 
 def _metadata(run: Run, measured: Measured) -> report.MetadataFacts | None:
     """Histograms of all measures that could be compared, and what was said of shifts."""
-    shifts = tuple(shift.sentence for shift in shifts_of(run.real))
+    shifts = shifts_of(run)
     found = measured.metadata
     if found is None:
         return report.MetadataFacts((), shifts=shifts) if shifts else None

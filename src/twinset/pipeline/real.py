@@ -141,7 +141,9 @@ def _check_something_to_find(names: dict[str, str], dataset: Dataset) -> None:
     """Every part must show something: without, there is nothing to learn, to pick by, or to measure."""
     for name in SPLITS:
         part = dataset.where([names.get(id_) == name for id_ in dataset.ids])
-        found = int((~part.object_column("crowd").astype(bool)).sum())
+        # Crowds and difficult objects are neither learnt nor counted.
+        left_out = part.object_column("crowd").astype(bool) | part.object_column("difficult").astype(bool)
+        found = int((~left_out).sum())
         if dataset.task == "semantic-segmentation":
             found = sum(part.label_counts().values())
         if not found:

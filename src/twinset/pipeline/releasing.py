@@ -12,8 +12,9 @@ from pathlib import Path
 from twinset import __version__, documents
 from twinset import release as out
 from twinset import report as page
-from twinset.dataset import UNITS, Task
-from twinset.formats import write
+from twinset.dataset import UNITS, Dataset, Task
+from twinset.formats import losses, write
+from twinset.formats.writing import WritableFormat
 from twinset.pipeline.measuring import Measured
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
@@ -92,6 +93,9 @@ def _limits(run: Run, measured: Measured) -> list[str]:
         )
     if run.real.task == "instance-segmentation" and measured.utility is not None:
         limits.append("Usefulness was measured by boxes, not by masks: the network that is trained finds boxes.")
+    for name in run.recipe.exports:
+        if text := lost(measured.accepted, name, known=run.real.training):
+            limits.append(f"Export {name}: {text}.")
     told_apart = next((score.value for score in measured.scores if score.name == "detectability_auc"), None)
     if told_apart is not None and told_apart > EASILY_TOLD:
         limits.append(
@@ -108,6 +112,13 @@ def _limits(run: Run, measured: Measured) -> list[str]:
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")
     return limits
+
+
+def lost(dataset: Dataset, format: WritableFormat, *, known: Dataset) -> str:
+    """What a format has no place for of what these images say and the real ones, ``known``, say too; "" for nothing."""
+    asked = losses(known, format)
+    gone = [f"{count} {what}" for what, count in losses(dataset, format).items() if what in asked]
+    return f"no place there for {', '.join(gone)}" if gone else ""
 
 
 def _write_json(run: Run, measured: Measured) -> None:
@@ -127,8 +138,11 @@ def _write_json(run: Run, measured: Measured) -> None:
     gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     utility = measured.utility.to_json() if measured.utility is not None else {}
+    blind = measured.utility.blind if measured.utility is not None else None
     verdict = verdict_part(measured.verdict).model_dump()
-    write_json(folder / "utility.json", {"schema": "twinset/utility/1", "arms": utility, "verdict": verdict})
+    write_json(
+        folder / "utility.json", {"schema": "twinset/utility/1", "arms": utility, "blind": blind, "verdict": verdict}
+    )
 
 
 def _document(

@@ -22,7 +22,7 @@ from twinset.pipeline.making import Maker
 from twinset.pipeline.manifest import MANIFEST, write_manifest
 from twinset.pipeline.matching import commit_match, match_target
 from twinset.pipeline.measuring import Measured, measure
-from twinset.pipeline.metadata import shifts_of
+from twinset.pipeline.metadata import commit_shifts
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.planning import Planner
 from twinset.pipeline.releasing import release
@@ -100,8 +100,7 @@ def _where_it_is(document: documents.RunDocument, folder: Path) -> documents.Run
 
 def make(run: Run) -> None:
     """Fits the sources and fills the plan; what the real splits have not in common is told first."""
-    for shift in shifts_of(run.real):
-        run.listener.note(shift.sentence)
+    commit_shifts(run)
     with run.timings.stage("target"):
         commit_target(
             run.recipe, run.real, run.folder, run=run.stream, device=run.machine.device, listener=run.listener

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twinset.downstream import CellResult, Utility
 from twinset.downstream.arms import Recipe
+from twinset.downstream.cells import committed
 from twinset.downstream.placed_cells import read_found
 from twinset.downstream.placed_scores import PlacedStudy
 from twinset.evaluation.detection_errors import (
@@ -36,7 +37,7 @@ from twinset.evaluation.sample_study import (
 from twinset.instances import Instances
 from twinset.pipeline.metadata import Metadata
 from twinset.pipeline.opening import Run
-from twinset.pipeline.placed import committed, kind_of
+from twinset.pipeline.placed import kind_of
 from twinset.pipeline.samples import ArmSamples, MeanErrors, Role, Samples
 from twinset.randomness import Stream
 

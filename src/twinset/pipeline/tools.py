@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast, get_args
 
 from twinset import documents, methods
 from twinset.dataset import UNITS, Dataset
 from twinset.errors import RunFolderError, UsageError
-from twinset.formats import read, write
+from twinset.formats import ReadReport, WriteReport, read, write
+from twinset.formats.counting import counted
 from twinset.formats.writing import WritableFormat
 from twinset.images import FULL_RANGE, Window
 from twinset.inspection import Inspection
@@ -33,7 +34,12 @@ def load(source: str | Path, *, on_bad_input: str = "refuse", window: Window = F
     """A dataset; bad files are refused unless ``on_bad_input`` is ``skip``."""
     if on_bad_input not in ("refuse", "skip"):
         raise ValueError(f"expected on_bad_input 'refuse' or 'skip'; got {on_bad_input!r}")
-    dataset, _ = read(source_of(str(source)), on_bad_input=on_bad_input, window=window)  # type: ignore[arg-type]
+    dataset, _ = read(
+        source_of(str(source)),
+        on_bad_input=on_bad_input,  # type: ignore[arg-type]
+        window=window,
+        to_skip='pass on_bad_input="skip"',
+    )
     return dataset
 
 
@@ -43,18 +49,27 @@ def inspect(source: str) -> tuple[documents.InspectDocument, list[str]]:
     return documents.InspectDocument.model_validate(inspection.to_json()), inspection.lines()
 
 
-def convert(source: str, destination: Path, to: str, *, category_base: int | None = None) -> documents.ConvertDocument:
+def convert(
+    source: str, destination: Path, to: str, *, category_base: int | None = None, on_bad_input: str = "refuse"
+) -> documents.ConvertDocument:
     """Writes a dataset in another format into a new folder; synthetic images carry their provenance.
 
-    ``category_base`` is the first category id in COCO, 1 if it is not given; the notes say what the format cannot hold.
+    ``category_base`` is the first category id in COCO, 1 if it is not given; ``on_bad_input`` is refuse, or skip, which
+    leaves out bad files and objects. The notes say what was left out, and what the format cannot hold.
     """
     if to not in get_args(WritableFormat):
         raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")
     if category_base is not None and to != "coco":
         raise UsageError(f"expected --category-base with --to coco; got --to {to}", hint="leave it out")
+    if on_bad_input not in ("refuse", "skip"):
+        raise UsageError(f"expected --on-bad-input refuse or skip; got {on_bad_input!r}")
     place = expanded(destination)
     refuse_inside(place, source_of(source))
-    dataset, report = read(source_of(source), on_bad_input="refuse")
+    dataset, report = read(
+        source_of(source),
+        on_bad_input=on_bad_input,  # type: ignore[arg-type]
+        to_skip="give --on-bad-input skip",
+    )
     base = 1 if category_base is None else category_base
     written = write(dataset, place, cast(WritableFormat, to), encode=encode_with_provenance, category_base=base)
     return documents.ConvertDocument(
@@ -62,9 +77,24 @@ def convert(source: str, destination: Path, to: str, *, category_base: int | Non
         destination=str(written.destination),
         format=to,
         images=written.images,
-        notes=[*report.warnings, *(f"{count} {what} have no place in {to}" for what, count in written.losses.items())],
+        notes=list(dict.fromkeys([*report.warnings, *_skipped(report), *written.notes, *_lost(written)])),
         losses=dict(written.losses),
     )
+
+
+def _skipped(report: ReadReport) -> Iterator[str]:
+    """What of the source was left out, with the first problem of each kind."""
+    objects = [bad for bad in report.bad_files if bad.kind == "object"]
+    others = [bad for bad in report.bad_files if bad.kind != "object"]
+    if others:
+        yield f"{counted(len(others), 'bad files')} left out, first {others[0]}"
+    if objects:
+        yield f"{counted(len(objects), 'bad objects')} clipped or left out, first {objects[0]}"
+
+
+def _lost(written: WriteReport) -> Iterator[str]:
+    for what, count in written.losses.items():
+        yield f"{counted(count, what)} {'has' if count == 1 else 'have'} no place in {written.format}"
 
 
 def plugins() -> documents.PluginsDocument:

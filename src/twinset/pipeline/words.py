@@ -13,6 +13,7 @@ TITLES: dict[Decision, str] = {
     "use": "USE IT",
     "do_not_use": "DO NOT USE IT",
     "no_measurable_difference": "NO MEASURABLE DIFFERENCE",
+    "nothing_learnt": "NO VERDICT",
     "blocked_by_gate": "BLOCKED BY THE RELEASE GATE",
 }
 
@@ -60,7 +61,8 @@ def _arms(utility: dict[str, documents.ArmPart], metric: str) -> list[str]:
     lines = [f"{metric} on the real test images, mean and 95 % interval"]
     for name, arm in utility.items():
         mark = " ←" if arm.picked else ""
-        lines.append(f"  {name:<24} {arm.mean:.3f}  {arm.low:.3f} … {arm.high:.3f}{mark}")
+        runs = f"{len(arm.seeds)} run{'' if len(arm.seeds) == 1 else 's'}"
+        lines.append(f"  {name:<24} {arm.mean:.3f}  {arm.low:.3f} … {arm.high:.3f}  {runs}{mark}")
     return [*lines, ""]
 
 
@@ -68,13 +70,26 @@ def plan(document: documents.PlanDocument) -> str:
     """What a run would do."""
     lines = ["plan"]
     for name in ("training", "validation", "test"):
-        counts = getattr(document, name)
-        lines.append(f"  {name:<11} {sum(counts.values())} images ({_counts(counts)})")
-    lines.append(f"  to make     {sum(document.slots.values())} images ({_counts(document.slots)})")
+        lines.append(f"  {name:<11} {_part(document, name, getattr(document, name))}")
+    by_class = f" ({_counts(document.slots)})" if document.unit == "images" else ""
+    lines.append(f"  to make     {_images(sum(document.slots.values()))}{by_class}")
     lines.append(f"  shards      {document.shards}, about {document.bytes / 1e6:.1f} MB")
     lines += [f"  {name:<11} about {duration(seconds)}" for name, seconds in document.seconds.items()]
     lines += [f"  missing     {printable(text)}" for text in document.missing]
     return "\n".join(lines + [f"  note        {printable(text)}" for text in document.notes])
+
+
+def _part(document: documents.PlanDocument, name: str, counts: dict[str, int]) -> str:
+    """``12 images with 30 objects (cat 20, dog 10)``, ``12 images (cat 7, dog 5)``, or in how many each class shows."""
+    total = sum(counts.values())
+    images = _images(document.images.get(name, total))
+    if document.unit == "objects":
+        return f"{images} with {total} object{'' if total == 1 else 's'} ({_counts(counts)})"
+    return f"{images} ({'' if document.unit == 'images' else f'{document.unit}: '}{_counts(counts)})"
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"
 
 
 def _counts(counts: dict[str, int], limit: int = 12) -> str:

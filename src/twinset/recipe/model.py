@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field
 
 from twinset import methods
-from twinset.dataset import Task
+from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError
 from twinset.formats.writing import WritableFormat
 from twinset.recipe.parts import (
@@ -32,6 +32,23 @@ from twinset.recipe.parts import (
 
 KEYS: Mapping[methods.Kind, str] = {"generators": "generate", "editors": "edit", "aligners": "align"}
 """Where in a run file the methods of a kind stand."""
+
+PLACED: tuple[Task, ...] = ("detection", "instance-segmentation")
+LABELS_IN: Mapping[WritableFormat, tuple[Task, ...]] = {
+    "imagefolder": ("classification",),
+    "webdataset": TASKS,
+    "parquet": TASKS,
+    "csv": ("classification",),
+    "coco": ("classification", *PLACED),
+    "yolo": PLACED,
+    "voc": (*PLACED, "semantic-segmentation"),
+    "masks": ("instance-segmentation", "semantic-segmentation"),
+    "labelme": PLACED,
+    "cvat": ("classification", *PLACED),
+    "kitti": PLACED,
+    "via": PLACED,
+}
+"""Of which tasks a format holds the labels, so that they come back when it is read again."""
 
 
 class Recipe(Part):
@@ -136,6 +153,7 @@ class Recipe(Part):
             for index, part in enumerate(parts):
                 methods.check_task(kind, part.use, task, where=f"{KEYS[kind]}.{index}")
         _check_steering(found, task)
+        _check_exports(found, task)
         return found
 
     def to_values(self) -> dict[str, object]:
@@ -207,7 +225,7 @@ class Recipe(Part):
 def _check_steering(recipe: Recipe, task: Task) -> None:
     """Targets are of boxes, and somebody must follow them."""
     for key, part in (("target", recipe.target), ("match", recipe.match)):
-        if part is not None and task not in ("detection", "instance-segmentation"):
+        if part is not None and task not in PLACED:
             raise RecipeError(f"{key}: expected task detection or instance-segmentation; got {task}")
     pasting = any(part.use == "copypaste" for part in recipe.generators)
     if recipe.target is not None and recipe.match is None and not pasting:
@@ -215,3 +233,15 @@ def _check_steering(recipe: Recipe, task: Task) -> None:
             "target: expected copypaste under generate; got other generators",
             hint="add match: {}, for generators with a configuration space",
         )
+
+
+def _check_exports(recipe: Recipe, task: Task) -> None:
+    """What a format has no place for would be lost at the very end."""
+    for index, name in enumerate(recipe.exports):
+        if task not in LABELS_IN[name]:
+            fitting = [other for other, tasks in LABELS_IN.items() if task in tasks]
+            raise RecipeError(
+                f"export.{index}: expected a format that holds the labels of task {task}; got {name!r}, which has no "
+                "place for them",
+                hint=f"use {', '.join(fitting[:-1])} or {fitting[-1]}",
+            )

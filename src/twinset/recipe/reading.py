@@ -110,7 +110,7 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
 def _placed_words(words: tuple[str, ...], base: Path) -> tuple[str, ...]:
     """A command with those words made absolute that name something below the recipe's folder."""
     # Loads what trains, so only where a recipe has a command.
-    from twinset.downstream.placed_settings import placed_words
+    from twinset.downstream.own_command import placed_words
 
     return placed_words(words, base)
 

@@ -78,7 +78,7 @@ def _introduction(release: Release) -> str:
         f"**Synthetic images.** {release.images:,} labelled {colour} images of {release.height} × {release.width} "
         f"pixels in {len(release.counts)} classes, made by twinset {plain(release.version)} as a synthetic twin of "
         f"{names}. Every file says so itself (XMP, IPTC `DigitalSourceType`), and names its parents if it was edited "
-        "from real images."
+        "or pasted from real ones."
     )
 
 

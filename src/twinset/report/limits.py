@@ -24,7 +24,7 @@ def _of_the_verdict(data: ReportData) -> Iterator[str]:
         yield "No classifier was trained: nothing here says whether the synthetic images help a task."
         return
     difference = data.verdict.difference if data.verdict else None
-    if difference is not None:
+    if difference is not None and data.verdict is not None and data.verdict.decision != "nothing_learnt":
         half = (difference.high - difference.low) / 2
         yield (
             f"The interval reaches {points(half).lstrip('+')} percentage points to either side: effects much smaller "

@@ -36,6 +36,14 @@ def target_of(weights, means, stds, heights):
     )
 
 
+def searched(matching, space, target, generator, *, rng, history=()):
+    """What the pipeline does, without committing anything: propose, generate, measure, until the search is over."""
+    trials = list(history)
+    while (configuration := matching.propose(space, target, trials, rng=rng)) is not None:
+        trials.append(Trial.of(configuration, generator(configuration), list(target.mixtures)))
+    return matching.best(target, trials)
+
+
 @pytest.mark.parametrize(
     ("weights", "means", "stds"),
     [
@@ -46,7 +54,7 @@ def target_of(weights, means, stds, heights):
 )  # fmt: skip
 def test_generating_what_was_matched_recovers_the_target(measures_of, weights, means, stds):
     generator = FakeGenerator(measures_of)
-    match = Matching().match(SPACE, target_of(weights, means, stds, 0.37), generator, rng=Stream(0))
+    match = searched(Matching(), SPACE, target_of(weights, means, stds, 0.37), generator, rng=Stream(0))
     assert match.unreached == ()
     parts = [
         generator.batch(one.configuration, round(400 * one.weight), Stream(100 + at))
@@ -64,16 +72,16 @@ def test_generating_what_was_matched_recovers_the_target(measures_of, weights, m
 def test_the_search_is_bounded_and_beats_its_grid(measures_of):
     generator = FakeGenerator(measures_of)
     target = target_of([0.5, 0.5], [-5.3, -2.2], [0.3, 0.3], 0.3)
-    match = Matching(grid=8, trials=30).match(SPACE, target, generator, rng=Stream(0))
+    match = searched(Matching(grid=8, trials=30), SPACE, target, generator, rng=Stream(0))
     assert len(match.history) == len(generator.asked) <= 38
-    coarse = Matching(grid=8, trials=0).match(SPACE, target, FakeGenerator(measures_of), rng=Stream(0))
+    coarse = searched(Matching(grid=8, trials=0), SPACE, target, FakeGenerator(measures_of), rng=Stream(0))
     assert max(one.gap for one in match.matched) < 0.3 * max(one.gap for one in coarse.matched)
     assert all(low <= point[name] <= high for point in generator.asked for name, (low, high) in SPACE.items())
 
 
 def test_what_cannot_be_reached_is_reported(measures_of):
     target = target_of([0.6, 0.4], [-4.0, 5.0], [0.3, 0.3], 0.5)
-    match = Matching(grid=8, trials=20).match(SPACE, target, FakeGenerator(measures_of), rng=Stream(0))
+    match = searched(Matching(grid=8, trials=20), SPACE, target, FakeGenerator(measures_of), rng=Stream(0))
     assert [one.component.weight for one in match.unreached] == [pytest.approx(0.4)]
     assert match.unreached[0].gap > 1
     assert "box_area 148 (nearest" in match.sentences()[0]
@@ -82,11 +90,13 @@ def test_what_cannot_be_reached_is_reported(measures_of):
 
 def test_a_search_that_was_cut_short_ends_as_if_it_had_not_been(measures_of):
     target = target_of([0.5, 0.5], [-5.3, -2.2], [0.3, 0.3], 0.3)
-    whole = Matching(grid=8, trials=12).match(SPACE, target, FakeGenerator(measures_of), rng=Stream(3))
+    whole = searched(Matching(grid=8, trials=12), SPACE, target, FakeGenerator(measures_of), rng=Stream(3))
     for cut in (3, 8, 13):
         generator = FakeGenerator(measures_of)
         generator.asked = [dict(trial.configuration) for trial in whole.history[:cut]]
-        again = Matching(grid=8, trials=12).match(SPACE, target, generator, rng=Stream(3), history=whole.history[:cut])
+        again = searched(
+            Matching(grid=8, trials=12), SPACE, target, generator, rng=Stream(3), history=whole.history[:cut]
+        )
         assert [dict(trial.configuration) for trial in again.history] == [dict(t.configuration) for t in whole.history]
         assert [one.gap for one in again.matched] == [one.gap for one in whole.matched]
     with pytest.raises(ValueError, match="start a new search"):
@@ -134,7 +144,7 @@ def test_a_target_fitted_on_the_generators_own_images_is_reached(measures_of):
     generator = FakeGenerator(measures_of)
     known = {"size": 5.5, "spread": 0.3, "height": 0.6}
     target = fit_target(generator.batch(known, 100, Stream(9)), ["box_area", "centre_y"], rng=Stream(0))
-    match = Matching().match(SPACE, target, generator, rng=Stream(0))
+    match = searched(Matching(), SPACE, target, generator, rng=Stream(0))
     assert len(match.matched) == 1
     for name, width in {"size": 0.3, "spread": 0.15, "height": 0.05}.items():
         assert match.matched[0].configuration[name] == pytest.approx(known[name], abs=width)

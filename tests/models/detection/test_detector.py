@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from twinset.dataset import Dataset
+from twinset.errors import RunFolderError
 from twinset.instances import Instances
+from twinset.models.checkpoint import save_tensors
 from twinset.models.detection import Detector, DetectorSettings, Scenes, fit_detector, scene_augmentation
 from twinset.models.detection.training import _batches
 from twinset.randomness import Stream
@@ -115,10 +117,13 @@ def test_foreign_and_damaged_files_are_refused(fitted: Detector, tmp_path: Path)
 
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="expected a twinset-detector"):
+    with pytest.raises(RunFolderError, match="expected a checkpoint of twinset"):
         Detector.load(path)
     path.write_bytes(b"\x80\x04pickle")
-    with pytest.raises(ValueError, match="expected a safetensors file"):
+    with pytest.raises(RunFolderError, match="expected a checkpoint of twinset"):
+        Detector.load(path)
+    save_tensors(path, {}, {"format": "twinset-segmenter/1"})
+    with pytest.raises(ValueError, match="expected a twinset-detector/1 file; got 'twinset-segmenter/1'"):
         Detector.load(path)
     fitted.save(path)
     from safetensors import safe_open
@@ -128,7 +133,7 @@ def test_foreign_and_damaged_files_are_refused(fitted: Detector, tmp_path: Path)
     spoiled = load_file(path)
     spoiled["boxes.bias"] = spoiled["boxes.bias"] * torch.nan
     save_file(spoiled, path, metadata=header)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(RunFolderError, match="NaN"):
         Detector.load(path)
 
 

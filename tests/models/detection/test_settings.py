@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from twinset.models.detection import DetectorSettings, NetworkSize, network_size, scene_augmentation
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Sample
+from twinset.instances import Instances
+from twinset.models.detection import DetectorSettings, NetworkSize, network_size, scene_augmentation, stride_for
 
 
 def test_settings_survive_json() -> None:
@@ -48,3 +51,13 @@ def test_pictures_of_several_sizes_count_by_their_own_scale() -> None:
     assert network_size(sizes, boxes, counts).stride == 8
     with pytest.raises(ValueError, match="expected pictures"):
         network_size(sizes, boxes, np.array([1, 1]))
+
+
+@pytest.mark.parametrize(("size", "stride"), [((96, 96), 4), ((192, 192), 8), ((192, 96), 4)])
+def test_small_objects_need_a_finer_grid_at_the_size_that_is_seen(size: tuple[int, int], stride: int) -> None:
+    """Objects of 14 px in pictures of 96: 14 px at 96, 28 px at 192, and the shorter side decides."""
+    box = Instances((96, 96), np.zeros(2, dtype=np.int64), np.array([[0, 0, 14, 14], [30, 30, 44, 44]]))
+    samples = [Sample(str(n), Annotation(instances=box), image=np.zeros((96, 96, 1), dtype=np.uint8)) for n in range(2)]
+    assert stride_for(Dataset.of(samples, classes=["a"]), size) == stride
+    nothing = [Sample("n", Annotation(instances=Instances.none((96, 96))), image=samples[0].image)]
+    assert stride_for(Dataset.of(nothing, classes=["a"]), size) == 8

@@ -10,7 +10,7 @@ continues where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
@@ -126,21 +126,6 @@ class Matching:
         component = target.components[open_[trial // 2 % len(open_)]]
         suggest = _on_surface if trial % 2 == 0 else _suggested
         return suggest(space, component, history, rng.child("trial", trial))
-
-    def match(
-        self,
-        space: Space,
-        target: Target,
-        measure_batch: Callable[[Configuration], Measures],
-        *,
-        rng: Stream,
-        history: Sequence[Trial] = (),
-    ) -> Match:
-        """Searches to the end from where ``history`` stands; ``measure_batch`` generates and measures one batch."""
-        trials = list(history)
-        while (configuration := self.propose(space, target, trials, rng=rng)) is not None:
-            trials.append(Trial.of(configuration, measure_batch(configuration), list(target.mixtures)))
-        return self.best(target, trials)
 
     def best(self, target: Target, history: Sequence[Trial]) -> Match:
         """The nearest measured configuration of each component; of equals the first."""

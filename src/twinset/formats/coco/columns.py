@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from twinset.errors import DatasetFormatError
 from twinset.formats.coco.records import Annotation, Box, Id, Notes, Plain, Runs
-from twinset.formats.coco.runs import covered
 from twinset.formats.coco.slices import Slice, named
 from twinset.formats.folder import visible
 from twinset.formats.objects import STATED
 from twinset.formats.settling import CORNERS
 from twinset.masks import Rle
+from twinset.run_lengths import covered
 
 _RINGS = STATED.field("polygons").type
 _ABSENT = (float("nan"),) * 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,6 +21,7 @@ from twinset.formats.coco.slices import named
 from twinset.formats.folder import Folder, Unusable, visible
 from twinset.formats.listing import BadFile, Candidate, Findings, Listing
 from twinset.formats.objects import STATED, Objects
+from twinset.formats.shapes import picture_size
 from twinset.formats.sidecars import Extras, extras
 
 SHOWN = 8
@@ -38,7 +39,8 @@ def listing(folder: Folder, files: Sequence[str], name: str) -> Listing:
     sources: list[_Source] = []
     classes: dict[str, None] = {}
     for one in chosen:
-        source = _Source.of(one, _open(folder, one), findings)
+        told = sources[0].parsed.categories if sources else []
+        source = _Source.of(one, _open(folder, one), findings, told=told)
         if one in captioned:
             beside = _open(folder, captioned[one])
             _warn(beside.annotations, visible(captioned[one].path), findings)
@@ -104,7 +106,8 @@ class _Source:
     first: int | None = None
 
     @staticmethod
-    def of(file: Named, parsed: Parsed, findings: Findings) -> _Source:
+    def of(file: Named, parsed: Parsed, findings: Findings, *, told: list[Category]) -> _Source:
+        """What a file says; nothing is found of its categories where those of another, ``told``, are the same."""
         where = visible(file.path)
         problems = [BadFile(where, problem) for problem in parsed.problems]
         images, seen = list[Image](), set[str]()
@@ -117,7 +120,8 @@ class _Source:
             seen.add(str(image.id))
             images.append(image)
         problems += [BadFile(where, problem, None, "object") for problem in parsed.annotations.problems]
-        source = _Source(file, parsed, images, _classes(parsed.categories, where, findings), problems)
+        classes = _classes(parsed.categories, where, findings, told=told)
+        source = _Source(file, parsed, images, classes, problems)
         source.add_captions(parsed)
         return source
 
@@ -213,7 +217,16 @@ class _Source:
                 probabilities=extra.probabilities,
                 origin=_licensed(extra.origin, licence),
                 objects=None if self.first is None or silent else self.first + row,
+                stated_size=_size(image.height, image.width),
+                number=image.id,
             )
+
+
+def _size(height: float | str | None, width: float | str | None) -> tuple[int, int] | None:
+    """(height, width) as stated; None where it is not, or is no size."""
+    if isinstance(height, float) and isinstance(width, float) and height >= 1 and width >= 1:
+        return int(height), int(width)
+    return picture_size(height, width)
 
 
 def _licensed(origin: Origin, licence: str | None) -> Origin:
@@ -244,8 +257,8 @@ def _as_id(category: Category) -> Id:
     return category.id
 
 
-def _classes(categories: list[Category], where: str, findings: Findings) -> dict[str, str]:
-    """Class names by category id, sorted in place by id where ids are numbers."""
+def _classes(categories: list[Category], where: str, findings: Findings, *, told: Sequence[Category]) -> dict[str, str]:
+    """Class names by category id, sorted in place by id where ids are numbers; what is odd is said once of a list."""
     if any(one.id is None for one in categories):
         raise DatasetFormatError("expected an id on every category; got one without", path=where)
     counts = Counter(str(one.id) for one in categories)
@@ -254,34 +267,38 @@ def _classes(categories: list[Category], where: str, findings: Findings) -> dict
     numbers = [one.id for one in categories if isinstance(one.id, int)]
     if len(numbers) == len(categories):
         categories.sort(key=lambda one: int(_as_id(one)))
-        _warn_of_gaps(sorted(numbers), where, findings)
-    names: dict[str, str] = {}
-    for one in categories:
-        if one.name is None or one.name == "":
-            findings.warnings.append(f"{where}: category {one.id} has no name and is called {str(one.id)!r}")
-        name = findings.class_name(str(one.id if one.name in (None, "") else one.name))
-        if name in names.values():
-            findings.warnings.append(f"{where}: several categories are called {name!r}; they become one class")
-        names[str(one.id)] = name
-    if above := sum(_says(one.supercategory) not in ("", "none", one.name) for one in categories):
-        findings.warnings.append(f"{where}: {above} categories have a supercategory, which is not kept")
-    if any(_says(one.keypoints) or _says(one.skeleton) for one in categories):
-        findings.warnings.append(f"{where}: names and skeletons of keypoints are not kept")
+    names = {
+        str(one.id): findings.class_name(str(one.id if one.name in (None, "") else one.name)) for one in categories
+    }
+    if categories != list(told):
+        findings.warnings += [f"{where}: {text}" for text in _oddities(categories, names)]
     return names
+
+
+def _oddities(categories: Sequence[Category], names: Mapping[str, str]) -> Iterator[str]:
+    """What is odd about sorted categories with these names by id, and what of them is not kept."""
+    numbers = [one.id for one in categories if isinstance(one.id, int)]
+    if len(numbers) == len(categories) and numbers and numbers[-1] - numbers[0] + 1 != len(numbers):
+        shown = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
+        yield f"category ids have gaps: {shown}; they become 0 to {len(numbers) - 1} in this order"
+    yield from (
+        f"category {one.id} has no name and is called {str(one.id)!r}" for one in categories if one.name in (None, "")
+    )
+    yield from (
+        f"several categories are called {name!r}; they become one class"
+        for name, count in Counter(names.values()).items()
+        if count > 1
+    )
+    if above := sum(_says(one.supercategory) not in ("", "none", one.name) for one in categories):
+        yield f"{above} categories have a supercategory, which is not kept"
+    if any(_says(one.keypoints) or _says(one.skeleton) for one in categories):
+        yield "names and skeletons of keypoints are not kept"
 
 
 def _says(value: msgspec.Raw | msgspec.UnsetType) -> str:
     """What a field holds, "" where that is nothing."""
     text = bytes(value).strip().decode(errors="replace") if isinstance(value, msgspec.Raw) else ""
     return "" if text in ("null", "[]") else text.strip('"')
-
-
-def _warn_of_gaps(numbers: list[int], where: str, findings: Findings) -> None:
-    if numbers and numbers[-1] - numbers[0] + 1 != len(numbers):
-        shown = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
-        findings.warnings.append(
-            f"{where}: category ids have gaps: {shown}; they become 0 to {len(numbers) - 1} in this order"
-        )
 
 
 def _warn(annotations: Annotations, where: str, findings: Findings) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -109,11 +109,6 @@ class Configuration:
 
 
 Weighted = tuple[tuple[float, Configuration], ...]
-
-
-def parameter_names() -> tuple[str, ...]:
-    """The names of all parameters of a :class:`Configuration`."""
-    return tuple(item.name for item in fields(Configuration))
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from twinset.choices import check_choices
 from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.generators.copypaste.marginals import PlacementTarget
@@ -77,6 +78,7 @@ class CopyPaste:
     content: str | None = None
 
     def __post_init__(self) -> None:
+        check_choices(self)
         self._check_ranges()
         shares = (self.balance, self.truncation, self.max_iou, self.min_visible, self.jitter)
         if not all(0 <= share <= 1 for share in shares) or not self.min_visible > 0:

@@ -3,7 +3,7 @@
 from twinset.models.detection.augmentation import SceneAugmentation, scene_augmentation
 from twinset.models.detection.detector import Detector
 from twinset.models.detection.scenes import Scenes
-from twinset.models.detection.settings import DetectorSettings, NetworkSize, network_size
+from twinset.models.detection.settings import DetectorSettings, NetworkSize, network_size, stride_for
 from twinset.models.detection.training import fit_detector, step_seconds
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "network_size",
     "scene_augmentation",
     "step_seconds",
+    "stride_for",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -14,10 +13,10 @@ from torch.nn import functional
 
 from twinset.images import PixelBatch
 from twinset.instances import Instances
+from twinset.models.checkpoint import load_model, save_tensors, whole_numbers
 from twinset.models.detection.boxes import cell_centres, decode_boxes
 from twinset.models.detection.network import DetectionNetwork, Stride, new_network, to_network
 from twinset.models.detection.scenes import Scenes
-from twinset.store import write_bytes
 
 FORMAT = "twinset-detector/1"
 EVALUATION_BATCH = 8
@@ -84,46 +83,21 @@ class Detector:
             return [_distinct(peaks[i], boxes[i]) for i in range(len(images))]
 
     def save(self, path: Path) -> None:
-        """Writes one safetensors file; what the network is like stands in its header as JSON."""
-        from safetensors.torch import save
-
-        header = {"format": FORMAT, **asdict(self._header)}
-        tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-        write_bytes(path, save(tensors, metadata={"twinset": json.dumps(header)}))
+        """Writes one safetensors file; what the network is like stands in its header."""
+        save_tensors(path, self.network.state_dict(), {"format": FORMAT, **asdict(self._header)})
 
     @staticmethod
     def load(path: Path) -> Detector:
-        """The detector that :meth:`save` wrote; ``ValueError`` for any other file or NaN weights."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("twinset", "{}"))
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path}: expected a safetensors file; got {error}") from error
-        if header.pop("format", "another kind") != FORMAT:
-            raise ValueError(f"{path}: expected a {FORMAT} file; got another kind; train a detector")
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
-            raise ValueError(f"{path}: expected finite weights; got NaN or infinity; train the detector again")
-        known = _Header(**header)
-        stride = cast(Stride, known.stride)
-        network = new_network(
-            channels=known.channels,
-            n_classes=known.n_classes,
-            width=known.width,
-            stride=stride,
-            generator=torch.Generator().manual_seed(0),
-        )
-        network.load_state_dict(state)
-        return Detector(
-            network.eval(),
-            channels=known.channels,
-            n_classes=known.n_classes,
-            width=known.width,
-            stride=stride,
-            unit=known.unit,
-        )
+        """The detector that :meth:`save` wrote; ``ValueError`` for a file of another kind, :class:`RunFolderError` for
+        a damaged one.
+        """
+        tensors, record = load_model(path, format=FORMAT)
+        channels, n_classes, width, stride = whole_numbers(record, "channels", "n_classes", "width", "stride")
+        shape = {"channels": channels, "n_classes": n_classes, "width": width}
+        network = new_network(**shape, stride=cast(Stride, stride), generator=torch.Generator().manual_seed(0))
+        network.load_state_dict(tensors)
+        unit = float(record["unit"] or 0)
+        return Detector(network.eval(), **shape, stride=cast(Stride, stride), unit=unit)
 
 
 def _distinct(

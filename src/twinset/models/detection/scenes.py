@@ -107,6 +107,19 @@ class Scenes:
         moved = np.asarray(boxes, dtype=np.float64).reshape(-1, 2, 2) - self.offsets[index]
         return np.asarray((moved / self.scales[index]).reshape(-1, 4), dtype=np.float32)
 
+    def check_learnable(self, n_classes: int) -> None:
+        """``ValueError`` for no pictures, unlabelled ones, other class ids, or no object that is not ignored."""
+        if not len(self) or not self.labelled.all():
+            raise ValueError(
+                f"expected one or more pictures with labels; got {len(self)}, "
+                f"{int((~self.labelled).sum())} of them unlabelled; leave those out"
+            )
+        class_ids = np.concatenate(self.class_ids)
+        if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < n_classes:
+            raise ValueError(f"expected class ids in 0…{n_classes - 1}; got {class_ids.min()}…{class_ids.max()}")
+        if np.concatenate(self.ignored).all():
+            raise ValueError(f"expected objects to learn; got none in {len(self)} pictures")
+
     def objects(self, index: int) -> Objects:
         """Boxes, class ids and ignored flags of one picture."""
         return self.boxes[index], self.class_ids[index], self.ignored[index]

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.dataset import Dataset
 from twinset.models.detection.augmentation import SceneAugmentation
 from twinset.models.detection.network import GROUPS, MULTIPLE, Stride
 
@@ -100,6 +101,17 @@ def network_size(
     longer = next((side for side in allowed if typical * side >= TOO_SMALL), allowed[-1])
     stride: Stride = 4 if typical * longer < SMALL else 8
     return NetworkSize(_multiple(height * longer / own), _multiple(width * longer / own), stride)
+
+
+def stride_for(dataset: Dataset, size: tuple[int, int]) -> Stride:
+    """4 where the median object of these pictures, brought to ``size`` (height, width), is under 24 px, else 8."""
+    boxes = dataset.object_boxes()
+    if not len(boxes):
+        return 8
+    shapes = np.array([sample.pixels().shape[:2] for sample in dataset], dtype=np.float64)
+    scales = np.repeat((np.asarray(size) / shapes).min(axis=1), dataset.object_counts())
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * scales
+    return 4 if float(np.median(sides)) < SMALL else 8
 
 
 def _multiple(side: float) -> int:

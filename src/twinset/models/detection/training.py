@@ -57,7 +57,8 @@ def fit_detector(
     Raises ``ValueError`` for no pictures, no object to learn, unlabelled pictures, class ids that do not fit, sides
     that are not multiples of 16 or a source other than 0 and 1; ``UsageError`` for a loss that is not finite.
     """
-    unit = _check(scenes, n_classes)
+    scenes.check_learnable(n_classes)
+    unit = _unit(scenes)
     where = torch.device(device)
     shape = {"channels": scenes.images.shape[3], "n_classes": n_classes, "width": settings.width}
     network, averaged = (
@@ -126,19 +127,9 @@ def _probe_scenes(height: int, width: int, channels: int, n_classes: int, n: int
     )
 
 
-def _check(scenes: Scenes, n_classes: int) -> float:
-    """The unit of boxes: the median side (root of the area) of the objects, in pixels."""
-    if not len(scenes) or not scenes.labelled.all():
-        raise ValueError(
-            f"expected one or more pictures with labels; got {len(scenes)}, "
-            f"{int((~scenes.labelled).sum())} of them unlabelled; leave those out"
-        )
-    class_ids = np.concatenate(scenes.class_ids)
-    if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < n_classes:
-        raise ValueError(f"expected class ids in 0…{n_classes - 1}; got {class_ids.min()}…{class_ids.max()}")
+def _unit(scenes: Scenes) -> float:
+    """The unit of boxes: the median side (root of the area) of the objects to learn, in pixels."""
     kept = np.concatenate(scenes.boxes)[~np.concatenate(scenes.ignored)]
-    if not len(kept):
-        raise ValueError(f"expected objects to learn; got none in {len(scenes)} pictures")
     return float(np.median(np.sqrt((kept[:, 2:] - kept[:, :2]).prod(1))))
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from twinset.images import to_model
-from twinset.models.checkpoint import Record, load_tensors, save_tensors
+from twinset.models.checkpoint import Record, load_model, save_tensors, whole_numbers
 from twinset.models.segmentation.network import SmallUNet, build_unet
 from twinset.models.segmentation.scenes import PixelScenes
 
@@ -43,11 +43,9 @@ class Segmenter:
     @staticmethod
     def load(path: Path) -> Segmenter:
         """The segmenter that :meth:`save` wrote; ``ValueError`` for a file of another kind."""
-        tensors, record = load_tensors(path)
-        if record.get("format") != FORMAT:
-            raise ValueError(f"{path}: expected a {FORMAT} file; got {record.get('format', 'another kind')!r}")
+        tensors, record = load_model(path, format=FORMAT)
         names = ("height", "picture_width", "channels", "n_classes", "width", "depth")
-        height, picture_width, channels, n_classes, width, depth = (int(record[name] or 0) for name in names)
+        height, picture_width, channels, n_classes, width, depth = whole_numbers(record, *names)
         generator = torch.Generator().manual_seed(0)
         network = build_unet(channels=channels, n_classes=n_classes, width=width, depth=depth, generator=generator)
         network.load_state_dict(tensors)

@@ -11,7 +11,7 @@ from torch import nn
 
 from twinset.images import PixelBatch, to_model
 from twinset.instances import Instances
-from twinset.models.checkpoint import Record, load_tensors, save_tensors
+from twinset.models.checkpoint import Record, load_model, save_tensors, whole_numbers
 from twinset.models.detection import Scenes
 from twinset.models.vision.masks import masks_in_original
 from twinset.models.vision.models import DetectionModel, Found, seeded
@@ -63,12 +63,9 @@ class VisionDetector:
 
         Of the settings only the name and the limits on predictions are those of the training.
         """
-        tensors, record = load_tensors(path)
-        if record.get("format") != FORMAT:
-            raise ValueError(f"{path}: expected a {FORMAT} file; got {record.get('format', 'another kind')!r}")
-        height, width, channels, n_classes, most_objects = (
-            int(record[name] or 0) for name in ("height", "width", "channels", "n_classes", "most_objects")
-        )
+        tensors, record = load_model(path, format=FORMAT)
+        names = ("height", "width", "channels", "n_classes", "most_objects")
+        height, width, channels, n_classes, most_objects = whole_numbers(record, *names)
         settings = VisionDetectorSettings(
             name=str(record["name"]),  # type: ignore[arg-type]
             score_threshold=float(record["score_threshold"] or 0),

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from twinset.models.checkpoint import Record, load_tensors, save_tensors
+from twinset.models.checkpoint import Record, load_model, save_tensors, whole_numbers
 from twinset.models.segmentation import PixelScenes
 from twinset.models.segmentation.sampling import batch_rows, draw_batch, pixels_by_class
 from twinset.models.segmentation.segmenter import predicted_maps
@@ -99,13 +99,9 @@ class VisionSegmenter:
     @staticmethod
     def load(path: Path) -> VisionSegmenter:
         """The segmenter that :meth:`save` wrote; ``ValueError`` for a file of another kind."""
-        tensors, record = load_tensors(path)
-        if record.get("format") != FORMAT:
-            raise ValueError(f"{path}: expected a {FORMAT} file; got {record.get('format', 'another kind')!r}")
+        tensors, record = load_model(path, format=FORMAT)
         name: VisionSegmenterName = str(record["name"])  # type: ignore[assignment]
-        height, width, channels, n_classes = (
-            int(record[key] or 0) for key in ("height", "width", "channels", "n_classes")
-        )
+        height, width, channels, n_classes = whole_numbers(record, "height", "width", "channels", "n_classes")
         with seeded(Stream(0)):
             network = _build(name, n_classes)
         network.load_state_dict(tensors)

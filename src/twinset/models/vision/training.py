@@ -49,7 +49,8 @@ def fit_vision_detector(
     what is not on this machine, ``UsageError`` for a loss that is not finite.
     """
     settings.check()
-    _check(scenes, n_classes, settings, masks)
+    scenes.check_learnable(n_classes)
+    _check_masks(scenes, settings, masks)
     height, width, channels = scenes.images.shape[1:]
     config = ""
     with seeded(rng.child("weights")):
@@ -72,17 +73,7 @@ def fit_vision_detector(
     return VisionDetector(descent.averaged.eval(), settings, (height, width, channels), n_classes, config)
 
 
-def _check(scenes: Scenes, n_classes: int, settings: VisionDetectorSettings, masks: SceneMasks | None) -> None:
-    if not len(scenes) or not scenes.labelled.all():
-        raise ValueError(
-            f"expected one or more pictures with labels; got {len(scenes)}, "
-            f"{int((~scenes.labelled).sum())} of them unlabelled; leave those out"
-        )
-    class_ids = np.concatenate(scenes.class_ids)
-    if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < n_classes:
-        raise ValueError(f"expected class ids in 0…{n_classes - 1}; got {class_ids.min()}…{class_ids.max()}")
-    if np.concatenate(scenes.ignored).all():
-        raise ValueError(f"expected objects to learn; got none in {len(scenes)} pictures")
+def _check_masks(scenes: Scenes, settings: VisionDetectorSettings, masks: SceneMasks | None) -> None:
     if settings.has_masks != (masks is not None):
         raise ValueError(f"expected masks for Mask R-CNN and for no other; got {settings.name}")
     if masks is not None and [len(row) for row in masks] != [len(boxes) for boxes in scenes.boxes]:

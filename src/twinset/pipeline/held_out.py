@@ -1,0 +1,91 @@
+"""Pictures that a run is given beside its dataset, and that are held-out images of it at the same time.
+
+Copies are found as they are when a dataset is split (:func:`twinset.families.duplicates`): equal pixels, recompressed,
+resized or brightened ones; not flips, turns, crops, or objects cut out of a held-out image.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twinset.dataset import REAL, Dataset, Sample
+from twinset.errors import DataError
+from twinset.families import duplicates
+from twinset.generators.copypaste import CopyPaste
+from twinset.images import SUFFIXES
+from twinset.pipeline.real import RealData
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A file that shows what a held-out image shows: its path, the image's id, and ``validation`` or ``test``."""
+
+    file: Path
+    id: str
+    split: str
+
+
+def copies_in(others: Dataset, known: Dataset) -> dict[int, int]:
+    """Rows of ``others`` that are copies of pictures in ``known``, with the row there; both of one window."""
+    samples = (
+        replace(sample, id=str(row), annotation=None, origin=REAL) for row, sample in enumerate((*known, *others))
+    )
+    found: dict[int, int] = {}
+    for group in duplicates(Dataset.of(samples, classes=())):
+        theirs = [row for row in group.rows if row < len(known)]
+        if theirs:
+            found |= {row - len(known): theirs[0] for row in group.rows if row >= len(known)}
+    return found
+
+
+def held_out_among(files: Sequence[Path], real: RealData) -> list[HeldOut]:
+    """The files that are copies of validation or test images, in their order."""
+    held, window = real.holdout, real.dataset.window
+    if not files:
+        return []
+    pictures = Dataset.of((Sample(str(file), path=file, window=window) for file in files), classes=())
+    return [
+        HeldOut(files[row], held.ids[at], str(held.splits[at])) for row, at in sorted(copies_in(pictures, held).items())
+    ]
+
+
+def refuse_held_out(method: object, real: RealData) -> None:
+    """:class:`DataError` if copy–paste would paste, or paste on, pictures that the twin is judged by."""
+    if not isinstance(method, CopyPaste):
+        return
+    folders = [folder for folder in method.folders if folder is not None]
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    shared = held_out_among(list(dict.fromkeys(files)), real)
+    if shared:
+        first = shared[0]
+        raise DataError(
+            f"{first.file}: expected pictures for copypaste that are no held-out images; got {counted(shared)}, this "
+            f"one a copy of {first.id}",
+            hint="take them out of the folder, or put those images into the training part: what a twin is made of "
+            "must not be what it is judged by",
+        )
+
+
+def transductive(files: Sequence[Path], real: RealData) -> tuple[str, ...]:
+    """What a report says of unlabelled deployment images that are held-out images too; nothing if none is."""
+    shared = held_out_among(files, real)
+    if not shared:
+        return ()
+    return (
+        f"Deployment images: of {len(files)}, {counted(shared)} (equal or near copies). The target is transductive: "
+        "the twin follows the very pictures that it is judged on, though not their labels, and may be worth less on "
+        "others.",
+    )
+
+
+def counted(shared: Sequence[HeldOut]) -> str:
+    """How many files are copies of images of which part.
+
+    >>> counted([HeldOut(Path("a"), "1", "test"), HeldOut(Path("b"), "2", "test")])
+    '2 that are also test images'
+    """
+    parts = Counter(one.split for one in shared)
+    return " and ".join(f"{count} that are also {part} images" for part, count in sorted(parts.items()))

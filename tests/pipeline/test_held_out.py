@@ -1,0 +1,130 @@
+"""Held-out images among the pictures that a run is given beside its dataset: never pasted, and told where followed."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import twinset
+from twinset.dataset import Dataset
+from twinset.errors import DataError
+from twinset.formats import read, write
+from twinset.generators.copypaste import CopyPaste
+from twinset.images import Pixels, resize
+from twinset.pipeline.held_out import copies_in, held_out_among, refuse_held_out
+from twinset.pipeline.real import RealData, RealFacts, looking_spec
+
+PARTS = {"train": 10, "validation": 6, "test": 6}
+QUICK = {
+    "minutes": 1,
+    "count": 8,
+    "shard_size": 8,
+    "seed": 5,
+    "threads": 1,
+    "evaluate": {"fidelity": False, "metadata": False, "utility": "off"},
+    "gate": {"copies": "off"},
+}
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Dataset:
+    dataset, _ = read("builtin:digit-scenes")
+    splits = np.asarray(dataset.splits, dtype=object)
+    return dataset.take(np.concatenate([np.flatnonzero(splits == name)[:n] for name, n in PARTS.items()]))
+
+
+@pytest.fixture(scope="module")
+def real(scenes: Dataset) -> RealData:
+    facts = RealFacts("0", "scenes", None, "", (), (), "instance-segmentation")
+    return RealData(scenes, np.arange(len(scenes)), looking_spec(scenes), facts)
+
+
+def first(real: RealData, split: str) -> Pixels:
+    return real.part(split)[0].pixels()  # type: ignore[arg-type]
+
+
+def put(path: Path, pixels: Pixels, *, quality: int | None = None) -> Path:
+    """A picture as PNG, or as JPEG of this quality."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    shown.save(buffer, "PNG" if quality is None else "JPEG", **({} if quality is None else {"quality": quality}))
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def test_copies_are_found_as_they_are_when_a_dataset_is_split(real: RealData, tmp_path: Path) -> None:
+    pixels = first(real, "test")
+    files = [
+        put(tmp_path / "train.png", first(real, "train")),
+        put(tmp_path / "equal.png", pixels),
+        put(tmp_path / "recompressed.jpg", pixels, quality=70),
+        put(tmp_path / "larger.png", resize(pixels, 2 * pixels.shape[0], 2 * pixels.shape[1])),
+        put(tmp_path / "validation.png", first(real, "validation")),
+        put(tmp_path / "noise.png", np.random.default_rng(0).integers(0, 256, pixels.shape).astype(np.uint8)),
+    ]
+    found = held_out_among(files, real)
+    assert [(one.file.stem, one.split) for one in found] == [
+        ("equal", "test"),
+        ("recompressed", "test"),
+        ("larger", "test"),
+        ("validation", "validation"),
+    ]
+    assert {one.id for one in found[:3]} == {real.part("test").ids[0]}
+    assert held_out_among([], real) == []
+
+
+def test_each_copy_is_named_with_the_picture_that_it_copies(scenes: Dataset) -> None:
+    assert copies_in(scenes.take([3, 7, 12]), scenes.take([12, 3])) == {0: 1, 2: 0}
+
+
+@pytest.mark.parametrize("name", ["background_path", "foreground_path", "distractor_path"])
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_held_out_images_are_not_pasted(name: str, split: str, real: RealData, tmp_path: Path) -> None:
+    put(tmp_path / "here" / real.dataset.classes[0] / "mine.png", first(real, "train"))
+    method = CopyPaste(**{name: str(tmp_path / "here")})  # type: ignore[arg-type]
+    refuse_held_out(method, real)
+    leak = put(tmp_path / "here" / real.dataset.classes[0] / "leak.jpg", first(real, split), quality=80)
+    with pytest.raises(DataError, match=f"got 1 that are also {split} images") as caught:
+        refuse_held_out(method, real)
+    assert str(leak) in str(caught.value)
+    assert real.part(split).ids[0] in str(caught.value)  # type: ignore[arg-type]
+    assert "take them out of the folder" in str(caught.value.hint)
+    assert "\n" not in str(caught.value)
+
+
+def ran(scenes: Dataset, folder: Path, **changes: object) -> Path:
+    write(scenes, folder / "real", "coco")
+    twinset.run({"data": str(folder / "real"), **QUICK, **changes}, out=folder / "run", workers=1, quiet=True)
+    return folder / "run"
+
+
+def test_a_run_ends_before_it_makes_anything_of_held_out_images(scenes: Dataset, tmp_path: Path) -> None:
+    test = scenes.where([split == "test" for split in scenes.splits])
+    put(tmp_path / "grounds" / "leak.png", test[2].pixels())
+    pasting = [{"use": "copypaste", "background_path": str(tmp_path / "grounds")}]
+    with pytest.raises(DataError, match=r"leak\.png: expected pictures for copypaste that are no held-out images"):
+        ran(scenes, tmp_path, generate=pasting)
+    assert not (tmp_path / "run" / "plan.parquet").exists()
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_a_target_of_held_out_images_is_told_as_transductive(leaks: bool, scenes: Dataset, tmp_path: Path) -> None:
+    everything, _ = read("builtin:digit-scenes")
+    splits = np.asarray(everything.splits, dtype=object)
+    others = everything.take(np.flatnonzero(splits == "test")[-6:])
+    shown = scenes.where([split == "test" for split in scenes.splits]) if leaks else others
+    for row, sample in enumerate(shown):
+        put(tmp_path / "deployment" / f"{row}.png", sample.pixels())
+    target = {"path": str(tmp_path / "deployment"), "steps": 8, "size": [48, 48]}
+    run = ran(scenes, tmp_path, target=target)
+    sentences = json.loads((run / "models" / "target.json").read_text())["sentences"]
+    told = [sentence for sentence in sentences if "transductive" in sentence]
+    assert bool(told) == leaks == ("transductive" in (run / "report.html").read_text())
+    if leaks:
+        assert told[0].startswith("Deployment images: of 6, 6 that are also test images")

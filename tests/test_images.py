@@ -1,0 +1,51 @@
+"""What a header says of a picture is what decoding gives."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from twinset.errors import ImageError
+from twinset.images import decode, shape_of
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr")
+ENCODINGS = {"CMYK": "TIFF", "F": "TIFF", "YCbCr": "JPEG", "I": "TIFF"}
+
+
+def encoded(mode: str, *, turned: int = 1) -> bytes:
+    picture = Image.new(mode, (7, 5))
+    buffer = io.BytesIO()
+    encoding = "JPEG" if turned != 1 else ENCODINGS.get(mode, "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    picture.save(buffer, format=encoding, exif=exif) if turned != 1 else picture.save(buffer, format=encoding)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_header_tells_the_shape_that_decoding_gives(mode: str) -> None:
+    data = encoded(mode)
+    assert shape_of(data) == decode(data).shape
+    assert shape_of(data)[:2] == (5, 7)
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_a_picture_that_is_to_be_turned_is_told_as_turned(turned: int) -> None:
+    data = encoded("RGB", turned=turned)
+    assert shape_of(data) == decode(data).shape
+    assert (shape_of(data)[0] == 7) == (turned >= 5)
+
+
+def test_transparent_palettes_are_colour_and_transparent_grey_is_grey() -> None:
+    for mode, transparency, channels in (("P", 0, 3), ("L", 3, 1)):
+        buffer = io.BytesIO()
+        Image.fromarray(np.zeros((4, 4), np.uint8), "L").convert(mode).save(buffer, "PNG", transparency=transparency)
+        assert shape_of(buffer.getvalue()) == decode(buffer.getvalue()).shape == (4, 4, channels)
+
+
+def test_what_is_no_picture_is_an_error_that_names_it() -> None:
+    with pytest.raises(ImageError, match=r"cat\.png: expected a picture; got"):
+        shape_of(b"no picture", name="cat.png")
