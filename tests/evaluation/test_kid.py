@@ -53,3 +53,11 @@ def test_few_images_are_undefined_or_warned_about() -> None:
     assert "at least 3" in few.undefined_because
     assert "fewer than 1000" in kernel_distance(draw(8, 50, 3), draw(9, 50, 3)).warnings[0]
     assert KernelDistance().values(draw(6, 1, 3), draw(7, 5, 3)) == {"kernel_distance": None}
+
+
+def test_another_kernel_makes_another_distance() -> None:
+    # k(x, y) = xᵀy: MMD² of the means, without the diagonal: (0·2) + (1·3) − 2·(1·2) with x = {0, 2}, y = {1, 3}.
+    sums = kernel_sums(
+        np.array([[0.0], [2.0]]), np.array([[1.0], [3.0]]), kernel=lambda rows, columns: rows @ columns.T
+    )
+    assert sums.value == pytest.approx(-1.0)

@@ -11,7 +11,7 @@ expectation is 0 for equal distributions at any N, so a single figure may be neg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from twinset.scores import Interval, Score
 NAME = "kernel_distance"
 FEW = 1000
 Array = NDArray[np.float64]
+Kernel = Callable[[Array, Array], Array]
+"""A kernel on blocks: vectors float64 (A, D) and (B, D) in, values float64 (A, B) out; symmetric, written anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +60,29 @@ class KernelSums:
         return np.asarray(mine + other.sum() / (m * (m - 1)) - 2 * (across.sum() - across) / ((n - 1) * m))
 
 
-def kernel_sums(real: Features, synthetic: Features, *, block: int = 1024) -> KernelSums:
-    """All sums behind the distance, in blocks of ``block`` × ``block`` kernel values, float64."""
+def cubic(rows: Array, columns: Array) -> Array:
+    """(xᵀy/D + 1)³ of rows (A, D) and columns (B, D), float64 (A, B).
+
+    >>> cubic(np.array([[1.0, 1.0]]), np.array([[2.0, 0.0], [-2.0, 0.0]]))
+    array([[8., 0.]])
+    """
+    kernel: Array = rows @ columns.T
+    kernel /= rows.shape[1]
+    kernel += 1.0
+    return np.asarray(kernel * kernel * kernel)
+
+
+def kernel_sums(real: Features, synthetic: Features, *, kernel: Kernel = cubic, block: int = 1024) -> KernelSums:
+    """All sums behind the distance of (N, D) and (M, D), in blocks of ``block`` × ``block`` kernel values, float64."""
     across_real, across_synthetic = np.zeros(len(real)), np.zeros(len(synthetic))
     for mine in blocks(len(real), block):
         rows = as_features(real[mine], "real")
         for theirs in blocks(len(synthetic), block):
-            kernel = _cubic(rows, as_features(synthetic[theirs], "synthetic"))
-            across_real[mine] += kernel.sum(axis=1)
-            across_synthetic[theirs] += kernel.sum(axis=0)
-    return KernelSums(
-        _within(real, "real", block), _within(synthetic, "synthetic", block), across_real, across_synthetic
-    )
+            values = kernel(rows, as_features(synthetic[theirs], "synthetic"))
+            across_real[mine] += values.sum(axis=1)
+            across_synthetic[theirs] += values.sum(axis=0)
+    within = [_within(each, what, kernel, block) for each, what in ((real, "real"), (synthetic, "synthetic"))]
+    return KernelSums(within[0], within[1], across_real, across_synthetic)
 
 
 def kernel_distance(real: Features, synthetic: Features, *, extractor: str | None = None, block: int = 1024) -> Score:
@@ -121,24 +134,17 @@ class KernelDistance:
         return {NAME: kernel_sums(real, synthetic).value if min(len(real), len(synthetic)) >= 2 else None}
 
 
-def _cubic(rows: Array, columns: Array) -> Array:
-    kernel: Array = rows @ columns.T
-    kernel /= rows.shape[1]
-    kernel += 1.0
-    return np.asarray(kernel * kernel * kernel)
-
-
-def _within(features: Features, what: str, block: int) -> Array:
+def _within(features: Features, what: str, kernel: Kernel, block: int) -> Array:
     """Σ_{j≠i} k(xᵢ, xⱼ) for every i; each off-diagonal block is computed once and used for both its sides."""
     sums = np.zeros(len(features))
     for mine in blocks(len(features), block):
         rows = as_features(features[mine], what)
-        diagonal = _cubic(rows, rows)
+        diagonal = kernel(rows, rows)
         np.fill_diagonal(diagonal, 0.0)
         sums[mine] += diagonal.sum(axis=1)
         for theirs in blocks(len(features), block):
             if theirs.start > mine.start:
-                kernel = _cubic(rows, as_features(features[theirs], what))
-                sums[mine] += kernel.sum(axis=1)
-                sums[theirs] += kernel.sum(axis=0)
+                values = kernel(rows, as_features(features[theirs], what))
+                sums[mine] += values.sum(axis=1)
+                sums[theirs] += values.sum(axis=0)
     return sums

@@ -12,63 +12,61 @@ count; there, a set of identical images scores 0 against itself. And where ties 
 into a ball, density divides by that number, so that it stays about 1 between equal sets.
 
 Distances are float64 Gram products of features centred on the real mean, in blocks; of the symmetric ones
-only half is computed, and memory does not grow with N².
+only half is computed, and memory does not grow with N². With very many synthetic images float32 products decide what
+they surely can, and recall computes few of the synthetic balls: the figures stay exactly the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.protocol import (
-    FEATURES,
-    Evidence,
-    Features,
-    Need,
-    as_features,
-    blocks,
-    mean_of,
-    wilson_interval,
-)
+from twinset.evaluation.balls import balls_of
+from twinset.evaluation.duplicates import with_copies
+from twinset.evaluation.memberships import Memberships, full_memberships
+from twinset.evaluation.points import WIDEST, Points, centre_of
+from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, wilson_interval
+from twinset.evaluation.screened_memberships import screened_memberships
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score
 
 NAMES = ("precision", "recall", "density", "coverage")
 FEW = 1000
-# Relative to the squared norms: far above the rounding of a float64 Gram product, far below any real gap.
-TIE = 1e-11
+SCREENED = 50_000
+"""From so many synthetic images on the float32 route with lazy balls is taken."""
+Route = Literal["full", "screened"]
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Memberships:
-    """Who lies in whose balls, one entry per image.
+def memberships(
+    real: Features, synthetic: Features, *, k: int = 5, block: int = 1024, route: Route | None = None
+) -> Memberships:
+    """The ball memberships behind all four figures, for real (N, D) and synthetic (M, D) features.
 
-    ``inside_real`` (M,) and ``density`` (M,) are about synthetic images, None when there are too few real ones;
-    ``covered`` (N,) likewise about real ones; ``inside_synthetic`` (N,) is None when there are too few synthetic ones.
-    ``empty_real`` and ``empty_synthetic`` count balls of radius 0: images with k exact copies in their own set.
+    Both routes give the same: ``full`` computes all (N² + M²)/2 + NM distances in float64, ``screened`` all N²/2 + NM
+    in float32 and, of the M², what it takes. ``route`` None takes ``screened`` from 50,000 synthetic images on.
     """
-
-    inside_real: NDArray[np.bool_] | None
-    density: Array | None
-    covered: NDArray[np.bool_] | None
-    inside_synthetic: NDArray[np.bool_] | None
-    empty_real: int = 0
-    empty_synthetic: int = 0
-
-
-def memberships(real: Features, synthetic: Features, *, k: int = 5, block: int = 1024) -> Memberships:
-    """The ball memberships behind all four figures, for real (N, D) and synthetic (M, D) features."""
     if k < 1 or block < 1:
         raise ValueError(f"expected k ≥ 1 and block ≥ 1; got {k} and {block}")
-    centre = mean_of(real, "real", block=block)
-    first, second = _Points.of(real, "real", centre, block), _Points.of(synthetic, "synthetic", centre, block)
-    real_balls = _balls(first, k, block) if len(real) > k else None
-    synthetic_balls = _balls(second, k, block) if len(synthetic) > k else None
-    return _members(first, second, real_balls, synthetic_balls, block)
+    centre = centre_of(real, "real", block)
+    first, second = Points.of(real, "real", centre, block), Points.of(synthetic, "synthetic", centre, block)
+    real_balls = balls_of(first, k, block) if len(real) > k else None
+    fit = real_balls is not None and len(synthetic) > k and len(centre) <= WIDEST
+    chosen = route or ("screened" if len(synthetic) >= SCREENED else "full")
+    if fit and real_balls is not None and chosen == "screened":
+        found = screened_memberships(first, second, real_balls, k=k, block=block)
+    else:
+        synthetic_balls = balls_of(second, k, block) if len(synthetic) > k else None
+        found = full_memberships(first, second, real_balls, synthetic_balls, block)
+    return replace(
+        found,
+        empty_real=with_copies(real, first.norms, k),
+        empty_synthetic=with_copies(synthetic, second.norms, k),
+    )
 
 
 def prdc(
@@ -152,138 +150,3 @@ def _interval(values: NDArray[np.bool_] | Array) -> Interval:
     mean = float(values.mean())
     half = 1.96 * float(values.std(ddof=1)) / values.size**0.5 if values.size > 1 else 0.0
     return Interval(max(0.0, mean - half), mean + half)
-
-
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """Features (N, D), the centre (D,) that is taken off them block by block, and squared norms (N,) after that."""
-
-    features: Features
-    centre: Array
-    norms: Array
-
-    @staticmethod
-    def of(features: Features, what: str, centre: Array, block: int) -> _Points:
-        parts = [as_features(features[part], what) - centre for part in blocks(len(features), block)]
-        return _Points(features, centre, np.concatenate([np.einsum("ij,ij->i", rows, rows) for rows in parts]))
-
-    def squared_distances(self, mine: slice, other: _Points, theirs: slice, *, shrink: float = 0.0) -> Array:
-        """Block of ‖a − b‖²; ``shrink`` lowers each by that share of the squared norms (closed balls)."""
-        left, right = self._extended(mine, 1.0 - shrink), other._extended(theirs, 1.0 - shrink)
-        left[:, :-2] *= -2.0
-        right[:, [-2, -1]] = right[:, [-1, -2]]
-        return np.asarray(left @ right.T)
-
-    def _extended(self, part: slice, scale: float) -> Array:
-        """Rows (a, ‖a‖², 1): with the norms inside it, one matrix product makes the whole distance."""
-        norms = self.norms[part]
-        extended = np.empty((len(norms), len(self.centre) + 2))
-        np.subtract(self.features[part], self.centre, out=extended[:, :-2], dtype=np.float64)
-        extended[:, -2] = scale * norms
-        extended[:, -1] = 1.0
-        return extended
-
-
-@dataclass(frozen=True, eq=False)
-class _Balls:
-    """Squared radii (N,), how many other points each ball holds (N,), k without ties, and how many have radius 0."""
-
-    squared_radii: Array
-    members: Array
-    empty: int
-    tied: bool
-
-
-def _balls(points: _Points, k: int, block: int) -> _Balls:
-    """The k-nearest-neighbour ball of every point."""
-    # One neighbour more than k, to see where a tie follows the k-th.
-    nearest = _nearest_squares(points, k + 1, block)
-    radii = np.maximum(nearest[:, k - 1], 0.0)
-    members = np.full(len(radii), float(k))
-    tied = np.flatnonzero(nearest[:, k] - radii <= 4 * TIE * points.norms)
-    for rows in (tied[part] for part in blocks(tied.size, block)):
-        members[rows] = _count_members(points, rows, radii[rows], block)
-    return _Balls(radii, members, int((radii <= 4 * TIE * points.norms).sum()), tied.size > 0)
-
-
-def _nearest_squares(points: _Points, count: int, block: int) -> Array:
-    """Squared distances (N, count) to the nearest other points, ascending, infinite where there are fewer.
-
-    The blocks on the diagonal come first. They bound every point's distances so well that of any later
-    block only the few entries under the bound need sorting, along rows and along columns.
-    """
-    nearest = np.full((len(points.norms), count), np.inf)
-    parts = list(blocks(len(points.norms), block))
-    for mine in parts:
-        distances = points.squared_distances(mine, points, mine)
-        np.fill_diagonal(distances, np.inf)
-        nearest[mine] = _smallest(nearest[mine], distances)
-    for number, mine in enumerate(parts):
-        for theirs in parts[number + 1 :]:
-            distances = points.squared_distances(mine, points, theirs)
-            rows, columns = np.nonzero(distances < nearest[mine, -1:])
-            nearest[mine] = _merged(nearest[mine], rows, distances[rows, columns])
-            rows, columns = np.nonzero(distances < nearest[theirs, -1])
-            nearest[theirs] = _merged(nearest[theirs], columns, distances[rows, columns])
-    return nearest
-
-
-def _smallest(known: Array, distances: Array) -> Array:
-    """The smallest of those known (B, count) and new ones (B, width), as many per row as were known, sorted."""
-    count = known.shape[1]
-    if distances.shape[1] > count:
-        distances = np.partition(distances, count - 1, axis=1)[:, :count]
-    return np.sort(np.concatenate([known, distances], axis=1), axis=1)[:, :count]
-
-
-def _merged(known: Array, owners: NDArray[np.intp], values: Array) -> Array:
-    """The smallest per row of those known (B, count) and ``values`` (c,) that belong to rows ``owners`` (c,)."""
-    order = np.lexsort((values, owners))
-    owners, values = owners[order], values[order]
-    rank = np.arange(len(owners)) - np.searchsorted(owners, owners)
-    kept = rank < known.shape[1]
-    fresh = np.full(known.shape, np.inf)
-    fresh[owners[kept], rank[kept]] = values[kept]
-    return _smallest(known, fresh)
-
-
-def _count_members(points: _Points, rows: NDArray[np.intp], squared_radii: Array, block: int) -> Array:
-    some = _Points(points.features[rows], points.centre, points.norms[rows])
-    held = np.zeros(len(rows))
-    for theirs in blocks(len(points.norms), block):
-        distances = some.squared_distances(slice(None), points, theirs, shrink=TIE)
-        held += (distances <= squared_radii[:, None]).sum(axis=1)
-    return held - 1.0
-
-
-def _members(
-    real: _Points, synthetic: _Points, real_balls: _Balls | None, synthetic_balls: _Balls | None, block: int
-) -> Memberships:
-    n, m = len(real.norms), len(synthetic.norms)
-    around, density = np.zeros(m, dtype=bool), np.zeros(m)
-    covered, inside = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    for mine in blocks(n, block):
-        for theirs in blocks(m, block):
-            distances = real.squared_distances(mine, synthetic, theirs, shrink=TIE)
-            if real_balls is not None:
-                held = distances <= real_balls.squared_radii[mine, None]
-                around[theirs] |= held.any(axis=0)
-                covered[mine] |= held.any(axis=1)
-                density[theirs] += _weighed(held, real_balls, mine)
-            if synthetic_balls is not None:
-                inside[mine] |= (distances <= synthetic_balls.squared_radii[None, theirs]).any(axis=1)
-    return Memberships(
-        inside_real=None if real_balls is None else around,
-        density=None if real_balls is None else density,
-        covered=None if real_balls is None else covered,
-        inside_synthetic=None if synthetic_balls is None else inside,
-        empty_real=0 if real_balls is None else real_balls.empty,
-        empty_synthetic=0 if synthetic_balls is None else synthetic_balls.empty,
-    )
-
-
-def _weighed(held: NDArray[np.bool_], balls: _Balls, mine: slice) -> Array:
-    """Σ over balls of held / members; without ties all members are k, and counting is cheaper than a product."""
-    if balls.tied:
-        return np.asarray((1.0 / balls.members[mine]) @ held)
-    return np.asarray(np.add.reduce(held, axis=0, dtype=np.int32) / balls.members[mine][0])
