@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from hardware import machine
 
-from twinset.evaluation.frechet import Moments, frechet_from_moments
-from twinset.evaluation.kid import kernel_distance
-from twinset.evaluation.points import release
-from twinset.evaluation.prdc import prdc
+from twinset.evaluation.distances.frechet import Moments, frechet_from_moments
+from twinset.evaluation.distances.kid import kernel_distance
+from twinset.evaluation.neighbourhoods.points import release
+from twinset.evaluation.neighbourhoods.prdc import prdc
 
 SEED = 0
 BLOCK = 4096

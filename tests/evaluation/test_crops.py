@@ -7,7 +7,7 @@ from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.evaluation.crops import CropDistances
-from twinset.evaluation.kid import kernel_distance
+from twinset.evaluation.distances.kid import kernel_distance
 from twinset.instances import Instances
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import linalg
 
 from twinset.evaluation import PRDC, fidelity, frechet_distance, frechet_from_moments, kernel_distance, prdc
-from twinset.evaluation.detectability import Detectability, detectability
-from twinset.evaluation.frechet import Moments
+from twinset.evaluation.detectability.two_sample import Detectability, detectability
+from twinset.evaluation.distances.frechet import Moments
 from twinset.randomness import Stream
 from twinset.scores import Score
 

@@ -1,26 +1,54 @@
 """Fidelity, diversity, detectability and nearest records: one metric a file, all from one extraction.
 
 Every metric is a function on arrays that stands alone, and a frozen dataclass that :func:`fidelity` runs.
-A metric of your own is any object with ``needs`` and ``measure`` (:class:`Metric`).
+A metric of your own is any object with ``needs`` and ``measure`` (:class:`Metric`). Here are the metrics on features.
+Those on pairs of pictures, text and predictions, the detectors, and what explains a figure are in rooms of their own:
+``pairs``, ``text_image``, ``predictions``, ``detectability``, ``explain``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.detectability import Detectability, detectability
+from twinset.evaluation.detectability.two_sample import Detectability, detectability
+from twinset.evaluation.distances.cmmd import ClipDiscrepancy, cmmd
+from twinset.evaluation.distances.frechet import (
+    FrechetDistance,
+    Moments,
+    frechet_distance,
+    frechet_from_moments,
+    frechet_influences,
+    frechet_value,
+)
+from twinset.evaluation.distances.frechet_infinity import FrechetInfinity, frechet_infinity
+from twinset.evaluation.distances.kid import KernelDistance, kernel_distance
 from twinset.evaluation.floor import Floor, real_floor, with_floor
-from twinset.evaluation.frechet import FrechetDistance, Moments, frechet_distance, frechet_from_moments, frechet_value
-from twinset.evaluation.kid import KernelDistance, kernel_distance
-from twinset.evaluation.nearest import NearestRecord, NearestRecords
-from twinset.evaluation.prdc import PRDC, prdc
+from twinset.evaluation.inception_score import inception_score
+from twinset.evaluation.neighbourhoods.authenticity import Authenticity, authenticity
+from twinset.evaluation.neighbourhoods.nearest import NearestRecord, NearestRecords
+from twinset.evaluation.neighbourhoods.prdc import PRDC, prdc
 from twinset.evaluation.protocol import Evidence, Families, Features, Metric, Need, TwoSampleMetric
+from twinset.evaluation.ranking import Influenced, Ranked, ranking
+from twinset.evaluation.vendi import Vendi, vendi, vendi_score
 from twinset.randomness import Stream
 from twinset.scores import Score
+
+FEATURE_METRICS: Mapping[str, Metric] = {
+    "frechet": FrechetDistance(),
+    "frechet-infinity": FrechetInfinity(),
+    "kid": KernelDistance(),
+    "cmmd": ClipDiscrepancy(),
+    "prdc": PRDC(),
+    "vendi": Vendi(),
+    "authenticity": Authenticity(),
+    "detectability": Detectability(),
+    "nearest": NearestRecord(),
+}
+"""Every metric on features, by the name that ``--metrics`` takes."""
 
 DEFAULT_METRICS: tuple[Metric, ...] = (
     FrechetDistance(),
@@ -100,27 +128,42 @@ def _measure(metrics: Sequence[Metric], evidence: Evidence, rng: Stream) -> list
 __all__ = [
     "CLASS_METRICS",
     "DEFAULT_METRICS",
+    "FEATURE_METRICS",
     "PRDC",
+    "Authenticity",
     "ByClass",
+    "ClipDiscrepancy",
     "Detectability",
     "Evidence",
     "Families",
     "Features",
     "Floor",
     "FrechetDistance",
+    "FrechetInfinity",
+    "Influenced",
     "KernelDistance",
     "Metric",
     "Moments",
     "NearestRecord",
     "NearestRecords",
     "Need",
+    "Ranked",
     "TwoSampleMetric",
+    "Vendi",
+    "authenticity",
+    "cmmd",
     "detectability",
     "fidelity",
     "frechet_distance",
     "frechet_from_moments",
+    "frechet_infinity",
+    "frechet_influences",
     "frechet_value",
+    "inception_score",
     "kernel_distance",
     "prdc",
+    "ranking",
     "real_floor",
+    "vendi",
+    "vendi_score",
 ]

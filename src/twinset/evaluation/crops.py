@@ -1,9 +1,10 @@
 """Distances of objects instead of pictures: KID and Fréchet distance on the crops of a detection set, class by class.
 
-Between detection sets the distance of whole pictures is mostly that of their backgrounds. Here every object but crowds
-is cut out with some context, brought to one size and embedded; crops are then compared as pictures are
-(:mod:`twinset.evaluation.kid`, :mod:`twinset.evaluation.frechet`), all together and within each class. A crop is about
-the object *at its box*: a synthetic set with wrong boxes scores badly though its pictures be good.
+Between detection sets the distance of whole pictures is mostly that of their backgrounds. Here every object but
+crowds is cut out with some context, brought to one size and embedded; crops are then compared as pictures are
+(:mod:`twinset.evaluation.distances.kid`, :mod:`twinset.evaluation.distances.frechet`), all together and within each
+class. A crop is about the object *at its box*: a synthetic set with wrong boxes scores badly though its pictures be
+good.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from twinset.crops import crop_batches, crop_owners
 from twinset.dataset import Dataset
 from twinset.embedding.embedder import embed_stream
-from twinset.evaluation.frechet import frechet_distance
-from twinset.evaluation.kid import kernel_distance
+from twinset.evaluation.distances.frechet import frechet_distance
+from twinset.evaluation.distances.kid import kernel_distance
 from twinset.evaluation.protocol import Features
 from twinset.scores import Score
 from twinset.stages import Embedder

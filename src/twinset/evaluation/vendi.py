@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinset.evaluation.cmmd import directionless, unit
+from twinset.evaluation.distances.cmmd import directionless, unit
 from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features, blocks
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score

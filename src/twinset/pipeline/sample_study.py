@@ -14,7 +14,7 @@ from twinset.downstream.arms import Recipe
 from twinset.downstream.cells import committed
 from twinset.downstream.placed_cells import read_found
 from twinset.downstream.placed_scores import PlacedStudy
-from twinset.evaluation.detection_errors import (
+from twinset.evaluation.predictions.detection_errors import (
     SizeBin,
     close_ups,
     confident,

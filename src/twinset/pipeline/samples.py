@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twinset import report
 from twinset.downstream.arms import Recipe
-from twinset.evaluation.detection_errors import CLOSE_UP, CONFIDENCE, DOUBLE, MEETING, SizeBin
+from twinset.evaluation.predictions.detection_errors import CLOSE_UP, CONFIDENCE, DOUBLE, MEETING, SizeBin
 from twinset.evaluation.sample_study import NEIGHBOURS, DistanceBin, WithoutTraining
 from twinset.scores import Score
 

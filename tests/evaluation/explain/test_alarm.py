@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from twinset.evaluation import fidelity
-from twinset.evaluation.cmmd import ClipDiscrepancy
+from twinset.evaluation.distances.cmmd import ClipDiscrepancy
+from twinset.evaluation.distances.frechet import FrechetDistance
 from twinset.evaluation.explain.alarm import DiversityAlarm, against_floor, diversity_alarms
-from twinset.evaluation.frechet import FrechetDistance
-from twinset.evaluation.prdc import PRDC
+from twinset.evaluation.neighbourhoods.prdc import PRDC
 from twinset.evaluation.vendi import Vendi
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from twinset.evaluation.distances.frechet import frechet_value
+from twinset.evaluation.distances.kid import kernel_sums
 from twinset.evaluation.explain.class_gaps import ClassGapSettings, _kernel_distances, class_gaps
-from twinset.evaluation.frechet import frechet_value
-from twinset.evaluation.kid import kernel_sums
-from twinset.evaluation.prdc import memberships
+from twinset.evaluation.neighbourhoods.prdc import memberships
 from twinset.randomness import Stream
 
 QUICK = ClassGapSettings(permutations=39)

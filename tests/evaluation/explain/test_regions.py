@@ -9,7 +9,7 @@ from twinset.evaluation.explain.pooled import PooledNeighbours
 from twinset.evaluation.explain.regions import RegionSettings, chance_share, chosen_k
 from twinset.evaluation.explain.uncovered import uncovered
 from twinset.evaluation.explain.unsupported import unsupported
-from twinset.evaluation.prdc import memberships
+from twinset.evaluation.neighbourhoods.prdc import memberships
 from twinset.randomness import Stream
 
 

@@ -19,10 +19,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.detectability.permutation import adjusted_p_values, p_value_of
+from twinset.evaluation.distances.frechet import frechet_value
 from twinset.evaluation.explain.pooled import PooledNeighbours
 from twinset.evaluation.explain.regions import SPARE
-from twinset.evaluation.frechet import frechet_value
-from twinset.evaluation.permutation import adjusted_p_values, p_value_of
 from twinset.evaluation.protocol import Features, as_features
 from twinset.neighbours import nearest
 from twinset.randomness import Stream
@@ -159,7 +159,7 @@ def _table(real: Array, synthetic: Array, settings: ClassGapSettings, draw: np.r
 
 
 def _kernel_distances(pooled: Array, labels: NDArray[np.bool_]) -> Array:
-    """Unbiased kernel distance (P,) under every labelling (P, n + m); see :mod:`twinset.evaluation.kid`."""
+    """Unbiased kernel distance (P,) under every labelling (P, n + m); see :mod:`twinset.evaluation.distances.kid`."""
     kernel = (pooled @ pooled.T / pooled.shape[1] + 1.0) ** 3
     np.fill_diagonal(kernel, 0.0)
     ones = labels.astype(np.float64)

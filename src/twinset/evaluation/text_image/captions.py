@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.errors import MissingExtraError
+from twinset.evaluation.predictions.simultaneous import Estimates
 from twinset.evaluation.protocol import Families
-from twinset.evaluation.simultaneous import Estimates
 from twinset.evaluation.text_image.words import words_of
 from twinset.scores import Interval, Score
 

@@ -21,9 +21,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.predictions.share_scores import share_scores
+from twinset.evaluation.predictions.simultaneous import Estimates, checked_families
 from twinset.evaluation.protocol import Families, Features, blocks
-from twinset.evaluation.share_scores import share_scores
-from twinset.evaluation.simultaneous import Estimates, checked_families
 from twinset.evaluation.text_image.paired_features import unit_rows
 from twinset.scores import Interval, Score
 

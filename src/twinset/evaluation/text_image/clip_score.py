@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.predictions.simultaneous import Estimates
 from twinset.evaluation.protocol import Families, Features, blocks
-from twinset.evaluation.simultaneous import Estimates
 from twinset.evaluation.text_image.paired_features import check_pairs, unit_rows
 from twinset.scores import Score
 

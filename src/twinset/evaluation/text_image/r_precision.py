@@ -18,9 +18,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.predictions.share_scores import share_scores
+from twinset.evaluation.predictions.simultaneous import Estimates
 from twinset.evaluation.protocol import Families, Features, blocks
-from twinset.evaluation.share_scores import share_scores
-from twinset.evaluation.simultaneous import Estimates
 from twinset.evaluation.text_image.paired_features import check_pairs, unit_rows
 from twinset.randomness import Stream
 from twinset.scores import Score

@@ -18,9 +18,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.predictions.share_scores import share_scores
+from twinset.evaluation.predictions.simultaneous import Estimates, Joint, checked_families, one_hot
 from twinset.evaluation.protocol import Families
-from twinset.evaluation.share_scores import share_scores
-from twinset.evaluation.simultaneous import Estimates, Joint, checked_families, one_hot
 from twinset.evaluation.text_image.words import words_of
 from twinset.randomness import Stream
 from twinset.scores import Score

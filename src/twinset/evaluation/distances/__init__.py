@@ -1,0 +1,1 @@
+"""How far two sets of features lie apart: one distance a file."""

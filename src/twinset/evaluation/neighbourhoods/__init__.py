@@ -1,0 +1,1 @@
+"""What nearest neighbours say: precision, recall, density, coverage, authenticity, nearest records and close pairs."""
