@@ -19,7 +19,7 @@ from twinset.errors import DataError, UsageError
 from twinset.formats import read, write
 from twinset.formats.writing import WritableFormat
 from twinset.images import ImageSpec, Window
-from twinset.pipeline import comparing
+from twinset.pipeline.comparing import whole
 from twinset.provenance import Provenance, read_provenance
 from twinset.randomness import Stream
 from twinset.recipe import WrittenRecipe
@@ -112,7 +112,7 @@ def test_evaluate_gives_scores_and_runs_no_copy_test(monkeypatch: pytest.MonkeyP
     def refuse(**_: object) -> None:
         raise AssertionError("nobody sees what this test finds")
 
-    monkeypatch.setattr(comparing, "copy_gate", refuse)
+    monkeypatch.setattr(whole, "copy_gate", refuse)
     sets: Sequence[Dataset] = [noise(20, seed, (8, 8, 1)) for seed in range(3)]
     scores = twinset.evaluate(sets[0], real=sets[1], training=sets[2], rng=0)
     assert {"frechet_distance", "detectability_auc"} <= {score.name for score in scores}

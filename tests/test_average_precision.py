@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,6 +238,87 @@ def adversarial() -> dict[str, tuple[list[Instances], list[Instances]]]:
 def test_equals_cocoapi_where_it_is_hard(name: str) -> None:
     truth, found = adversarial()[name]
     assert_equal(coco_summary(truth, found, n_classes=3), oracle(truth, found, n_classes=3))
+
+
+def drawn(*areas: tuple[slice, slice]) -> Rle:
+    """The mask of these rows and columns together."""
+    dense = np.zeros(SIZE, dtype=np.bool_)
+    for rows, columns in areas:
+        dense[rows, columns] = True
+    return Rle.of(dense)
+
+
+def adversarial_masks() -> dict[str, tuple[list[Instances], list[Instances]]]:
+    box = [20.0, 20, 60, 60]
+    whole = drawn((slice(20, 60), slice(20, 60)))
+    left, right = drawn((slice(20, 60), slice(20, 40))), drawn((slice(20, 60), slice(40, 60)))
+    frame = drawn((slice(20, 60), slice(20, 25)), (slice(20, 60), slice(55, 60)), (slice(20, 25), slice(20, 60)))
+    outline = Polygons(*SIZE, ((20.0, 20, 60, 20, 60, 60, 20, 60),))
+    corners = Polygons(*SIZE, ((20.0, 20, 60, 20, 20, 60), (150.0, 100, 180, 100, 165, 140)))
+    empty, everywhere = Rle.of(np.zeros(SIZE, dtype=np.bool_)), Rle.of(np.ones(SIZE, dtype=np.bool_))
+    nothing = Instances.none(SIZE)
+    half = drawn((slice(20, 60), slice(20, 40)), (slice(60, 61), slice(0, 1)))
+    return {
+        "equal boxes, other masks": (
+            [objects([box, box], masks=(left, right))],
+            [objects([box, box, box], masks=(right, left, whole), confidences=[0.9, 0.8, 0.95])],
+        ),
+        "a frame around nothing": (
+            [objects([box], masks=(frame,))],
+            [objects([box, box], masks=(whole, frame), confidences=[0.9, 0.9])],
+        ),
+        "an outline and the run lengths of its pixels": (
+            [objects([box, box], masks=(outline, whole))],
+            [objects([box, box], masks=(whole, outline), confidences=[0.5, 0.5])],
+        ),
+        "two outlines of one object": (
+            [objects([[20, 20, 180, 140]], masks=(corners,))],
+            [objects([[20, 20, 180, 140], box], masks=(corners, outline), confidences=[0.4, 0.6])],
+        ),
+        "a crowd of run lengths": (
+            [objects([[0, 0, 200, 160], box], masks=(everywhere, left), crowd=[True, False])],
+            [objects([box] * 4, masks=(right, left, whole, frame), confidences=[0.9, 0.8, 0.8, 0.7])],
+        ),
+        "a crowd with a hole where the detection is": (
+            [objects([box], masks=(frame,), crowd=[True])],
+            [objects([box, box], masks=(drawn((slice(30, 50), slice(30, 50))), frame), confidences=[0.9, 0.8])],
+        ),
+        "masks without a pixel": (
+            [objects([box, box], masks=(empty, whole))],
+            [objects([box, box, box], masks=(empty, empty, whole), confidences=[0.9, 0.8, 0.7])],
+        ),
+        "overlap exactly one half": (
+            [objects([box], masks=(whole,)), objects([box], masks=(left,))],
+            [objects([box], masks=(left,), confidences=[0.9]), objects([box], masks=(half,), confidences=[0.9])],
+        ),
+        "the size is that of the mask, not of the box": (
+            [objects([[0, 0, 200, 160], box], masks=(frame, whole))],
+            [objects([[0, 0, 200, 160], box], masks=(frame, whole), confidences=[0.3, 0.2])],
+        ),
+        "empty pictures between": (
+            [nothing, objects([box], masks=(whole,)), nothing, objects([box], masks=(left,), crowd=[True])],
+            [objects([box], masks=(whole,), confidences=[0.6])] * 2 + [nothing] * 2,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", adversarial_masks())
+def test_equals_cocoapi_where_masks_are_hard(name: str) -> None:
+    truth, found = adversarial_masks()[name]
+    for kind in ("boxes", "masks"):
+        ours = coco_summary(truth, found, n_classes=2, kind=kind)  # type: ignore[arg-type]
+        assert_equal(ours, oracle(truth, found, n_classes=2, kind=kind))
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_equals_cocoapi_when_all_are_equally_confident_and_many_are_crowds(masks: bool) -> None:
+    draw = np.random.Generator(np.random.PCG64(11))
+    truth, found = scenes(11, n=8, classes=3, masks=masks)
+    truth = [replace(one, crowd=draw.random(len(one)) < 0.5) for one in truth]
+    found = [replace(one, confidences=np.full(len(one), 0.5, dtype=np.float32)) for one in found]
+    kind: Kind = "masks" if masks else "boxes"
+    assert sum(int(one.is_crowd.sum()) for one in truth) > 5
+    assert_equal(coco_summary(truth, found, n_classes=4, kind=kind), oracle(truth, found, n_classes=4, kind=kind))
 
 
 def test_difficult_objects_are_neither_missed_nor_found_when_ignored() -> None:

@@ -29,6 +29,8 @@ VERBS = [
     "inspect",
     "init",
     "compare",
+    "detect",
+    "fit-detector",
     "convert",
     "plugins",
     "doctor",
@@ -87,11 +89,16 @@ def test_help_loads_nothing_heavy() -> None:
         (["compare", "nowhere", "there"], "dataset-format", 4, "no such file"),
         (["compare", "builtin:digits", "builtin:digits", "--utility"], "usage", 2, "expected --train"),
         (
-            ["compare", "builtin:digits", "builtin:digits", "--embedder", "dino"],
+            ["compare", "builtin:digits", "builtin:digits", "--extractor", "dino"],
             "unknown-name",
             2,
             "expected an embedder",
         ),
+        (["detect", "builtin:digits"], "usage", 2, "Missing option '--detector'"),
+        (["detect", "builtin:digits", "--detector", "no"], "data", 4, "expected a detector; got no such file"),
+        (["detect", "builtin:digits", "--detector", "no", "--rate", "0.1"], "usage", 2, "expected --rate 0.01 or 0.05"),
+        (["fit-detector", "nowhere", "there", "--out", "it"], "dataset-format", 4, "no such file"),
+        (["fit-detector", "builtin:digits", "there", "--out", "."], "run-folder", 4, "expected no file there"),
         (["convert", "builtin:digits", "x", "--to", "tfrecord"], "usage", 2, "expected --to one of"),
         (["schema", "rnu"], "unknown-name", 2, "did you mean 'run'?"),
     ],
@@ -367,6 +374,22 @@ def test_every_text_for_the_terminal_is_printable() -> None:
     score = documents.ScorePart(
         value=None, low=None, high=None, undefined_because=evil, n_real=1, n_synthetic=1, extractor=None, floor=None
     )
+    detector = documents.DetectorPart(
+        sha256="0",
+        real_name=evil,
+        synthetic_name=evil,
+        generators=[evil],
+        n_real=1,
+        n_synthetic=1,
+        held_out_real=1,
+        held_out_synthetic=1,
+        auc=1,
+        auc_low=1,
+        auc_high=1,
+        thresholds={},
+        seed=0,
+        warnings=[evil],
+    )
     plugin = documents.PluginPart(
         kind="generators", name=evil, target=evil, distribution=evil, version=evil, problem=evil
     )
@@ -426,6 +449,28 @@ def test_every_text_for_the_terminal_is_printable() -> None:
                 report=evil,
                 warnings=[evil],
                 seconds=1,
+            )
+        ),
+        words.detection(
+            documents.DetectDocument(
+                source=evil,
+                detector_file=evil,
+                detector=detector,
+                n_images=1,
+                rate=0.01,
+                flagged=1,
+                expected_if_all_real=None,
+                p_value_if_all_real=None,
+                sentence=evil,
+                limits=evil,
+                images=[documents.DetectedImage(id=evil, score=1, false_alarm_rate=0.1, outside=0, flagged=True)],
+                warnings=[evil],
+                seconds=1,
+            )
+        ),
+        words.fitted_detector(
+            documents.FitDetectorDocument(
+                detector_file=evil, detector=detector, limits=evil, warnings=[evil], seconds=1
             )
         ),
         words.plugins(documents.PluginsDocument(plugins=[plugin])),

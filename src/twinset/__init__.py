@@ -38,7 +38,10 @@ _HOME = {
     "TwinsetError": "twinset.errors",
     "align": "twinset.api",
     "compare": "twinset.api",
+    "leaderboard": "twinset.api",
+    "detect": "twinset.api",
     "evaluate": "twinset.api",
+    "fit_detector": "twinset.api",
     "inspect": "twinset.api",
     "load": "twinset.api",
     "resume": "twinset.api",
@@ -53,8 +56,11 @@ if TYPE_CHECKING:
     from twinset.annotations import Annotation as Annotation
     from twinset.api import align as align
     from twinset.api import compare as compare
+    from twinset.api import detect as detect
     from twinset.api import evaluate as evaluate
+    from twinset.api import fit_detector as fit_detector
     from twinset.api import inspect as inspect
+    from twinset.api import leaderboard as leaderboard
     from twinset.api import load as load
     from twinset.api import resume as resume
     from twinset.api import run as run

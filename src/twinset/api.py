@@ -11,7 +11,7 @@ from twinset import documents, methods, pipeline
 from twinset.alignment import align as align_with
 from twinset.dataset import Dataset
 from twinset.images import FULL_RANGE, Window
-from twinset.pipeline.comparing import fidelity_of
+from twinset.pipeline.comparing import Question, fidelity_of
 from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Console, Listener, Quiet
 from twinset.randomness import RandomSource, Stream
@@ -86,21 +86,83 @@ def compare(
     *,
     train: str | Path | None = None,
     utility: bool = False,
-    embedder: str = "random",
+    extractor: str = "random",
+    metrics: str = "default",
+    by: str | None = None,
     report: str | Path | None = None,
     seed: int = 0,
     workers: int | None = None,
 ) -> documents.CompareDocument:
-    """Judges synthetic images against real ones, whoever made them."""
+    """Judges synthetic images against real ones, whoever made them.
+
+    All sides are datasets, or all are features (N, D) in ``.npy`` files. ``extractor``: ``random``, ``self`` (trained
+    on ``train``) or ``NAME:PATH``; ``metrics``: names between commas, ``default`` or ``all``; ``by``: ``class``, for
+    every class by itself, too.
+    """
     return pipeline.compare(
         str(real),
         str(synthetic),
         train=None if train is None else str(train),
-        utility=utility,
-        embedder=embedder,
+        question=Question(extractor, metrics, by, utility, seed),
         report=None if report is None else Path(report),
-        seed=seed,
         workers=workers,
+        listener=Quiet(),
+    )
+
+
+def detect(
+    source: str | Path, *, detector: str | Path, rate: float | None = None, on_bad_input: str = "refuse"
+) -> documents.DetectDocument:
+    """Judges every image of a dataset by a detector that :func:`fit_detector` kept.
+
+    ``rate``: the false-alarm rate at which images are called generated, .01 or .05; None takes the smallest that the
+    detector was calibrated for. It knows the generators that it was fitted on and no others.
+    """
+    return pipeline.detect(str(source), detector=Path(detector), rate=rate, on_bad_input=on_bad_input, listener=Quiet())
+
+
+def fit_detector(
+    real: str | Path,
+    synthetic: str | Path,
+    *,
+    out: str | Path,
+    seed: int = 0,
+    size: int | None = None,
+    jpeg_quality: int | None = None,
+) -> documents.FitDetectorDocument:
+    """Fits a detector of images like ``synthetic`` among images like ``real``, and keeps it in the new file ``out``.
+
+    ``size`` (pixels a side) and ``jpeg_quality`` take all images, those judged later too, through one resize and one
+    JPEG coder: so that the files themselves do not give the sets away.
+    """
+    return pipeline.fit_and_keep(
+        str(real),
+        str(synthetic),
+        out=Path(out),
+        seed=seed,
+        size=size,
+        jpeg_quality=jpeg_quality,
+        listener=Quiet(),
+    )
+
+
+def leaderboard(
+    *sets: str | Path,
+    real: str | Path | None = None,
+    extractor: str = "random",
+    by: str = "kernel_distance",
+    seed: int = 0,
+) -> documents.LeaderboardDocument:
+    """Ranks synthetic sets (datasets or run folders) against the same real images, by every score at equal N.
+
+    ``real`` defaults to the held-out images of the runs. Sets that the images cannot tell apart share ranks.
+    """
+    return pipeline.leaderboard(
+        [str(each) for each in sets],
+        real=None if real is None else str(real),
+        extractor=extractor,
+        by=by,
+        seed=seed,
         listener=Quiet(),
     )
 
@@ -130,9 +192,11 @@ def evaluate(
     real: Dataset,
     rng: RandomSource,
     training: Dataset | None = None,
-    embedder: str = "random",
+    extractor: str = "random",
+    metrics: str = "default",
 ) -> list[Score]:
-    """Fidelity, diversity, detectability and, with ``training``, nearest records against ``real``."""
-    spec, _ = choose_spec(ImagePart(), real)
-    scores, _ = fidelity_of(real, synthetic, training=training, embedder=embedder, rng=Stream.of(rng), spec=spec)
-    return scores
+    """Fidelity, diversity, detectability and, with ``training``, nearest records against ``real``.
+
+    ``extractor`` and ``metrics`` as :func:`compare` takes them.
+    """
+    return fidelity_of(real, synthetic, training=training, extractor=extractor, rng=Stream.of(rng), metrics=metrics)

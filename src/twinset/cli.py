@@ -234,7 +234,9 @@ def compare(
     synthetic: Annotated[str, typer.Argument(metavar="SYNTHETIC", help="Synthetic images, whoever made them.")],
     train: Annotated[str | None, typer.Option(help="The real images that the generator was trained on.")] = None,
     utility: Annotated[bool, typer.Option("--utility", help="Train with and without; test on REAL.")] = False,
-    embedder: Annotated[str, typer.Option(help="Extractor of the features: random, self, or NAME:PATH.")] = "random",
+    extractor: Annotated[str, typer.Option(help="Of the features: random, self, or NAME:PATH of weights.")] = "random",
+    metrics: Annotated[str, typer.Option(help="default, all, or names between commas.")] = "default",
+    by: Annotated[str | None, typer.Option(help="class: every class by itself, too.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report here.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     workers: Workers = None,
@@ -243,27 +245,118 @@ def compare(
 ) -> None:
     """Judge any synthetic images against real ones: fidelity, diversity, detectability, copies, utility.
 
+    REAL, SYNTHETIC and --train are datasets, or features (N, D) of one extractor in .npy files. Metrics: frechet,
+    frechet-infinity, kid, cmmd, prdc, vendi, authenticity, detectability, nearest, pictures, structure, edits,
+    perceptual, inception, spatial, objects, cler, text. Those whose weights are not on this machine name the file.
+
     \b
     Examples:
       twinset compare real_test/ synthetic/
       twinset compare real_test/ synthetic/ --train real_train/ --utility
+      twinset compare real_test/ synthetic/ --metrics all --by class --extractor dinov2:weights/
     """
     from twinset import pipeline
     from twinset.pipeline import words
+    from twinset.pipeline.comparing import Question
 
     with closing(_listener(quiet)) as listener:
         document = pipeline.compare(
             real,
             synthetic,
             train=train,
-            utility=utility,
-            embedder=embedder,
+            question=Question(extractor, metrics, by, utility, seed),
             report=report,
-            seed=seed,
             workers=workers,
             listener=listener,
         )
     _print(document, lambda: words.comparison(document), as_json=json)
+
+
+@app.command()
+def detect(
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="Images of unknown origin, or any dataset.")],
+    detector: Annotated[Path, typer.Option(metavar="FILE", help="What `twinset fit-detector` kept.")],
+    rate: Annotated[
+        float | None,
+        typer.Option(help="False-alarm rate, 0.01 or 0.05; default: the smallest that it was calibrated for."),
+    ] = None,
+    on_bad_input: Annotated[str, typer.Option(help="refuse, or skip: leave out bad files, and count them.")] = "refuse",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find generated images in a folder, by a detector that knows the generators it was fitted on, and no others.
+
+    Each image has a score and a calibrated false-alarm rate: how often a real image scores as high. --json lists all.
+
+    \b
+    Examples:
+      twinset detect inbox/ --detector detector.safetensors
+      twinset detect inbox/ --detector detector.safetensors --rate 0.05 --json
+    """
+    from twinset import pipeline
+    from twinset.pipeline import words
+
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.detect(source, detector=detector, rate=rate, on_bad_input=on_bad_input, listener=listener)
+    _print(document, lambda: words.detection(document), as_json=json)
+
+
+@app.command()
+def fit_detector(
+    real: Annotated[str, typer.Argument(metavar="REAL", help="Real images.")],
+    synthetic: Annotated[str, typer.Argument(metavar="SYNTHETIC", help="Images of the generators to be known.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A new file, NAME.safetensors.")],
+    size: Annotated[int | None, typer.Option(min=8, help="Take all images to this side in pixels first.")] = None,
+    jpeg_quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Take all images through JPEG of this quality first.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a detector of generated images on a real and a synthetic set, and keep it; never overwrites a file.
+
+    Part of both sets is held out, to measure and to calibrate it. Where the files alone give the sets away (JPEG here,
+    PNG there, other sizes) it says so; --size and --jpeg-quality take both through the same road.
+
+    \b
+    Examples:
+      twinset fit-detector photos/ generated/ --out detector.safetensors
+      twinset fit-detector photos/ generated/ --out detector.safetensors --size 64 --jpeg-quality 70
+    """
+    from twinset import pipeline
+    from twinset.pipeline import words
+
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.fit_and_keep(
+            real, synthetic, out=out, seed=seed, size=size, jpeg_quality=jpeg_quality, listener=listener
+        )
+    _print(document, lambda: words.fitted_detector(document), as_json=json)
+
+
+@app.command()
+def leaderboard(
+    sets: Annotated[list[str], typer.Argument(metavar="RUN|DATASET…", help="Synthetic sets, or runs.")],
+    real: Annotated[str | None, typer.Option(help="Real images; default: the held-out ones of the runs.")] = None,
+    extractor: Annotated[str, typer.Option(help="Of the features: random, or NAME:PATH of weights.")] = "random",
+    by: Annotated[str, typer.Option(help="The score that orders the sets.")] = "kernel_distance",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rank synthetic sets of the same real images, no finer than the images can tell: sets may share a rank.
+
+    \b
+    Examples:
+      twinset leaderboard runs/a runs/b
+      twinset leaderboard gan/ diffusion/ --real real_test/ --by frechet_distance
+    """
+    from twinset import pipeline
+    from twinset.pipeline import words
+
+    with closing(_listener(quiet)) as listener:
+        document = pipeline.leaderboard(sets, real=real, extractor=extractor, by=by, seed=seed, listener=listener)
+    _print(document, lambda: words.leaderboard(document), as_json=json)
 
 
 @app.command()

@@ -79,6 +79,27 @@ class GatePart(_Document):
     pairs: list[dict[str, str | float | None]] = []
 
 
+class CostRow(_Document):
+    """Hours of this run, and hours, price and energy for 1,000 accepted images; null where it is not known."""
+
+    hours: float
+    hours_per_1000: float | None
+    price_per_1000: float | None
+    kwh_per_1000: float | None
+
+
+class CostPart(_Document):
+    """What the run took, over all its sittings; prices are in the currency of the recipe."""
+
+    accepted: int
+    rows: dict[str, CostRow] = Field(
+        description="`making`: from reading the real images to the export; `the next 1,000`: generating and aligning "
+        "alone; `making and measuring`: all."
+    )
+    labelling_price_per_1000: float | None = Field(description="What people would take for labelling 1,000 images.")
+    undefined_because: str | None = None
+
+
 class RunDocument(_Document):
     """What ``run``, ``resume`` and ``evaluate`` answer."""
 
@@ -93,6 +114,7 @@ class RunDocument(_Document):
     utility_metric: str
     gate: GatePart
     exports: dict[str, str]
+    cost: CostPart | None = None
     warnings: list[str] = []
     seconds: float
 
@@ -178,13 +200,198 @@ class CompareDocument(_Document):
     train: str | None
     n_real: int
     n_synthetic: int
+    protocol: dict[str, str | int] = Field(
+        {}, description="Extractor, size, resize, seed, version and digests: what numbers must share to be compared."
+    )
     scores: dict[str, ScorePart]
+    explanation: ExplanationPart | None = Field(None, description="With --report or --metrics all.")
     gate: GatePart | None = None
     verdict: VerdictPart | None = None
     utility: dict[str, ArmPart] = {}
     report: str | None = None
     warnings: list[str] = []
     seconds: float
+
+
+class DetectorPart(_Document):
+    """Where a detector comes from and what it scored; it knows the generators that it was fitted on and no others."""
+
+    sha256: str
+    real_name: str
+    synthetic_name: str
+    generators: list[str] = Field(description="Methods that made the synthetic images, where these say so.")
+    n_real: int
+    n_synthetic: int
+    held_out_real: int = Field(description="Images that it was not fitted on; the false-alarm rates come from these.")
+    held_out_synthetic: int
+    auc: float = Field(description="Of the held-out images of these two sets, and of no others.")
+    auc_low: float
+    auc_high: float
+    thresholds: dict[str, float | None] = Field(
+        description="The score above which an image is called generated, by false-alarm rate; null: too few held out."
+    )
+    seed: int
+    warnings: list[str] = []
+
+
+class DetectedImage(_Document):
+    """One picture. ``false_alarm_rate``: how often a real image like those held out scores as high."""
+
+    id: str
+    score: float = Field(description="About -1 for real and 1 for synthetic images of the fitted sets.")
+    false_alarm_rate: float
+    outside: float = Field(description="Share of its features far beyond all that the detector was fitted on.")
+    flagged: bool | None = Field(description="Called generated at the rate asked for; null where that is undefined.")
+
+
+class ExpectedFlags(_Document):
+    """How many images would be flagged if all were real: the mean, and an interval that holds 95 % of cases."""
+
+    value: float
+    low: float
+    high: float
+
+
+class DetectDocument(_Document):
+    """What ``detect`` answers; ``flagged`` is null exactly when ``undefined_because`` says why."""
+
+    schema_name: Literal["twinset/detect/1"] = Field("twinset/detect/1", alias="schema")
+    source: str
+    detector_file: str
+    detector: DetectorPart
+    n_images: int
+    rate: float = Field(description="The false-alarm rate at which images are called generated.")
+    flagged: int | None
+    undefined_because: str | None = None
+    expected_if_all_real: ExpectedFlags | None
+    p_value_if_all_real: float | None = Field(description="Chance of as many flagged images if all were real.")
+    sentence: str
+    limits: str
+    images: list[DetectedImage]
+    warnings: list[str] = []
+    seconds: float
+
+
+class FitDetectorDocument(_Document):
+    """What ``fit-detector`` answers."""
+
+    schema_name: Literal["twinset/fit-detector/1"] = Field("twinset/fit-detector/1", alias="schema")
+    detector_file: str
+    detector: DetectorPart
+    limits: str
+    warnings: list[str] = []
+    seconds: float
+
+
+class RegionPart(_Document):
+    """Images of one set, the medoid first, that have none of the other near; ``nearest`` are the other set's."""
+
+    ids: list[str]
+    nearest: list[str]
+    share: float
+    p_value: float = Field(description="Of a region this large, for all regions at once.")
+    classes: dict[str, int] = {}
+    sentence: str
+
+
+class RegionsPart(_Document):
+    """Regions of one set that the other leaves empty, the largest first."""
+
+    regions: list[RegionPart]
+    examined: int
+    others: int
+    alone: int = Field(description="Examined images whose k nearest neighbours are all nearer than the other set.")
+    chance_share: float = Field(description="Share of such images in sets of one law.")
+    k: int
+    alpha: float = Field(description="Chance that any region is listed, for sets of one law.")
+    undefined_because: str | None = None
+    sentence: str
+
+
+class OddPart(_Document):
+    """A real image far from all others, and whether the twin has one near."""
+
+    id: str
+    kind: Literal["outlier", "corner case"]
+    nearest_real: str
+    nearest_synthetic: str
+    ratio: float = Field(description="Distance of the nearest synthetic image over what counts as near.")
+    contained: bool
+
+
+class GapFigurePart(_Document):
+    """A figure of one class, its mean under permuted labels, its p-value adjusted for all classes and figures."""
+
+    value: float
+    floor: float
+    adjusted: float
+    beyond_chance: bool
+
+
+class ClassGapPart(_Document):
+    """A class that differs beyond chance, and images of it that show how: at most eight a side."""
+
+    figures: dict[str, GapFigurePart]
+    n_real: int
+    n_synthetic: int
+    uncovered: list[str]
+    unsupported: list[str]
+
+
+class NearPairPart(_Document):
+    """A synthetic image and the training image nearest to it by features."""
+
+    synthetic: str
+    training: str
+    distance: float
+    ratio: float | None = Field(description="Over the median distance of unseen real images.")
+    unseen_share: float | None = Field(description="Share of unseen real images that come as close.")
+    repeats: int = Field(description="Synthetic images that share this training image.")
+
+
+class ExplanationPart(_Document):
+    """Why the figures are what they are: images to look at, each finding with its chance of being none."""
+
+    extractor: str
+    sentences: list[str]
+    alarms: list[str]
+    uncovered: RegionsPart
+    unsupported: RegionsPart
+    odd: list[OddPart]
+    classes: dict[str, ClassGapPart] = Field({}, description="Classes that differ beyond chance, worst first.")
+    pairs: list[NearPairPart] = []
+    notes: list[str] = []
+
+
+class ExplanationDocument(ExplanationPart):
+    """What ``evaluation/explanation.json`` of a run holds."""
+
+    schema_name: Literal["twinset/explanation/1"] = Field("twinset/explanation/1", alias="schema")
+
+
+class RankedPart(_Document):
+    """One set's place by one score: a range of ranks; sets whose ranges meet cannot be told apart."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    best: int
+    worst: int
+
+
+class LeaderboardDocument(_Document):
+    """``twinset leaderboard``: sets by every score, best first, compared at equal numbers of images."""
+
+    schema_name: Literal["twinset/leaderboard/1"] = Field("twinset/leaderboard/1", alias="schema")
+    by: str
+    n_real: int
+    n_synthetic: int
+    extractor: str
+    seed: int
+    scores: dict[str, list[RankedPart]]
+    verdicts: dict[str, VerdictPart] = Field({}, description="Of the sets that are runs.")
+    warnings: list[str] = []
 
 
 class ConvertDocument(_Document):
@@ -336,6 +543,10 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "verify": VerifyDocument,
     "inspect": InspectDocument,
     "compare": CompareDocument,
+    "leaderboard": LeaderboardDocument,
+    "explanation": ExplanationDocument,
+    "detect": DetectDocument,
+    "fit-detector": FitDetectorDocument,
     "convert": ConvertDocument,
     "init": InitDocument,
     "plugins": PluginsDocument,

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from twinset.annotations import Annotation, SemanticMap
 from twinset.errors import ChangedFileError
-from twinset.images import FULL_RANGE, Pixels, Window, check_pixels, decode, encode_png
+from twinset.images import FULL_RANGE, Pixels, Window, check_pixels, decode, encode_png, shape_of
 from twinset.instances import INSTANCES, from_value, to_value
 
 SCHEMA = pa.schema(
@@ -100,6 +100,15 @@ class Sample:
             return decode(self.image, name=self.id, window=self.window)
         assert self.path is not None
         return decode(read_checked(self.path, self.sha256), name=str(self.path), window=self.window)
+
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of :meth:`pixels`; of a file or bytes from their header alone."""
+        if isinstance(self.image, np.ndarray):
+            return self.image.shape
+        if self.image is not None:
+            return shape_of(self.image, name=self.id)
+        assert self.path is not None
+        return shape_of(read_checked(self.path, None), name=str(self.path))
 
     def encoded(self) -> bytes:
         """The picture as PNG, or the bytes it came as."""

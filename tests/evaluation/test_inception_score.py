@@ -20,6 +20,17 @@ def test_alike_images_score_one_and_sure_balanced_ones_the_number_of_classes() -
         assert sure.settings["standard_error"] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_it_lies_between_one_and_the_number_of_classes_and_order_changes_nothing(seed: int) -> None:
+    rows = draw(seed, 40, 5, concentration=0.05 + 0.5 * seed)
+    value = inception_score(rows).value
+    assert value is not None
+    assert 1.0 < value < 5.0
+    assert inception_score(rows[::-1, ::-1]).value == pytest.approx(value, rel=1e-12)
+    surer = rows**3 / (rows**3).sum(axis=1, keepdims=True)
+    assert inception_score(surer).value > value  # type: ignore[operator]
+
+
 def test_a_table_by_hand() -> None:
     # p(y) = (1/2, 1/2); KL of (1, 0) is log 2, of (3/4, 1/4) it is 3/4 log 3/2 + 1/4 log 1/2, mirrored likewise.
     rows = np.array([[1.0, 0.0], [0.0, 1.0], [0.75, 0.25], [0.25, 0.75]])

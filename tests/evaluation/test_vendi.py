@@ -23,6 +23,11 @@ class TestExtremes:
         rotation = np.linalg.qr(draw(1, 12, 12))[0]
         assert vendi_score(5 * rotation[:9], order=order, route=route) == pytest.approx(9.0, rel=1e-9)
 
+    def test_a_second_copy_of_every_image_adds_nothing(self, route: str, order: float) -> None:
+        x = draw(20, 9, 5) + 0.5
+        twice = np.concatenate([x, -3 * x, x])  # turned round and longer, it is the same direction to λ
+        assert vendi_score(twice, order=order, route=route) == pytest.approx(vendi_score(x, order=order), rel=1e-9)
+
     def test_unequal_kinds_by_hand(self, route: str, order: float) -> None:
         x = np.eye(4)[[0, 0, 0, 0, 1, 1, 2, 2]]  # shares 1/2, 1/4, 1/4
         expected = {

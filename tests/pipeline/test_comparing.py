@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import pytest
 import twinset
 from twinset import report
 from twinset.annotations import Annotation
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset, Origin, Sample
 from twinset.downstream import UtilityData, UtilityPlan
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.errors import DataError, RecipeError, RunFolderError, TwinsetError, UsageError
 from twinset.formats import write
 from twinset.models.classifier import ClassifierSettings
-from twinset.pipeline import comparing
+from twinset.pipeline.comparing import pages as found_pages
+from twinset.pipeline.comparing import question, utility, whole
+from twinset.pipeline.comparing.metrics import MEASURES, available, matched_classes
 from twinset.randomness import Stream
 
 SOFT = {0: (0.75, 0.25), 1: (0.25, 0.75)}
@@ -54,8 +57,8 @@ def studied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[UtilityData, UtilityP
         found.append((data, plan))
         raise StoppedError
 
-    monkeypatch.setattr(comparing, "study", study)
-    monkeypatch.setattr(comparing, "choose_settings", lambda *_, **__: ClassifierSettings(steps=300, width=16))
+    monkeypatch.setattr(utility, "study", study)
+    monkeypatch.setattr(utility, "choose_settings", lambda *_, **__: ClassifierSettings(steps=300, width=16))
     return found
 
 
@@ -68,7 +71,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[report.ReportData]:
         found.append(data)
         return ""
 
-    monkeypatch.setattr(comparing, "render", render)
+    monkeypatch.setattr(found_pages, "render", render)
     return found
 
 
@@ -151,20 +154,21 @@ def test_images_of_no_class_are_counted_on_the_page(tmp_path: Path, pages: list[
     assert counted(pages[2]) == {"real": (20, 20), "synthetic": (10, 10)}
 
 
-def test_the_command_on_the_page_names_an_embedder_that_is_accepted_and_no_path(
+def test_the_command_on_the_page_names_an_extractor_that_is_accepted_and_no_path(
     tmp_path: Path, pages: list[report.ReportData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, made = written(lights(40, 1), tmp_path / "held"), written(lights(20, 3), tmp_path / "made")
     with monkeypatch.context() as patched:
-        patched.setattr(comparing, "embedder_named", lambda _: RandomConvolution())
-        twinset.compare(held, made, embedder="dinov2:/secret/model", report=tmp_path / "page.html")
+        for module in (question, whole):
+            patched.setattr(module, "embedder_named", lambda _: RandomConvolution())
+        twinset.compare(held, made, extractor="dinov2:/secret/model", report=tmp_path / "page.html")
     words = pages[0].command.split()
-    named = words[words.index("--embedder") + 1]
+    named = words[words.index("--extractor") + 1]
     assert named == "dinov2:FILE"
     assert "secret" not in pages[0].command
-    assert comparing.embedder_named(named)
+    assert question.embedder_named(named)
     with pytest.raises(TwinsetError):
-        comparing.embedder_named("dinov2")
+        question.embedder_named("dinov2")
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
@@ -191,3 +195,118 @@ def test_a_source_that_is_no_path_is_told(source: str) -> None:
     with pytest.raises(UsageError, match="expected a path") as caught:
         twinset.load(source)
     assert not isinstance(caught.value, RecipeError)
+
+
+def test_features_of_anybody_are_compared_without_pictures(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    for name, shift in (("real", 0.0), ("near", 0.0), ("far", 1.0)):
+        np.save(tmp_path / f"{name}.npy", draws.normal(shift, 1, (300, 8)).astype(np.float32))
+    near, far = (twinset.compare(tmp_path / "real.npy", tmp_path / f"{name}.npy") for name in ("near", "far"))
+    assert (near.n_real, near.n_synthetic) == (300, 300)
+    assert near.scores["frechet_distance"].value < 0.5 < 6 < far.scores["frechet_distance"].value
+    assert near.protocol["extractor"] == "given features"
+    assert near.protocol["real_digest"] == far.protocol["real_digest"]
+    assert near.protocol["synthetic_digest"] != far.protocol["synthetic_digest"]
+    trained = twinset.compare(tmp_path / "real.npy", tmp_path / "far.npy", train=tmp_path / "far.npy")
+    assert trained.scores["authenticity"].value == 0.0
+    page = tmp_path / "page.html"
+    twinset.compare(tmp_path / "real.npy", tmp_path / "far.npy", report=page, metrics="frechet,structure")
+    assert "it needs pictures; got features alone" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((3, 4, 5)), r"expected numbers \(N, D\); got float64 \(3, 4, 5\)"),
+        (np.array([["a"]]), r"expected numbers \(N, D\); got <U1"),
+        (np.array([{}], dtype=object), "expected features .* in NumPy's .npy format; got"),
+    ],
+)
+def test_what_are_no_features_is_refused(array: np.ndarray, told: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "odd.npy", array, allow_pickle=True)
+    with pytest.raises(DataError, match=told):
+        twinset.compare(tmp_path / "odd.npy", tmp_path / "odd.npy")
+
+
+def test_features_are_compared_with_features_only(tmp_path: Path) -> None:
+    np.save(tmp_path / "real.npy", np.zeros((3, 4)))
+    np.save(tmp_path / "wide.npy", np.zeros((3, 5)))
+    with pytest.raises(UsageError, match="all sides as pictures, or all as features"):
+        twinset.compare(tmp_path / "real.npy", "builtin:digits")
+    with pytest.raises(DataError, match="features of one width; got 4 and 5"):
+        twinset.compare(tmp_path / "real.npy", tmp_path / "wide.npy")
+    with pytest.raises(UsageError, match="expected pictures with --utility or --by"):
+        twinset.compare(tmp_path / "real.npy", tmp_path / "real.npy", by="class")
+
+
+def test_all_metrics_run_and_those_without_weights_name_the_file_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINSET_MODELS", str(tmp_path / "none"))
+    held, made = written(lights(60, 1), tmp_path / "held"), written(lights(40, 3), tmp_path / "made")
+    train = written(lights(40, 2), tmp_path / "train")
+    began = time.perf_counter()
+    ready, missing = available(tuple(MEASURES))
+    assert time.perf_counter() - began < 1
+    assert set(missing) == {"inception", "spatial", "perceptual", "text"}
+    assert not set(ready) & set(missing)
+    for name, wanted in (("inception", "0cc3c7bd"), ("perceptual", "7be5be79"), ("text", "clip-vit-base-patch32")):
+        assert wanted in missing[name], name
+    found = twinset.compare(held, made, train=train, metrics="all", by="class").scores
+    undefined = {name for name, score in found.items() if score.value is None}
+    measured = set(found) - undefined
+    assert {"inception_score", "spatial_frechet_distance", "clip_score", "crop_kernel_distance"} <= undefined
+    assert {"cmmd", "vendi_ratio_q1", "authenticity", "detectability_auc_all", "cler", "cler_difference"} <= measured
+    assert {"frechet_distance[above]", "coverage[below]"} <= measured
+    assert found["cler"].value == 1.0
+
+
+def test_classes_are_matched_by_name_whatever_their_order(tmp_path: Path) -> None:
+    held = lights(60, 1)
+    swapped = Dataset.of(
+        (Sample(s.id, Annotation(class_id=1 - s.annotation.class_id), image=s.image) for s in lights(40, 3)),
+        classes=("below", "above"),
+    )
+    assert matched_classes(swapped, held.classes).tolist() == lights(40, 3).class_ids.tolist()
+    found = twinset.compare(
+        written(held, tmp_path / "held"), written(swapped, tmp_path / "made"), metrics="cler,frechet", by="class"
+    )
+    assert found.scores["cler"].value == 1.0
+    assert found.scores["frechet_distance[above]"].n_synthetic == 20
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [({"metrics": "fid"}, "expected a metric out of .*'fid'"), ({"by": "colour"}, "expected a grouping out of class")],
+)
+def test_wrong_names_are_refused_before_the_work(asked: dict[str, str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        twinset.compare("nowhere", "there", **asked)
+
+
+def test_pictures_are_looked_at_once_and_their_features_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINSET_CACHE", str(tmp_path / "cache"))
+    held, made = written(lights(40, 1), tmp_path / "held"), written(lights(20, 3), tmp_path / "made")
+    first = twinset.compare(held, made)
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 2
+    asked: list[int] = []
+    monkeypatch.setattr(RandomConvolution, "embed", lambda *_: asked.append(1))
+    assert twinset.compare(held, made).scores == first.scores
+    assert not asked
+
+
+def test_edited_images_are_compared_with_the_training_images_that_they_name(tmp_path: Path) -> None:
+    train, held = lights(30, 2), written(lights(30, 1), tmp_path / "held")
+    draws = np.random.default_rng(0)
+    edited = []
+    for sample in train:
+        noisy = np.clip(sample.pixels() + draws.normal(0, 5, sample.pixels().shape), 0, 255).astype(np.uint8)
+        origin = Origin("noise", 1, "ab" * 32, (sample.id,))
+        edited.append(Sample(f"edit-{sample.id}", sample.annotation, origin, image=noisy))
+    made = Dataset.of(edited, classes=train.classes)
+    train.export(tmp_path / "train", format="parquet")
+    made.export(tmp_path / "made", format="parquet")
+    found = twinset.compare(held, tmp_path / "made", train=tmp_path / "train", metrics="edits").scores
+    assert 30 < found["psnr"].value < 38
+    others = twinset.compare(held, tmp_path / "train", train=tmp_path / "made", metrics="edits").scores
+    assert "names one training image as its parent" in others["psnr"].undefined_because

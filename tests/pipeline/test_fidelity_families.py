@@ -9,7 +9,6 @@ import pytest
 
 import twinset
 from twinset.dataset import Dataset
-from twinset.images import ImageSpec
 from twinset.pipeline.comparing import fidelity_of
 from twinset.randomness import Stream
 
@@ -40,6 +39,6 @@ def test_a_run_passes_the_families_of_its_held_out_images(twice: Dataset, tmp_pa
 
 def test_a_comparison_finds_the_families_of_the_real_images(twice: Dataset) -> None:
     made = twinset.load("builtin:digits").take(range(200, 500))
-    scores, _ = fidelity_of(twice, made, training=None, embedder="random", rng=Stream(0), spec=ImageSpec(8, 8, 1))
+    scores = fidelity_of(twice, made, training=None, extractor="random", rng=Stream(0))
     assert {score.settings["real_families"] for score in scores} == {150}
     assert {score.settings["n_each"] for score in scores if score.name.startswith("detect")} == {150}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from twinset.pipeline.comparing.metrics import MEASURES
 from twinset.report import MetricTable, Picture, ReportData, ScoreValues, render
 from twinset.report.glossary import Entry, entry_for
 from twinset.report.histograms import score_charts
@@ -253,3 +254,11 @@ def test_bad_report_data_is_refused(report_data: MakeData) -> None:
         dataclasses.replace(data.feature_map, xy=np.zeros((3, 2)))
     with pytest.raises(ValueError, match="low ≤ value ≤ high"):
         dataclasses.replace(data.verdict.difference, low=0.5)  # type: ignore[union-attr]
+
+
+def test_every_score_of_a_comparison_has_words_for_people() -> None:
+    names = [name for measure in MEASURES.values() for name in measure.scores]
+    names += ["vendi_q1", "vendi_ratio_q2", "vendi_qinf", "cmmd", "frechet_infinity", "authenticity"]
+    for name in names:
+        assert entry_for(name).label != name.replace("_", " "), name
+    assert entry_for("vendi_ratio_q1[cat]").label == "Vendi ratio, order 1, cat"

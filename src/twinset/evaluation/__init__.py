@@ -43,7 +43,7 @@ FEATURE_METRICS: Mapping[str, Metric] = {
     "kid": KernelDistance(),
     "cmmd": ClipDiscrepancy(),
     "prdc": PRDC(),
-    "vendi": Vendi(),
+    "vendi": Vendi((1.0, 2.0)),
     "authenticity": Authenticity(),
     "detectability": Detectability(),
     "nearest": NearestRecord(),

@@ -17,6 +17,7 @@ import pydantic
 
 from twinset import __version__, documents
 from twinset.errors import RunFolderError
+from twinset.pipeline.metering import Meter
 from twinset.recipe import WrittenRecipe, load_recipe
 from twinset.store import PUT_BACK, TEMPORARY, disk_refusals, read_json, write_bytes, write_json
 
@@ -186,28 +187,47 @@ def hardware() -> str:
 
 @dataclass
 class Timings:
-    """Seconds per stage of a run, added up over all its sittings, in ``timings.json``."""
+    """Seconds per stage of a run, added up over all its sittings, in ``timings.json``; with a ``meter`` the energy too,
+    in kWh, in ``energy.json``."""
 
     folder: Path
+    meter: Meter | None = None
 
     def read(self) -> dict[str, float]:
         """Seconds by stage."""
-        path = self.folder / "timings.json"
-        hint = "delete this file: only the seconds per stage are lost"
+        return self._of("timings.json", "seconds")
+
+    def energy(self) -> dict[str, float]:
+        """kWh by stage, of the stages whose energy was measured whenever they ran."""
+        return self._of("energy.json", "kWh")
+
+    def _of(self, name: str, what: str) -> dict[str, float]:
+        path = self.folder / name
+        hint = f"delete this file: only the {what} per stage are lost"
         values = read_json(path, hint=hint) if path.exists() else {}
         assert isinstance(values, dict)
-        return {str(key): float(value) for key, value in values.items()}
+        return {str(key): float(value) for key, value in values.items() if value is not None}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Counts the seconds of the block, also when it is interrupted."""
+        """Counts the seconds of the block, also when it is interrupted; not when the process is killed outright."""
+        reading = self.meter.begin() if self.meter is not None else None
         began = time.monotonic()
         try:
             yield
         finally:
-            spent = self.read()
-            spent[name] = round(spent.get(name, 0.0) + time.monotonic() - began, 3)
-            write_json(self.folder / "timings.json", spent)
+            self._add("timings.json", name, time.monotonic() - began, digits=3)
+            if reading is not None:
+                self._add("energy.json", name, reading(), digits=12)
+
+    def _add(self, file: str, name: str, value: float | None, *, digits: int) -> None:
+        """One that could not be measured stays null for good: a part would pass for the whole."""
+        path = self.folder / file
+        spent = read_json(path) if path.exists() else {}
+        assert isinstance(spent, dict)
+        before = spent.get(name, 0.0)
+        spent[name] = None if before is None or value is None else round(before + value, digits)
+        write_json(path, spent)
 
 
 def peak_memory_bytes() -> int | None:

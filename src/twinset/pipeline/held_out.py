@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twinset.dataset import REAL, Dataset, Sample
 from twinset.errors import DataError
 from twinset.families import duplicates
@@ -28,13 +31,16 @@ class HeldOut:
     split: str
 
 
-def copies_in(others: Dataset, known: Dataset) -> dict[int, int]:
-    """Rows of ``others`` that are copies of pictures in ``known``, with the row there; both of one window."""
+def copies_in(others: Dataset, known: Dataset, *, fingerprints: NDArray[np.uint8] | None = None) -> dict[int, int]:
+    """Rows of ``others`` that are copies of pictures in ``known``, with the row there; both of one window.
+
+    ``fingerprints`` are those of ``known``, then of ``others``, where somebody has them.
+    """
     samples = (
         replace(sample, id=str(row), annotation=None, origin=REAL) for row, sample in enumerate((*known, *others))
     )
     found: dict[int, int] = {}
-    for group in duplicates(Dataset.of(samples, classes=())):
+    for group in duplicates(Dataset.of(samples, classes=()), fingerprints=fingerprints):
         theirs = [row for row in group.rows if row < len(known)]
         if theirs:
             found |= {row - len(known): theirs[0] for row in group.rows if row >= len(known)}

@@ -11,7 +11,7 @@ from twinset.errors import RunFolderError
 from twinset.store import TEMPORARY, read_json, write_json
 
 MANIFEST = "manifest.json"
-UNLISTED = (MANIFEST, "log.jsonl", "run.lock", "timings.json", "result.json")
+UNLISTED = (MANIFEST, "log.jsonl", "run.lock", "timings.json", "energy.json", "result.json")
 """What goes on changing, and the result, which is written last and checked by its digest."""
 
 BLOCK = 1 << 20

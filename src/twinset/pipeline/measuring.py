@@ -30,10 +30,12 @@ from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.embedding.self_trained import SelfTrained, SelfTrainedEmbedder
 from twinset.evaluation import ByClass, fidelity
+from twinset.evaluation.cost import Cost, Prices, cost
 from twinset.executors.local import LocalProcesses
 from twinset.images import ImageSpec
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import placed
+from twinset.pipeline.explaining import Explanation, explanation_of
 from twinset.pipeline.making import candidates
 from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
@@ -68,6 +70,7 @@ class Measured:
     features: Features | None
     metadata: Metadata | None = None
     samples: Samples | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,8 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     with run.timings.stage("fidelity"), torch_threads(1):
         run.listener.stage("fidelity")
         scores, before, features = _fidelity(run, accepted, everything)
+    with run.timings.stage("explanation"), torch_threads(1):
+        explained = explanation_of(run, accepted, features, scores)
     with run.timings.stage("metadata"):
         described = metadata_of(run, accepted, everything)
     with run.timings.stage("utility"):
@@ -107,7 +112,20 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         verdict = _without_utility(failure, accepted)
     else:
         verdict = decide(utility, gate_failure=failure)
-    return Measured(accepted, digest, gate, scores, before, utility, plan, verdict, features, described, samples)
+    return Measured(
+        accepted, digest, gate, scores, before, utility, plan, verdict, features, described, samples, explained
+    )
+
+
+def cost_of(run: Run, accepted: Dataset) -> Cost:
+    """What the run took so far, over all its sittings, at the prices of its recipe."""
+    part = run.recipe.evaluate.cost
+    return cost(
+        run.timings.read(),
+        accepted=len(accepted),
+        prices=Prices(part.price_per_hour, part.price_per_label) if part is not None else None,
+        kwh=run.timings.energy(),
+    )
 
 
 def _without_utility(failure: str, accepted: Dataset) -> Verdict:

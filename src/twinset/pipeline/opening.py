@@ -13,6 +13,7 @@ from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.folders import Timings, environment, refuse_another_environment
+from twinset.pipeline.metering import check_energy, meter_of
 from twinset.pipeline.placed_choice import check_fits, check_part
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.reporting import Listener, RunLog
@@ -75,6 +76,8 @@ def check_models(recipe: Recipe) -> None:
             method = methods.build(kind, part.use, part.settings, where=f"{kind}.{number}")
             if isinstance(method, CheckedMethod):
                 method.check()
+    if meter_of(recipe.evaluate.cost) is not None:
+        check_energy()
     utility = recipe.evaluate.utility
     if utility != "off":
         check_part(utility)
@@ -99,7 +102,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
         refuse_another_environment(folder, machine.device)
     listener.note(f"run {folder}")
     remove_temporaries(folder)
-    timings = Timings(folder)
+    timings = Timings(folder, meter_of(written.recipe.evaluate.cost))
     RunLog(folder / "log.jsonl").add("begin", workers=machine.workers, device=machine.device)
     if not (folder / "split.json").exists():
         with timings.stage("read"):

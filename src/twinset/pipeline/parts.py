@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twinset import documents
 from twinset.dataset import Dataset
 from twinset.downstream import Utility, Verdict
+from twinset.evaluation.cost import Cost
 from twinset.privacy.gate import GateResult
 from twinset.scores import Score
 
@@ -66,6 +67,28 @@ def arms_part(utility: Utility | None) -> dict[str, documents.ArmPart]:
         )
         for name, arm in utility.arms.items()
     }
+
+
+COST_ROWS = ("making", "the next 1,000", "making and measuring")
+
+
+def cost_part(found: Cost) -> documents.CostPart:
+    """The cost of a run for a document."""
+    rows = zip(COST_ROWS, (found.making, found.again, found.whole), strict=True)
+    return documents.CostPart(
+        accepted=found.accepted,
+        rows={
+            name: documents.CostRow(
+                hours=share.hours,
+                hours_per_1000=share.hours_per_thousand,
+                price_per_1000=share.price_per_thousand,
+                kwh_per_1000=share.kwh_per_thousand,
+            )
+            for name, share in rows
+        },
+        labelling_price_per_1000=found.labelling_per_thousand,
+        undefined_because=found.undefined_because or None,
+    )
 
 
 def scores_part(scores: Sequence[Score]) -> dict[str, documents.ScorePart]:

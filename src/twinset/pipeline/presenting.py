@@ -14,6 +14,7 @@ from twinset.alignment.metadata import MEASURES
 from twinset.copying import nearest_copies
 from twinset.dataset import SPLITS, UNITS, Dataset, Sample
 from twinset.drawing import overlay
+from twinset.evaluation.cost import Cost
 from twinset.images import Pixels, resize
 from twinset.pipeline import page
 from twinset.pipeline.fitting import remarks_of
@@ -22,6 +23,7 @@ from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Features, Measured
 from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run
+from twinset.pipeline.parts import COST_ROWS
 from twinset.pipeline.planning import planned
 from twinset.pipeline.samples import sample_facts
 from twinset.report.model import MapSet
@@ -55,7 +57,7 @@ class Tried:
 
 
 def report_data(
-    run: Run, measured: Measured, tried: Tried, *, command: str, limits: Sequence[str]
+    run: Run, measured: Measured, tried: Tried, spent: Cost, *, command: str, limits: Sequence[str]
 ) -> report.ReportData:
     """The page of a run."""
     classes = run.real.dataset.classes
@@ -77,9 +79,10 @@ def report_data(
         utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
         metadata=_metadata(run, measured),
         samples=sample_facts(measured.samples) if measured.samples else None,
+        explanation=measured.explanation.facts if measured.explanation else None,
         rejected=_rejected(tried),
         gate=page.gate(measured.gate, measured.accepted, run.real.training, blocks=run.recipe.gate.copies == "block"),
-        cost=_cost(run, tried),
+        cost=_cost(run, tried, spent),
         limits=tuple(limits),
         environment=_environment(run),
         digests={
@@ -334,13 +337,20 @@ def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:
     return tuple(found)
 
 
-def _cost(run: Run, tried: Tried) -> report.Cost:
+def _cost(run: Run, tried: Tried, found: Cost) -> report.Cost:
     spent = run.timings.read()
     environment = _environment(run)
+    shares = zip(COST_ROWS, (found.making, found.again, found.whole), strict=True)
     return report.Cost(
         stages=tuple(spent.items()),
         hardware=f"{environment['cpu']}, {environment['cores']} cores, {environment['device']}",
         generated=len(tried.samples),
         generation_seconds=spent.get("generate"),
         peak_memory_bytes=peak_memory_bytes(),
+        thousand=tuple(
+            report.CostOfThousand(name, each.hours_per_thousand, each.price_per_thousand, each.kwh_per_thousand)
+            for name, each in shares
+            if each.hours_per_thousand is not None
+        ),
+        labelling=found.labelling_per_thousand,
     )

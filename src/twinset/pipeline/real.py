@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from twinset import transforms
-from twinset.dataset import SCHEMA, SPLITS, TASKS, Dataset, SplitName, Task, read_checked
+from twinset.dataset import SCHEMA, SPLITS, TASKS, Dataset, Sample, SplitName, Task, read_checked
 from twinset.errors import DataError, RunFolderError
 from twinset.families import GroupRule, families
 from twinset.formats import ReadReport, read
+from twinset.formats.threads import ordered_map
 from twinset.images import FULL_RANGE, ImageSpec, Window, encode_png
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart, Recipe, WrittenRecipe
@@ -155,7 +156,7 @@ def _check_something_to_find(names: dict[str, str], dataset: Dataset) -> None:
 
 def looking_spec(dataset: Dataset) -> ImageSpec:
     """The small size at which pictures are compared as wholes: the commonest shape, 48 pixels on its longer side."""
-    shapes = Counter(sample.pixels().shape for sample in dataset)
+    shapes = Counter(ordered_map(Sample.shape, dataset))
     (height, width, _), _ = shapes.most_common(1)[0]
     scale = min(1.0, LOOK_SIDE / max(height, width))
     channels = 3 if any(shape[2] == 3 for shape in shapes) else 1

@@ -15,10 +15,10 @@ from twinset import report as page
 from twinset.dataset import UNITS, Dataset, Task
 from twinset.formats import losses, write
 from twinset.formats.writing import WritableFormat
-from twinset.pipeline.measuring import Measured
+from twinset.pipeline.measuring import Measured, cost_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
-from twinset.pipeline.parts import arms_part, gate_part, gate_scores, scores_part, verdict_part
+from twinset.pipeline.parts import arms_part, cost_part, gate_part, gate_scores, scores_part, verdict_part
 from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.provenance import encode_with_provenance
@@ -48,13 +48,14 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
     command = f"twinset run {shlex.quote(str(_shown(run.folder) / 'resolved.yaml'))}"
     limits = _limits(run, measured)
     _write_json(run, measured)
-    data = report_data(run, measured, tried, command=command, limits=limits)
+    spent = cost_of(run, measured.accepted)
+    data = report_data(run, measured, tried, spent, command=command, limits=limits)
     path = run.folder / "report.html"
     with run.timings.stage("report"):
         run.listener.stage("report")
         write_bytes(path, page.render(data).encode())
         write_json(run.folder / "evaluation" / "report.json", data.to_json())
-    document = _document(run, measured, tried, exports, limits)
+    document = _document(run, measured, tried, exports, limits).model_copy(update={"cost": cost_part(spent)})
     if exports:
         _describe(run, measured, exports, limits=limits)
     return document

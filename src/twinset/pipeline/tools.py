@@ -22,7 +22,12 @@ from twinset.recipe import EXPORTS, expanded, recipe_from_values
 from twinset.store import write_bytes
 from twinset.threads import available_cores
 
-EXTRAS = {"pretrained": ("transformers",), "browser": ("selenium",)}
+EXTRAS = {
+    "pretrained": ("transformers",),
+    "captions": ("sacrebleu",),
+    "energy": ("codecarbon",),
+    "browser": ("selenium",),
+}
 
 
 def source_of(text: str) -> str | Path:

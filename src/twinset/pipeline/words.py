@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twinset import documents
 from twinset.errors import printable
 from twinset.pipeline.reporting import duration
 from twinset.scores import Decision
+
+SECONDS_PER_HOUR = 3600
+SHOWN_IMAGES = 20
 
 TITLES: dict[Decision, str] = {
     "use": "USE IT",
@@ -28,6 +31,7 @@ def run(document: documents.RunDocument) -> str:
         + (f", {counts.failed} slots not filled" if counts.failed else "")
     )
     lines.append(f"gate      {_gate(document)}")
+    lines += _cost(document.cost)
     lines += [f"export    {printable(path)} ({format_})" for format_, path in document.exports.items()]
     lines += [f"warning   {printable(text)}" for text in document.warnings]
     lines += [f"report    {printable(document.report)}", f"run       {printable(document.run)}"]
@@ -53,6 +57,24 @@ def _gate(document: documents.RunDocument) -> str:
 
 def _reasons(gate: documents.GatePart) -> str:
     return printable("; ".join(gate.reasons))
+
+
+def _cost(part: documents.CostPart | None) -> list[str]:
+    """What 1,000 accepted images take; a line more for measuring too, and for labelling them by hand."""
+    if part is None:
+        return []
+    lines = []
+    for name, row in part.rows.items():
+        if row.hours_per_1000 is None:
+            continue
+        price = "" if row.price_per_1000 is None else f", price {row.price_per_1000:,.2f}"
+        energy = "" if row.kwh_per_1000 is None else f", {row.kwh_per_1000:.3g} kWh"
+        takes = duration(SECONDS_PER_HOUR * row.hours_per_1000)
+        thousand = "" if "1,000" in name else " 1,000 images"
+        lines.append(f"cost      {takes}{price}{energy} for {name}{thousand}")
+    if part.labelling_price_per_1000 is not None:
+        lines.append(f"cost      price {part.labelling_price_per_1000:,.2f} for labelling 1,000 images by hand")
+    return lines
 
 
 def _arms(utility: dict[str, documents.ArmPart], metric: str) -> list[str]:
@@ -124,15 +146,7 @@ def inspection(lines: Sequence[str]) -> str:
 def comparison(document: documents.CompareDocument) -> str:
     """Scores in a table, and the verdict if utility was asked for."""
     lines = [f"{document.n_real} real and {document.n_synthetic} synthetic images", ""]
-    lines.append(f"  {'score':<28} {'value':>10}  {'interval':<22} {'real vs real':>12}")
-    for name, score in document.scores.items():
-        value = "–" if score.value is None else f"{score.value:.4g}"
-        interval = "" if score.low is None or score.high is None else f"{score.low:.4g} … {score.high:.4g}"
-        floor = "" if score.floor is None else f"{score.floor:.4g}"
-        lines.append(f"  {name:<28} {value:>10}  {interval:<22} {floor:>12}")
-        if score.undefined_because:
-            lines.append(f"    undefined: {printable(score.undefined_because)}")
-    lines.append("")
+    lines += [*_scores(document.scores), ""]
     lines += _arms(document.utility, "balanced accuracy")
     if document.gate is not None:
         lines.append(
@@ -142,6 +156,83 @@ def comparison(document: documents.CompareDocument) -> str:
         lines.append(_verdict(document.verdict))
     lines += [f"warning: {printable(text)}" for text in document.warnings]
     return "\n".join(lines + ([f"report: {printable(document.report)}"] if document.report else []))
+
+
+def leaderboard(document: documents.LeaderboardDocument) -> str:
+    """Sets by the chosen score, best first, with the ranks that the images allow by every score."""
+    lines = [
+        f"{document.n_synthetic} images of each set against {document.n_real} real ones, by {document.extractor}",
+        "",
+    ]
+    rows = document.scores[document.by]
+    ranks = {name: {one.name: one for one in ranked} for name, ranked in document.scores.items()}
+    width = max(12, *(len(printable(one.name)) for one in rows))
+    others = [name for name in document.scores if name != document.by]
+    lines.append(f"  {'rank':<6} {'set':<{width}} {document.by:<34} " + "  ".join(f"{name:<16}" for name in others))
+    for one in rows:
+        figure = f"{one.value:.4g} ({one.low:.4g} … {one.high:.4g})"
+        beside = "  ".join(f"{_ranks(ranks[name][one.name]):<16}" for name in others)
+        lines.append(f"  {_ranks(one):<6} {printable(one.name):<{width}} {figure:<34} {beside}".rstrip())
+    lines += ["", "sets whose ranks overlap cannot be told apart"]
+    lines += [f"{printable(name)}: {_verdict(verdict)}" for name, verdict in document.verdicts.items()]
+    return "\n".join([*lines, *(f"warning: {printable(text)}" for text in document.warnings)])
+
+
+def _ranks(one: documents.RankedPart) -> str:
+    return str(one.best) if one.best == one.worst else f"{one.best}–{one.worst}"
+
+
+def _scores(scores: Mapping[str, documents.ScorePart]) -> list[str]:
+    """A table of what was measured, then each reason why something was not, once."""
+    width = max([28, *(len(printable(name)) for name, score in scores.items() if score.value is not None)])
+    lines = [f"  {'score':<{width}} {'value':>10}  {'interval':<22} {'real vs real':>12}"]
+    missing: dict[str, list[str]] = {}
+    for name, score in scores.items():
+        if score.value is None:
+            missing.setdefault(score.undefined_because or "", []).append(printable(name))
+            continue
+        interval = "" if score.low is None or score.high is None else f"{score.low:.4g} … {score.high:.4g}"
+        floor = "" if score.floor is None else f"{score.floor:.4g}"
+        lines.append(f"  {printable(name):<{width}} {score.value:>10.4g}  {interval:<22} {floor:>12}")
+    lines += [f"not measured: {', '.join(names)}: {printable(reason)}" for reason, names in missing.items()]
+    return lines
+
+
+def detection(document: documents.DetectDocument) -> str:
+    """What was flagged, the most suspicious images, and what the detector is worth."""
+    lines = [printable(document.sentence[:1].upper() + document.sentence[1:]), ""]
+    ranked = sorted(document.images, key=lambda image: (image.false_alarm_rate, -image.score, image.id))
+    lines.append(f"  {'score':>8} {'false alarms':>13}   image")
+    for image in ranked[:SHOWN_IMAGES]:
+        rate = f"{100 * image.false_alarm_rate:.1f} %"
+        mark = "  ← called generated" if image.flagged else ""
+        lines.append(f"  {image.score:>8.3f} {rate:>13}   {printable(image.id)}{mark}")
+    if len(ranked) > SHOWN_IMAGES:
+        lines.append(f"  … {len(ranked) - SHOWN_IMAGES} more, less like generated ones; --json lists all")
+    return "\n".join([*lines, "", *_detector(document.detector, document.limits, document.warnings)])
+
+
+def fitted_detector(document: documents.FitDetectorDocument) -> str:
+    """What was fitted, and where it is."""
+    lines = _detector(document.detector, document.limits, document.warnings)
+    place = printable(document.detector_file)
+    return "\n".join([*lines, f"wrote {place}", f"next: twinset detect FOLDER --detector {place}"])
+
+
+def _detector(part: documents.DetectorPart, limits: str, warnings: Sequence[str]) -> list[str]:
+    """Facts, limits and warnings; those of the detector itself among them."""
+    names = f"{printable(part.real_name)} ({part.n_real}) and {printable(part.synthetic_name)} ({part.n_synthetic})"
+    made_by = f", made by {printable(', '.join(part.generators))}" if part.generators else ""
+    rates = [f"{100 * float(rate):g} %" for rate, threshold in part.thresholds.items() if threshold is not None]
+    return [
+        f"fitted on {names}{made_by}",
+        f"AUC       {part.auc:.3f} ({part.auc_low:.3f} … {part.auc_high:.3f}) on {part.held_out_real} real and "
+        f"{part.held_out_synthetic} synthetic images held out",
+        f"rates     {' and '.join(rates) or 'none: too few real images were held out'}",
+        f"limits    {printable(limits)}",
+        *(f"warning   {printable(text)}" for text in [*part.warnings, *warnings]),
+        f"sha256    {part.sha256}",
+    ]
 
 
 def plugins(document: documents.PluginsDocument) -> str:

@@ -7,6 +7,7 @@ pydantic stops here; the rooms behind take frozen dataclasses. A resolved recipe
 from twinset.recipe.model import Recipe
 from twinset.recipe.parts import (
     EXPORTS,
+    CostPart,
     DataPart,
     EvaluatePart,
     GatePart,
@@ -30,6 +31,7 @@ from twinset.recipe.reading import (
 
 __all__ = [
     "EXPORTS",
+    "CostPart",
     "DataPart",
     "EvaluatePart",
     "GatePart",

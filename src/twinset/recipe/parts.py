@@ -195,13 +195,29 @@ class MatchPart(Part):
         return self
 
 
+class CostPart(Part):
+    """What an hour and a label cost. Prices are in one currency, whichever it is."""
+
+    price_per_hour: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Of this machine; the price of 1,000 images follows from it."
+    )
+    price_per_label: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="What a person takes for labelling one image, for reference."
+    )
+    energy: Literal["off", "codecarbon"] = Field(
+        "off", description="codecarbon: kWh for 1,000 images too (`twinset[energy]`, offline)."
+    )
+
+
 class EvaluatePart(Part):
     """What is measured."""
 
     embedder: UsePart = Field(UsePart(use="self"), description="Features of the fidelity metrics.")
     fidelity: bool = True
     metadata: bool = Field(True, description="Distributions of size, place, number and look of objects, by histogram.")
+    explain: bool = Field(True, description="Which images the twin lacks and which it invents, by those features.")
     utility: UtilityPart | Literal["off"] = UtilityPart()
+    cost: CostPart | None = Field(None, description="Hours for 1,000 images are always told; here prices and energy.")
 
 
 class GatePart(Part):

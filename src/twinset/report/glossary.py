@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -70,7 +71,65 @@ _ENTRIES: Mapping[str, Entry] = {
         "Share of synthetic images nearer to a training image than nearly all held-out real images are; "
         "the real-vs-real figure is what chance gives.",
     ),
+    "frechet_infinity": Entry(
+        "Fréchet distance at N = ∞", "What the Fréchet distance tends to with ever more images; 0 for equal laws."
+    ),
+    "cmmd": Entry(
+        "CMMD", "Distance between the two sets by direction of features, unbiased; blind to loss of variety."
+    ),
+    "authenticity": Entry(
+        "Authenticity",
+        "Share of synthetic images that are farther from their nearest training image than that one is from its own "
+        "neighbour; compare with what unseen real images score.",
+    ),
+    "detectability_auc_features": Entry("Detectability by features", ""),
+    "detectability_auc_pixels": Entry("Detectability by pixels", "Local statistics of pixels: noise, edges, blocks."),
+    "detectability_auc_spectrum": Entry("Detectability by spectrum", "Power by frequency: blur, upsampling, JPEG."),
+    "detectability_auc_all": Entry(
+        "Detectability by all together", "Features, pixels and spectrum; its p-value pays for the several tests."
+    ),
+    "structural_diversity_real": Entry("Structural diversity of real images", "1 − MS-SSIM of random pairs."),
+    "structural_diversity_synthetic": Entry("Structural diversity of synthetic images", "1 − MS-SSIM of random pairs."),
+    "structural_diversity_gap": Entry("Structural diversity, synthetic less real", "Below 0: less varied than real."),
+    "perceptual_diversity_real": Entry("Perceptual diversity of real images", "Mean LPIPS of all pairs."),
+    "perceptual_diversity_synthetic": Entry("Perceptual diversity of synthetic images", "Mean LPIPS of all pairs."),
+    "perceptual_diversity_gap": Entry("Perceptual diversity, synthetic less real", "Below 0: less varied than real."),
+    "psnr": Entry("PSNR of edits", "Edited image against the training image it was made from, in decibels."),
+    "ssim": Entry("SSIM of edits", "Likeness in structure of an edited image and its training image; 1 is equal."),
+    "ms_ssim": Entry("MS-SSIM of edits", "The same at several scales."),
+    "inception_score": Entry(
+        "Inception score", "How sure and how varied a classifier of photographs is; too low at small numbers."
+    ),
+    "inception_score_real": Entry("Inception score of the real images", ""),
+    "spatial_frechet_distance": Entry(
+        "Spatial Fréchet distance", "Fréchet distance of features that keep their place in the picture."
+    ),
+    "crop_kernel_distance": Entry("Kernel distance of objects", "Between crops around the objects of the two sets."),
+    "crop_frechet_distance": Entry("Fréchet distance of objects", "Between crops around the objects of the two sets."),
+    "cler": Entry(
+        "Class-centred recognition",
+        "Share of real images that lie nearest to the centre of synthetic images of their class.",
+    ),
+    "cler_real": Entry("Class-centred recognition, real centres", "The same with centres of real training images."),
+    "cler_difference": Entry("Class-centred recognition, synthetic less real", ""),
+    "clip_score": Entry("CLIP score", "How well images fit their captions, 2.5 · cosine; only for comparing."),
+    "clip_cosine": Entry("CLIP cosine", "Cosine of image and caption."),
+    "r_precision": Entry("R-precision", "Share of images whose own caption fits better than 99 others."),
 }
+
+
+VENDI = re.compile(r"vendi_(ratio_)?q([0-9.]+|inf)")
+
+
+def _vendi(name: str) -> Entry | None:
+    """Vendi scores carry their order in the name."""
+    found = VENDI.fullmatch(name)
+    if found is None:
+        return None
+    order = "∞" if found[2] == "inf" else found[2]
+    if found[1]:
+        return Entry(f"Vendi ratio, order {order}", "Variety of the synthetic over that of as many real images.")
+    return Entry(f"Vendi score, order {order}", "How many different images the synthetic ones are worth.")
 
 
 def entry_for(name: str) -> Entry:
@@ -83,4 +142,4 @@ def entry_for(name: str) -> Entry:
     if bracket and rest.endswith("]"):
         entry = entry_for(base)
         return Entry(f"{entry.label}, {rest[:-1]}", "")
-    return _ENTRIES.get(name) or Entry(name.replace("_", " "), "")
+    return _ENTRIES.get(name) or _vendi(name) or Entry(name.replace("_", " "), "")

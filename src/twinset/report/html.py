@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -13,14 +14,15 @@ from math import isfinite
 
 from markupsafe import Markup
 
-from twinset.report import words
+from twinset.report import explain_words, words
 from twinset.report.charts import Chart, Table, cost_chart, utility_chart
+from twinset.report.explain import gap_table, strip_uris
 from twinset.report.glossary import entry_for
 from twinset.report.histograms import score_charts
 from twinset.report.limits import limits_of
 from twinset.report.maps import map_chart
 from twinset.report.metadata import metadata_charts, metadata_table
-from twinset.report.model import MetricTable, ReportData
+from twinset.report.model import MetricTable, Picture, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.plain import plain
 from twinset.report.sample_study import quality_of, sample_view
@@ -94,7 +96,7 @@ def matrix_of(table: MetricTable) -> Matrix | None:
 
 def _view(data: ReportData) -> dict[str, object]:
     charts = _charts(data)
-    thumbnails = encode_all(data)
+    explained = data.explanation
     scores = score_charts(data.alignment) if data.alignment else ()
     measures = metadata_charts(data.metadata) if data.metadata else ()
     samples = sample_view(data.samples) if data.samples else None
@@ -115,6 +117,10 @@ def _view(data: ReportData) -> dict[str, object]:
         "measure_charts": measures,
         "measure_table": metadata_table(data.metadata) if data.metadata else None,
         "samples": samples,
+        "say": explain_words,
+        "gap_table": gap_table(explained.classes)
+        if explained and explained.classes and explained.classes.gaps
+        else None,
         "quality_of": quality_of,
         "contents": _contents(data),
         "question": _question(data),
@@ -132,9 +138,10 @@ def _view(data: ReportData) -> dict[str, object]:
         "before_after": _before_after(data),
         "by_class": _by_class(data),
         "class_counts": _class_counts(data),
+        "cost_of_thousand": _cost_of_thousand(data),
         "reasons": reasons,
         "reason_index": {reason: index for index, (reason, _) in enumerate(reasons)},
-        "uri": thumbnails.uri,
+        "uri": _uris(data),
         "tiny": tiny,
         "entry_for": entry_for,
         "better": _better,
@@ -144,6 +151,13 @@ def _view(data: ReportData) -> dict[str, object]:
             for name in ("number", "count", "percent", "duration", "size_of", "spaced", "sentence")
         },
     }
+
+
+def _uris(data: ReportData) -> Callable[[Picture], str]:
+    """The ``data:`` address of every picture of the page."""
+    thumbnails = encode_all(data)
+    strips = strip_uris(data.explanation) if data.explanation else {}
+    return lambda picture: strips[id(picture)] if id(picture) in strips else thumbnails.uri(picture)
 
 
 def script_json(value: object) -> str:
@@ -198,6 +212,7 @@ def _contents(data: ReportData) -> list[tuple[str, str]]:
         ("pictures", "Pictures", data.gallery and data.gallery.grids),
         ("copies", "Copies", data.gate),
         ("fidelity", "Likeness", data.metrics),
+        ("explanation", "Lacks and inventions", data.explanation),
         ("map", "Feature map", data.feature_map),
         ("metadata", "Objects", data.metadata),
         ("samples", "Image by image", data.samples),
@@ -310,6 +325,31 @@ def _by_class(data: ReportData) -> Table:
         "Kept and rejected candidates by class",
         ("Class", "Kept", "Rejected"),
         tuple((data.class_name(class_id), count(kept), count(gone)) for class_id, (kept, gone) in rows),
+    )
+
+
+def _cost_of_thousand(data: ReportData) -> Table | None:
+    """What 1,000 accepted images take, with columns for what is known; None where nothing is."""
+    if data.cost is None or not data.cost.thousand:
+        return None
+    parts = data.cost.thousand
+    priced = data.cost.labelling is not None or any(part.price is not None for part in parts)
+    metered = any(part.kwh is not None for part in parts)
+    rows = [(part.name, words.duration(3600 * part.hours), part.price, part.kwh) for part in parts]
+    if data.cost.labelling is not None:
+        rows.append(("labelling by hand, for reference", words.NONE, data.cost.labelling, None))
+    return Table(
+        "What 1,000 accepted images take",
+        ("Part", "Time", *(["Price"] if priced else []), *(["kWh"] if metered else [])),
+        tuple(
+            (
+                name,
+                time,
+                *([words.NONE if price is None else f"{price:,.2f}"] if priced else []),
+                *([words.NONE if kwh is None else words.number(kwh)] if metered else []),
+            )
+            for name, time, price, kwh in rows
+        ),
     )
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.images import Pixels, check_pixels
 from twinset.scores import Decision, Score
+
+if TYPE_CHECKING:
+    from twinset.report.explain import ExplanationFacts
 
 MapSet = Literal["real train", "real held out", "synthetic", "rejected"]
 
@@ -383,14 +386,29 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class CostOfThousand:
+    """What 1,000 accepted images take: hours of the machine, price and kWh; None where it is not known."""
+
+    name: str
+    hours: float
+    price: float | None = None
+    kwh: float | None = None
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What it took: ``stages`` as (name, seconds), ``generated`` images out of ``generation_seconds``."""
+    """What it took: ``stages`` as (name, seconds), ``generated`` images out of ``generation_seconds``.
+
+    ``thousand`` is what 1,000 accepted images take, ``labelling`` the price of labelling as many by hand.
+    """
 
     stages: tuple[tuple[str, float], ...]
     hardware: str = ""
     generated: int | None = None
     generation_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    thousand: tuple[CostOfThousand, ...] = ()
+    labelling: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -431,6 +449,7 @@ class ReportData:
     utility: Utility | None = None
     metadata: MetadataFacts | None = None
     samples: SampleFacts | None = None
+    explanation: ExplanationFacts | None = None
     rejected: tuple[Rejected, ...] = ()
     gate: Gate | None = None
     cost: Cost | None = None

@@ -33,6 +33,26 @@ class TestKnownGaussians:
         expected = (shift**2).sum() + ((first - second) ** 2).sum()  # Σ (σ₁ − σ₂)²
         assert frechet_value(x, y, route=route) == pytest.approx(expected, rel=1e-10)
 
+    def test_translated(self, route: str) -> None:
+        x, shift = whitened(23, 45, 4) * [1.0, 2.0, 3.0, 0.5], np.array([3.0, -4.0, 12.0, 0.0])
+        assert frechet_value(x, x + shift, route=route) == pytest.approx(169.0, rel=1e-10)
+
+    @pytest.mark.parametrize("factor", [0.25, 3.0, -2.0])
+    def test_scaled(self, route: str, factor: float) -> None:
+        # Σ₂ = f² Σ₁, whose root is |f| Σ₁: FD = (1 − |f|)² tr Σ₁, here with Σ₁ = I of 5 dimensions.
+        x, y = whitened(24, 70, 5), factor * whitened(25, 55, 5)
+        assert frechet_value(x, y, route=route) == pytest.approx(5 * (1 - abs(factor)) ** 2, rel=1e-10)
+
+    @pytest.mark.parametrize("degrees", [0, 20, 60, 110])
+    def test_turned_by_any_angle(self, route: str, degrees: float) -> None:
+        # diag(a, b) against itself turned by φ: tr Σ₁Σ₂ = (a² + b²) cos²φ + 2ab sin²φ, and √det = ab.
+        a, b, phi = 9.0, 0.25, np.deg2rad(degrees)
+        turn = np.array([[np.cos(phi), -np.sin(phi)], [np.sin(phi), np.cos(phi)]])
+        x, y = whitened(26, 60, 2) * [3.0, 0.5], whitened(27, 50, 2) * [3.0, 0.5] @ turn.T
+        trace = (a * a + b * b) * np.cos(phi) ** 2 + 2 * a * b * np.sin(phi) ** 2
+        expected = 2 * (a + b) - 2 * np.sqrt(trace + 2 * a * b)
+        assert frechet_value(x, y, route=route) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
     def test_rotated_ellipse(self, route: str) -> None:
         # Σ₁ = diag(4, 1), Σ₂ the same turned by 90°: tr(Σ₁Σ₂)^½ = 2 + 2, so FD = 10 − 8 = 2.
         x, y = whitened(2, 60, 2) * [2.0, 1.0], whitened(3, 60, 2) * [1.0, 2.0]

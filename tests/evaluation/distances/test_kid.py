@@ -16,6 +16,24 @@ def test_a_worked_example() -> None:
     assert kernel_sums(np.array([[0.0], [1.0]]), np.array([[0.0], [2.0]])).value == pytest.approx(-13.0)
 
 
+@pytest.mark.parametrize(("n", "m", "d"), [(3, 3, 1), (11, 6, 4), (5, 17, 9)])
+def test_it_is_the_double_sum_over_all_pairs(n: int, m: int, d: int) -> None:
+    x, y = draw(n, n, d) + 0.2, 1.5 * draw(m, m, d) - 0.3
+
+    def mean(rows: np.ndarray, columns: np.ndarray, *, skip: bool) -> float:
+        total, pairs = 0.0, 0
+        for i, a in enumerate(rows):
+            for j, b in enumerate(columns):
+                if skip and i == j:
+                    continue
+                total += (sum(float(p * q) for p, q in zip(a, b, strict=True)) / d + 1.0) ** 3
+                pairs += 1
+        return total / pairs
+
+    expected = mean(x, x, skip=True) + mean(y, y, skip=True) - 2 * mean(x, y, skip=False)
+    assert kernel_distance(x, y, block=4).value == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("block", [1, 7, 16, 1024])
 def test_blocks_change_nothing(block: int) -> None:
     x, y = draw(0, 33, 5), draw(1, 20, 5) + 0.3

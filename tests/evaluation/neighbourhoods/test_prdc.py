@@ -40,6 +40,48 @@ def test_it_equals_the_definition_whatever_the_blocks(n: int, m: int, k: int, bl
     assert figures(real, synthetic, k=k, block=block) == pytest.approx(by_definition(real, synthetic, k), abs=1e-12)
 
 
+def by_definition_with_ties(real: np.ndarray, synthetic: np.ndarray, k: int) -> dict[str, float]:
+    """Closed balls one by one in whole numbers, where equal distances are exactly equal."""
+
+    def squares(point: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return np.asarray(((others - point) ** 2).sum(axis=1))
+
+    def ball(row: int, own: np.ndarray) -> tuple[int, int]:
+        away = np.delete(squares(own[row], own), row)
+        radius = int(np.sort(away)[k - 1])
+        return radius, int((away <= radius).sum())
+
+    balls, others = [ball(r, real) for r in range(len(real))], [ball(s, synthetic) for s in range(len(synthetic))]
+    inside = np.array([squares(real[r], synthetic) <= radius for r, (radius, _) in enumerate(balls)])
+    around = np.array([squares(synthetic[s], real) <= radius for s, (radius, _) in enumerate(others)])
+    return {
+        "precision": inside.any(axis=0).mean(),
+        "recall": around.any(axis=0).mean(),
+        "density": sum(row.sum() / held for row, (_, held) in zip(inside, balls, strict=True)) / len(synthetic),
+        "coverage": inside.any(axis=1).mean(),
+    }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_ties_and_copies_count_as_the_definition_says(seed: int) -> None:
+    generator = np.random.Generator(np.random.PCG64(seed))
+    n, m, d, k = 20 + 7 * seed, 40 - 3 * seed, 1 + seed % 3, 1 + seed % 4
+    real, synthetic = generator.integers(0, 7, (n, d)), generator.integers(-2, 5, (m, d))
+    found = figures(real.astype(float), synthetic.astype(float), k=k, block=16)
+    assert found == pytest.approx(by_definition_with_ties(real, synthetic, k), abs=1e-12)
+
+
+def test_swapping_the_sets_swaps_precision_and_recall_and_nothing_else_even_with_ties() -> None:
+    generator = np.random.Generator(np.random.PCG64(9))
+    wide, narrow = generator.integers(0, 9, (60, 2)).astype(float), generator.integers(0, 4, (50, 2)).astype(float)
+    forth, back = figures(wide, narrow), figures(narrow, wide)
+    assert (forth["precision"], forth["recall"]) == (back["recall"], back["precision"])
+    assert forth["precision"] == 1.0  # the narrow set lies in the wide one
+    assert forth["recall"] is not None
+    assert forth["recall"] < 0.6
+    assert forth["coverage"] != back["coverage"]
+
+
 def test_a_common_offset_changes_nothing() -> None:
     real, synthetic = draw(20, 60, 4), 0.7 * draw(21, 50, 4)
     assert figures(real + 1e7, synthetic + 1e7) == pytest.approx(figures(real, synthetic))

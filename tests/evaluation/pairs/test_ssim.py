@@ -55,15 +55,25 @@ def test_it_equals_scikit_image(seed: int, shape: tuple[int, int, int]) -> None:
     assert ssim_values(x / 255, 1 - y / 255, data_range=1)[0] == pytest.approx(negative, abs=1e-12)
 
 
-def test_it_equals_scikit_image_where_that_is_installed() -> None:
-    metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
-    x, y = pair(9, (53, 47, 3))
+@pytest.mark.parametrize("shape", [(53, 47, 3), (12, 90, 1), (130, 64, 4)])
+@pytest.mark.parametrize("kind", ["noisy", "inverted", "flat", "equal", "dark floats"])
+def test_it_equals_scikit_image_as_installed(kind: str, shape: tuple[int, int, int]) -> None:
+    metrics = pytest.importorskip("skimage.metrics", reason="scikit-image of the dev group is not installed")
+    x, y = pair(9, shape)
+    x, y, data_range = {
+        "noisy": (x, y, 255.0),
+        "inverted": (x, 255 - y, 255.0),
+        "flat": (np.full_like(x, 255), np.zeros_like(y), 255.0),
+        "equal": (x, x, 255.0),
+        "dark floats": (x / 25500.0, y / 25500.0, 1.0),
+    }[kind]
     gaussian = metrics.structural_similarity(
-        x, y, data_range=255, channel_axis=2, gaussian_weights=True, use_sample_covariance=False
+        x, y, data_range=data_range, channel_axis=2, gaussian_weights=True, use_sample_covariance=False
     )
-    assert ssim_values(x[None], y[None], data_range=255)[0] == pytest.approx(gaussian, abs=2e-6)
-    uniform = metrics.structural_similarity(x, y, data_range=255, channel_axis=2)
-    assert ssim_values(x[None], y[None], data_range=255, window="uniform")[0] == pytest.approx(uniform, abs=2e-6)
+    assert ssim_values(x[None], y[None], data_range=data_range)[0] == pytest.approx(gaussian, abs=2e-6)
+    uniform = metrics.structural_similarity(x, y, data_range=data_range, channel_axis=2)
+    ours = ssim_values(x[None], y[None], data_range=data_range, window="uniform")[0]
+    assert ours == pytest.approx(uniform, abs=2e-6)
 
 
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])

@@ -41,10 +41,12 @@ class DiversityAlarm:
 def diversity_alarms(scores: Sequence[Score]) -> list[DiversityAlarm]:
     """One alarm for all images, and one for each class, where distances pass and diversity does not.
 
-    Scores without a floor say nothing, and raise no alarm.
+    Scores without a floor say nothing, and a figure of diversity without an interval (a Vendi score of order below 1)
+    raises no alarm: nobody knows how much it scatters.
 
+    >>> from twinset.scores import Interval
     >>> fine = Score("cmmd", 0.1, False, {"real": 99}, floor=0.2)
-    >>> low = Score("coverage", 0.5, True, {"real": 99}, floor=0.9)
+    >>> low = Score("coverage", 0.5, True, {"real": 99}, floor=0.9, interval=Interval(0.4, 0.6))
     >>> diversity_alarms([fine, low])[0].sentence[:62]
     'cmmd is at the level of real images, but coverage is below it:'
     """
@@ -56,7 +58,11 @@ def diversity_alarms(scores: Sequence[Score]) -> list[DiversityAlarm]:
     alarms = []
     for class_name, members in groups.items():
         fine = tuple(name for name, score in members if name in DISTANCES and against_floor(score) == "within")
-        fallen = tuple(name for name, score in members if DIVERSITY.fullmatch(name) and against_floor(score) == "worse")
+        fallen = tuple(
+            name
+            for name, score in members
+            if DIVERSITY.fullmatch(name) and score.interval is not None and against_floor(score) == "worse"
+        )
         if fine and fallen:
             alarms.append(DiversityAlarm(fine, fallen, class_name))
     return alarms

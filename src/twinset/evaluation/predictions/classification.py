@@ -7,8 +7,9 @@ of class ``cat`` is ``recall[cat]``, of subgroup ``night`` ``accuracy[group=nigh
 of one family (a patient, a burst) count as moving together. Classes without a test image are left out of means.
 
 Measured coverage of the 95 % intervals (all classes at once), 2,000 repetitions, five classes of 35 to 8 %
-(``tests/evaluation/test_classification.py``): 93.3–96.0 % at 200 images, 94.5–98.0 % at 75 families of 4; at 80 images,
-95 % of them right, 93.0–97.3 %, and 91.7 % for ``macro_auroc``. The target is the expectation over such test sets.
+(``tests/evaluation/predictions/test_classification.py``): 93.3–96.0 % at 200 images, 94.5–98.0 % at 75 families of 4;
+at 80 images, 95 % of them right, 93.0–97.3 %, and 91.7 % for ``macro_auroc``. The target is the expectation over such
+test sets.
 
 The *classification accuracy score* (Ravuri and Vinyals 2019: train on synthetic images alone, test on real ones) is
 :func:`accuracy` of such a classifier. The utility study has it already: the arm ``synthetic`` of ``utility.arms``,

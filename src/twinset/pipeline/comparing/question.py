@@ -1,0 +1,55 @@
+"""What is asked of a comparison: by which extractor, by which metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from twinset import methods
+from twinset.embedding.embedder import EmbedderMethod
+from twinset.errors import UnknownNameError
+from twinset.evaluation import FEATURE_METRICS, Metric
+from twinset.pipeline.comparing.metrics import chosen
+
+BY = ("class",)
+
+
+@dataclass(frozen=True)
+class Question:
+    """``extractor``: ``random``, ``self`` or ``NAME:PATH``. ``metrics``: names between commas, ``default`` or ``all``.
+
+    ``by``: also every class by itself. ``utility``: train with and without the synthetic images.
+    """
+
+    extractor: str = "random"
+    metrics: str = "default"
+    by: str | None = None
+    utility: bool = False
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raises an error that names what is wrong, before any work."""
+        chosen(self.metrics)
+        embedder_named(self.extractor)
+        if self.by is not None and self.by not in BY:
+            raise UnknownNameError("grouping", self.by, BY)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics by name."""
+        return chosen(self.metrics)
+
+    @property
+    def feature_metrics(self) -> list[Metric]:
+        """Those that need one extractor's features only."""
+        return [FEATURE_METRICS[name] for name in self.names if name in FEATURE_METRICS]
+
+
+def embedder_named(text: str) -> EmbedderMethod:
+    """``random``, ``self``, or ``NAME:PATH`` of pretrained weights, as ``--extractor`` takes it."""
+    name, colon, path = text.partition(":")
+    if colon:
+        method = methods.build("embedders", "pretrained", {"name": name, "path": path}, where="--extractor")
+    else:
+        method = methods.build("embedders", name, {}, where="--extractor")
+    return cast("EmbedderMethod", method)

@@ -1,0 +1,149 @@
+"""The sides of a comparison: datasets, or arrays of features, read and made fit to be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.dataset import Dataset
+from twinset.errors import DataError, UsageError
+from twinset.families import families
+from twinset.formats import read
+from twinset.pipeline.comparing.looking import Seen
+from twinset.pipeline.comparing.question import Question
+from twinset.pipeline.held_out import copies_in
+from twinset.pipeline.tools import source_of
+
+FEATURES = ".npy"
+BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Real pictures that nothing was trained on, with their families (N,); synthetic ones; exposed ones if given."""
+
+    held: Seen
+    made: Seen
+    shown: Seen | None
+    families: NDArray[np.int64]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the sides come from, as the user named them."""
+
+    real: str
+    synthetic: str
+    train: str | None = None
+
+    @property
+    def are_features(self) -> bool:
+        """Whether all sides are arrays of features; :class:`UsageError` where only some are."""
+        given = [text for text in (self.real, self.synthetic, self.train) if text is not None]
+        arrays = [text for text in given if text.lower().endswith(FEATURES)]
+        if arrays and len(arrays) < len(given):
+            raise UsageError(
+                f"expected all sides as pictures, or all as features; got {', '.join(given)}",
+                hint="features of two extractors, or of pictures and none, cannot be compared",
+            )
+        return bool(arrays)
+
+    def command(self, question: Question) -> str:
+        """What makes the comparison again, with names in place of paths."""
+        words = ["twinset", "compare", name_of(self.real), name_of(self.synthetic)]
+        words += ["--train", name_of(self.train)] if self.train is not None else []
+        words += ["--utility"] if question.utility else []
+        words += ["--by", question.by] if question.by is not None else []
+        words += ["--metrics", question.metrics] if question.metrics != "default" else []
+        name, colon, _ = question.extractor.partition(":")
+        words += ["--extractor", f"{name}:FILE" if colon else name, "--seed", str(question.seed)]
+        return shlex.join(words)
+
+
+def name_of(source: str) -> str:
+    """A dataset as it may stand on a page that others read."""
+    return source if source.startswith("builtin:") else Path(source).resolve().name
+
+
+def datasets(sources: Sources, *, utility: bool) -> tuple[Dataset, Dataset, Dataset | None]:
+    """The pictures of all sides; none may be empty, and a utility study needs labels everywhere."""
+    held, made = _load(sources.real), _load(sources.synthetic)
+    shown = _load(sources.train) if sources.train is not None else None
+    if utility and (shown is None or any((dataset.class_ids < 0).any() for dataset in (shown, held, made))):
+        raise UsageError(
+            "expected --train and labelled images on all sides with --utility; got less",
+            hint="give the real training images as --train, in class folders",
+        )
+    check_not_empty(held, made)
+    return held, made, shown
+
+
+def check_not_empty(real: Dataset, synthetic: Dataset) -> None:
+    """:class:`DataError` where there is nothing to compare."""
+    for name, dataset in (("real", real), ("synthetic", synthetic)):
+        if not len(dataset):
+            raise DataError(f"expected at least one {name} image to compare; got none", hint="what rejected them all?")
+
+
+def sides_of(held: Seen, made: Seen, shown: Seen | None) -> Sides:
+    """The sides with real images that are training images too left out."""
+    warnings = []
+    if shown is None:
+        warnings.append("without --train neither copies nor utility can be measured")
+    else:
+        held, shared = _without(held, shown)
+        if shared:
+            warnings.append(f"{shared} real images are training images too (up to near duplicates) and were left out")
+    real, synthetic = held.dataset.classes, made.dataset.classes
+    if real and synthetic and set(real) != set(synthetic):
+        warnings.append("the two sets have different classes")
+    return Sides(held, made, shown, families(held.dataset, fingerprints=held.fingerprints), tuple(warnings))
+
+
+def read_features(source: str) -> NDArray[np.floating]:
+    """Features (N, D) in NumPy's format, memory-mapped; pickled arrays and other shapes are refused."""
+    path = Path(source).expanduser()
+    try:
+        array: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{source}: expected features (N, D) in NumPy's .npy format; got {text}", hint="np.save(path, features)"
+        ) from error
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
+        raise DataError(
+            f"{source}: expected numbers (N, D); got {array.dtype} {array.shape}",
+            hint="one row an image: np.save(path, features.reshape(len(features), -1))",
+        )
+    return array
+
+
+def digest_of(features: NDArray[np.floating]) -> str:
+    """sha256 of shape, type and numbers, read in blocks."""
+    total = hashlib.sha256(f"{features.dtype.str}{features.shape}".encode())
+    for start in range(0, len(features), BLOCK):
+        total.update(np.ascontiguousarray(features[start : start + BLOCK]).tobytes())
+    return total.hexdigest()
+
+
+def _load(source: str) -> Dataset:
+    dataset, _ = read(source_of(source), on_bad_input="refuse")
+    return dataset
+
+
+def _without(held: Seen, shown: Seen) -> tuple[Seen, int]:
+    """The held-out pictures that are no near duplicates of training pictures, and how many were."""
+    together = np.concatenate([shown.fingerprints, held.fingerprints])
+    shared = np.isin(np.arange(len(held.dataset)), list(copies_in(held.dataset, shown.dataset, fingerprints=together)))
+    if shared.all():
+        raise DataError(
+            f"{held.dataset.name}: expected real images beside the training images; got the training images again",
+            hint="give real images that nothing was trained on",
+        )
+    return held.where(~shared), int(shared.sum())

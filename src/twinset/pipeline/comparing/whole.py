@@ -1,0 +1,320 @@
+"""Judges synthetic images against real ones, whoever made them: no run folder, no recipe."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinset import __version__, documents
+from twinset.copytest import Known
+from twinset.dataset import Dataset
+from twinset.embedding.random_convolution import RandomConvolution
+from twinset.embedding.self_trained import SelfTrained
+from twinset.errors import DataError, UsageError
+from twinset.evaluation import ByClass, fidelity
+from twinset.evaluation.explain import diversity_alarms
+from twinset.images import ImageSpec
+from twinset.pipeline.comparing.looking import Seen, look
+from twinset.pipeline.comparing.metrics import MEASURES, Asked, available, undefined
+from twinset.pipeline.comparing.pages import Found, Side, document_of, page_of, place_for
+from twinset.pipeline.comparing.question import Question, embedder_named
+from twinset.pipeline.comparing.sides import (
+    Sides,
+    Sources,
+    check_not_empty,
+    datasets,
+    digest_of,
+    read_features,
+    sides_of,
+)
+from twinset.pipeline.comparing.utility import measured_utility
+from twinset.pipeline.explaining import Explanation, Training, explain
+from twinset.pipeline.real import choose_spec
+from twinset.pipeline.reporting import Listener, Quiet
+from twinset.pipeline.resolving import cache_folder
+from twinset.privacy.gate import GateResult, copy_gate
+from twinset.privacy.lineage import parent_rows
+from twinset.randomness import Stream
+from twinset.recipe import ImagePart
+from twinset.scores import Score
+from twinset.stages import Embedder
+from twinset.store import write_bytes
+from twinset.threads import available_cores, torch_threads
+
+GIVEN = "given features"
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that the one pass gave: the sides, their extractor, which other extractor each measure reads (None: none),
+    and why some cannot be measured here. ``size`` says, for people, at which size ``spec`` compares."""
+
+    sides: Sides
+    embedder: Embedder
+    extractors: Mapping[str, str | None]
+    missing: Mapping[str, str]
+    spec: ImageSpec
+    size: str
+
+
+def compare(
+    real: str,
+    synthetic: str,
+    *,
+    train: str | None,
+    question: Question,
+    report: Path | None,
+    workers: int | None,
+    listener: Listener,
+) -> documents.CompareDocument:
+    """The comparison as a document; ``report`` also writes a page."""
+    began = time.monotonic()
+    sources = Sources(real, synthetic, train)
+    question.check()
+    place = place_for(report) if report is not None else None
+    if sources.are_features:
+        found = _of_features(sources, question)
+    else:
+        explained = report is not None or question.metrics == "all"
+        found = _of_pictures(sources, question, workers or available_cores(), listener, explained=explained)
+    document = document_of(found, sources, report, seconds=time.monotonic() - began)
+    if place is not None:
+        write_bytes(place, page_of(found, sources.command(question)).encode())
+    return document
+
+
+def fidelity_of(
+    real: Dataset,
+    synthetic: Dataset,
+    *,
+    training: Dataset | None,
+    extractor: str,
+    rng: Stream,
+    metrics: str = "default",
+) -> list[Score]:
+    """The scores of a comparison of datasets, and nothing else; ``metrics`` as ``--metrics`` takes them."""
+    question = Question(extractor, metrics)
+    question.check()
+    check_not_empty(real, synthetic)
+    with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
+        scratch = Path(folder)
+        prepared = _prepared(real, synthetic, training, question, scratch=scratch, rng=rng, listener=Quiet())
+        return _scores(prepared, question, rng=rng)
+
+
+def _of_pictures(sources: Sources, question: Question, workers: int, listener: Listener, *, explained: bool) -> Found:
+    rng = Stream(question.seed).child("compare")
+    held, made, shown = datasets(sources, utility=question.utility)
+    with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
+        scratch = Path(folder)
+        prepared = _prepared(held, made, shown, question, scratch=scratch, rng=rng, listener=listener)
+        sides = prepared.sides
+        listener.stage("fidelity")
+        scores = _scores(prepared, question, rng=rng)
+        gate = _gate(sides)
+        measured = None
+        if question.utility and sides.shown is not None:
+            measured = measured_utility(
+                *(each.dataset for each in (sides.held, sides.made, sides.shown)),
+                gate=gate,
+                spec=prepared.spec,
+                seed=question.seed,
+                workers=workers,
+                listener=listener,
+            )
+        # Not those of single classes: over many classes some are raised by chance.
+        alarms = tuple(alarm.sentence for alarm in diversity_alarms(scores) if not alarm.class_name)
+        explanation = (
+            _explanation(prepared, scores, rng=rng.child("explanation"), listener=listener) if explained else None
+        )
+        return Found(
+            real=Side(sources.real, sides.held.dataset),
+            synthetic=Side(sources.synthetic, sides.made.dataset),
+            training=sides.shown.dataset if sides.shown is not None else None,
+            scores=tuple(scores),
+            gate=gate,
+            measured=measured,
+            size=prepared.size,
+            protocol=_protocol(prepared.embedder.name, question, prepared.spec, sides.held.digest, sides.made.digest),
+            warnings=(*sides.warnings, *alarms),
+            explanation=explanation,
+        )
+
+
+def _explanation(prepared: Prepared, scores: Sequence[Score], *, rng: Stream, listener: Listener) -> Explanation:
+    """What lies behind the figures; pairs by features of an extractor that saw none of the training images."""
+    listener.stage("explanation")
+    sides, name = prepared.sides, prepared.embedder.name
+    training = None
+    if sides.shown is not None and not prepared.embedder.fitted_on:
+        training = Training(sides.shown.dataset, sides.shown.features[name])
+    elif sides.shown is not None:
+        fixed = RandomConvolution().name
+        shown, made, held = (each.features[fixed] for each in (sides.shown, sides.made, sides.held))
+        training = Training(sides.shown.dataset, shown, made, held, fixed)
+    with torch_threads(1):
+        return explain(
+            sides.held.dataset,
+            sides.made.dataset,
+            features=(sides.held.features[name], sides.made.features[name]),
+            extractor=name,
+            rng=rng,
+            scores=scores,
+            training=training,
+            families=sides.families,
+        )
+
+
+def _of_features(sources: Sources, question: Question) -> Found:
+    """What can be said of features alone: nothing of copies, pictures or utility."""
+    if question.utility or question.by is not None:
+        raise UsageError(
+            "expected pictures with --utility or --by; got features", hint="features have neither labels nor pixels"
+        )
+    held, made = read_features(sources.real), read_features(sources.synthetic)
+    shown = read_features(sources.train) if sources.train is not None else None
+    if len({array.shape[1] for array in (held, made, shown) if array is not None}) > 1:
+        raise DataError(
+            f"expected features of one width; got {held.shape[1]} and {made.shape[1]}", hint="use one extractor for all"
+        )
+    rng = Stream(question.seed).child("compare")
+    with torch_threads(1):
+        scores = fidelity(
+            held,
+            made,
+            extractor=GIVEN,
+            rng=rng.child("fidelity"),
+            train=shown,
+            holdout=held if shown is not None else None,
+            metrics=question.feature_metrics,
+        )
+    if shown is None:
+        scores = without_training(scores)
+    counts = {"real": len(held), "synthetic": len(made)}
+    for name in question.names:
+        if name in MEASURES and question.metrics != "all":
+            scores += undefined(name, counts, "it needs pictures; got features alone")
+    return Found(
+        real=Side(sources.real, None, len(held)),
+        synthetic=Side(sources.synthetic, None, len(made)),
+        training=None,
+        scores=tuple(scores),
+        gate=None,
+        measured=None,
+        size=f"features of {held.shape[1]} numbers",
+        protocol=_protocol(GIVEN, question, None, digest_of(held), digest_of(made)),
+        warnings=("features alone: neither copies nor utility can be measured",),
+    )
+
+
+def _prepared(
+    held: Dataset,
+    made: Dataset,
+    shown: Dataset | None,
+    question: Question,
+    *,
+    scratch: Path,
+    rng: Stream,
+    listener: Listener,
+) -> Prepared:
+    """Extractors loaded, every picture looked at once, and real images that are training images left out."""
+    method = embedder_named(question.extractor)
+    if isinstance(method, SelfTrained) and shown is None:
+        raise UsageError("expected --train with --extractor self; got none", hint="or use --extractor random")
+    spec, size = choose_spec(ImagePart(), held)
+    ready, missing = available(question.names)
+    nothing = held.take([])
+    with torch_threads(1):
+        fitted = method.fit(shown if shown is not None else held, spec=spec, rng=rng.child("embedder"))
+        others = {
+            name: each.fit(nothing, spec=spec, rng=rng.child("extractor")) if each is not None else None
+            for name, each in ready.items()
+        }
+        fixed = (RandomConvolution(),) if fitted.fitted_on else ()
+        embedders = list({each.name: each for each in (fitted, *fixed, *others.values()) if each is not None}.values())
+        progress, cache = listener.stage("looking at pictures"), cache_folder() / "features"
+
+        def seen(dataset: Dataset, name: str) -> Seen:
+            return look(dataset, embedders, spec=spec, scratch=scratch, cache=cache, progress=progress, name=name)
+
+        found = sides_of(
+            seen(held, "real"), seen(made, "synthetic"), seen(shown, "training") if shown is not None else None
+        )
+    names = {name: each.name if each is not None else None for name, each in others.items()}
+    return Prepared(found, fitted, names, missing, spec, size)
+
+
+def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Score]:
+    """Every metric that is asked for; those on features first, the undefined say why."""
+    sides, embedder = prepared.sides, prepared.embedder
+    name, saw = embedder.name, bool(embedder.fitted_on)
+    asked = Asked(sides.held, sides.made, sides.shown, embedder, sides.families, rng)
+    exposed = sides.shown.features[name] if sides.shown is not None and not saw else None
+    labels = asked.labels if question.by == "class" else None
+    if question.by == "class" and labels is None:
+        raise DataError(
+            "expected labelled images on both sides with --by class; got none of classes with equal names",
+            hint="rename the class folders so that they agree, or leave out --by",
+        )
+    with torch_threads(1):
+        scores = fidelity(
+            sides.held.features[name],
+            sides.made.features[name],
+            extractor=name,
+            rng=rng.child("fidelity"),
+            train=exposed,
+            holdout=sides.held.features[name] if exposed is not None else None,
+            extractor_saw_real=saw,
+            real_families=sides.families,
+            by_class=ByClass(sides.held.dataset.classes, *labels) if labels is not None else None,
+            metrics=question.feature_metrics,
+        )
+        if exposed is None:
+            scores = without_training(scores)
+        for each in question.names:
+            if each in prepared.missing:
+                scores += undefined(each, asked.counts, prepared.missing[each])
+            elif each in prepared.extractors:
+                scores += MEASURES[each].measure(asked, extractor=prepared.extractors[each])
+    return scores
+
+
+def without_training(scores: Sequence[Score]) -> list[Score]:
+    """The scores without those that ask for training images: nobody gave any."""
+    return [score for score in scores if not score.name.startswith(("nearest_record", "authenticity"))]
+
+
+def _gate(sides: Sides) -> GateResult | None:
+    """The copy gate on images that somebody made from the exposed ones; None without those."""
+    if sides.shown is None:
+        return None
+    held, made, shown = sides.held.dataset, sides.made.dataset, sides.shown.dataset
+    labelled = bool((shown.class_ids >= 0).all() and (held.class_ids >= 0).all() and shown.classes == held.classes)
+    return copy_gate(
+        candidates=sides.made.pixels,
+        accepted=sides.made.pixels,
+        training=sides.shown.pixels,
+        holdout=sides.held.pixels,
+        of_training=Known(classes=shown.class_ids if labelled else None),
+        of_holdout=Known(classes=held.class_ids if labelled else None),
+        parents=parent_rows(made, shown),
+    )
+
+
+def _protocol(
+    extractor: str, question: Question, spec: ImageSpec | None, real: str, synthetic: str
+) -> dict[str, str | int]:
+    """What two comparisons must share for their numbers to be compared, and what was compared."""
+    size = {} if spec is None else {"size": f"{spec.width} x {spec.height} x {spec.channels}", "fit": spec.fit}
+    return {
+        "extractor": extractor,
+        "resize": "bicubic, antialiased" if spec is not None else "the caller's",
+        **size,
+        "seed": question.seed,
+        "version": __version__,
+        "real_digest": real,
+        "synthetic_digest": synthetic,
+    }

@@ -1,0 +1,177 @@
+"""Several synthetic sets of the same real images, ranked no finer than the images can tell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from twinset import documents
+from twinset.dataset import Dataset
+from twinset.errors import DataError, UnknownNameError, UsageError
+from twinset.evaluation.influences import RANKED, influenced
+from twinset.evaluation.ranking import Ranked, ranking
+from twinset.formats import read
+from twinset.images import ImageSpec
+from twinset.pipeline.comparing.looking import look
+from twinset.pipeline.comparing.question import embedder_named
+from twinset.pipeline.comparing.sides import name_of
+from twinset.pipeline.folders import result_of
+from twinset.pipeline.real import choose_spec, load_real
+from twinset.pipeline.reporting import Listener
+from twinset.pipeline.resolving import cache_folder
+from twinset.pipeline.tools import source_of
+from twinset.randomness import Stream
+from twinset.recipe import ImagePart
+from twinset.stages import Embedder
+from twinset.store import ShardStore
+from twinset.threads import torch_threads
+
+FEWEST = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A synthetic set; of a run also its real held-out images, their digest, and its result."""
+
+    name: str
+    dataset: Dataset
+    real: Dataset | None = None
+    real_digest: str = ""
+    result: documents.RunDocument | None = None
+
+
+def leaderboard(
+    sources: Sequence[str],
+    *,
+    real: str | None,
+    extractor: str,
+    by: str,
+    seed: int,
+    listener: Listener,
+) -> documents.LeaderboardDocument:
+    """Ranks datasets and run folders against ``real``, or, of runs alone, against their common held-out images."""
+    if by not in RANKED:
+        raise UnknownNameError("score to rank by", by, RANKED)
+    method = embedder_named(extractor)
+    if extractor == "self":
+        raise UsageError(
+            "expected an extractor that is the same for all sets; got self", hint="--extractor random, or NAME:PATH"
+        )
+    listener.stage("reading")
+    contenders = [_contender(source) for source in sources]
+    if len({each.name for each in contenders}) < len(contenders):
+        contenders = [replace(each, name=source) for each, source in zip(contenders, sources, strict=True)]
+    held = _real(contenders, real)
+    spec, _ = choose_spec(ImagePart(), held)
+    size = min(len(each.dataset) for each in contenders)
+    if min(size, len(held)) < FEWEST:
+        raise DataError(
+            f"expected at least {FEWEST} images in every set; got {size} synthetic and {len(held)} real ones",
+            hint="leave the smallest set out",
+        )
+    with torch_threads(1):
+        embedder = method.fit(held, spec=spec, rng=Stream(seed).child("leaderboard", "embedder"))
+        found = _ranked(held, contenders, embedder, spec=spec, size=size, seed=seed, listener=listener)
+    return documents.LeaderboardDocument(
+        by=by,
+        n_real=len(held),
+        n_synthetic=size,
+        extractor=embedder.name,
+        seed=seed,
+        scores={
+            name: [
+                documents.RankedPart(
+                    name=one.name,
+                    value=one.value,
+                    low=one.value - 1.96 * one.standard_error,
+                    high=one.value + 1.96 * one.standard_error,
+                    best=one.best,
+                    worst=one.worst,
+                )
+                for one in rows
+            ]
+            for name, rows in found.items()
+        },
+        verdicts={each.name: each.result.verdict for each in contenders if each.result is not None},
+        warnings=_warnings(contenders, size),
+    )
+
+
+def _ranked(
+    held: Dataset,
+    contenders: Sequence[Contender],
+    embedder: Embedder,
+    *,
+    spec: ImageSpec,
+    size: int,
+    seed: int,
+    listener: Listener,
+) -> dict[str, list[Ranked]]:
+    """Ranks by every score of :data:`RANKED`; all sets count with ``size`` images."""
+    progress, cache = listener.stage("looking at pictures"), cache_folder() / "features"
+    with tempfile.TemporaryDirectory(prefix="twinset-leaderboard-") as scratch:
+
+        def features(dataset: Dataset, name: str) -> np.ndarray:
+            seen = look(
+                dataset, [embedder], spec=spec, scratch=Path(scratch), cache=cache, progress=progress, name=name
+            )
+            return np.asarray(seen.features[embedder.name])
+
+        real = features(held, "real")
+        scores = []
+        for each in contenders:
+            draw = Stream(seed).child("leaderboard", each.dataset.source_digest()).numpy()
+            rows = np.sort(draw.permutation(len(each.dataset))[:size])
+            scores.append(influenced(real, features(each.dataset, each.name)[rows]))
+    names = [each.name for each in contenders]
+    return {
+        name: ranking(names, [one[name] for one in scores], higher_is_better=higher) for name, higher in RANKED.items()
+    }
+
+
+def _contender(source: str) -> Contender:
+    folder = source_of(source)
+    if isinstance(folder, Path) and (folder / "run.json").exists():
+        result, real = result_of(folder), load_real(folder)
+        return Contender(
+            folder.resolve().name,
+            ShardStore(folder).accepted(real.dataset.classes),
+            real.holdout,
+            real.holdout.source_digest(),
+            result,
+        )
+    dataset, _ = read(folder, on_bad_input="refuse")
+    return Contender(name_of(source), dataset)
+
+
+def _real(contenders: Sequence[Contender], source: str | None) -> Dataset:
+    """The real images of all comparisons; refused where runs were judged by different ones."""
+    if source is not None:
+        dataset, _ = read(source_of(source), on_bad_input="refuse")
+        return dataset
+    bare = [each.name for each in contenders if each.real is None]
+    if bare:
+        raise UsageError(
+            f"expected --real for sets that are no runs; got none for {', '.join(bare[:4])}",
+            hint="--real FOLDER of real images that no generator was trained on",
+        )
+    if len({each.real_digest for each in contenders}) > 1:
+        raise DataError(
+            "expected runs on the same real images, split the same way; got others: their numbers do not compare",
+            hint="give one set of real images as --real, which none of the generators was trained on",
+        )
+    found = contenders[0].real
+    assert found is not None
+    return found
+
+
+def _warnings(contenders: Sequence[Contender], size: int) -> list[str]:
+    larger = [each.name for each in contenders if len(each.dataset) > size]
+    told = [f"all sets are compared with {size} images, drawn at random from {', '.join(larger)}"] if larger else []
+    if any(each.real is None for each in contenders):
+        told.append("whether a set copies training images is not looked at here: use twinset compare --train")
+    return told
