@@ -374,8 +374,7 @@ class RankedPart(_Document):
 
     name: str
     value: float
-    low: float
-    high: float
+    standard_error: float
     best: int
     worst: int
 

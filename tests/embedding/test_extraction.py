@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from twinset.embedding.embedder import embed_dataset
 from twinset.embedding.extraction import BATCH, extract, one_pass, pictures_digest
 from twinset.embedding.pixels import SmallPixels
 from twinset.embedding.random_convolution import RandomConvolution
+from twinset.errors import DataError, RunFolderError
 from twinset.images import ImageSpec, Pixels
 
 SPEC = ImageSpec(8, 8, 1)
@@ -105,3 +107,28 @@ def test_a_damaged_cache_file_is_computed_again(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     found = extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "s", cache=tmp_path / "c")
     np.testing.assert_array_equal(found.features[extractor.name], embed_dataset(extractor, data, spec=SPEC))
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda *_: Full())
+    with pytest.raises(RunFolderError, match="expected room for an array; got No space left on device"):
+        extract(dataset(5), [], pixels=SPEC, scratch=tmp_path / "s")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_features_of_a_plug_in_are_not_kept_between_runs(tmp_path: Path) -> None:
+    class Plugged(SmallPixels):
+        """Its weights may change under the same name."""
+
+    extract(dataset(5), [(Plugged(), SPEC)], pixels=None, scratch=tmp_path / "s", cache=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+    assert len(list((tmp_path / "s").iterdir())) == 1
+
+
+def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least one picture"):
+        extract(dataset(5).take([]), [], pixels=SPEC, scratch=tmp_path)

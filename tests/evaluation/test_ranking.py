@@ -63,6 +63,13 @@ def test_a_set_between_two_others_shares_a_rank_with_each() -> None:
     assert found == {"a": (1, 2), "b": (1, 3), "c": (2, 3)}
 
 
+def test_equal_values_without_any_scatter_share_a_rank() -> None:
+    still = np.zeros(5)
+    scores = [Influenced(value, still, still) for value in (1.0, 1.0, 2.0)]
+    found = {one.name: (one.best, one.worst) for one in ranking("abc", scores, higher_is_better=False)}
+    assert found == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+
+
 def test_holm_is_the_textbook_procedure() -> None:
     np.testing.assert_allclose(holm(np.array([0.004, 0.5, 0.02, 0.02])), [0.016, 0.5, 0.06, 0.06])
 

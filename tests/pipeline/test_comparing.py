@@ -310,3 +310,40 @@ def test_edited_images_are_compared_with_the_training_images_that_they_name(tmp_
     assert 30 < found["psnr"].value < 38
     others = twinset.compare(held, tmp_path / "train", train=tmp_path / "made", metrics="edits").scores
     assert "names one training image as its parent" in others["psnr"].undefined_because
+
+
+def test_what_cannot_be_measured_leaves_the_rest_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINSET_MODELS", str(tmp_path))
+    (tmp_path / "inception.safetensors").write_bytes(b"no weights at all")
+    held = list(lights(40, 1))
+    thin = Sample("thin", held[0].annotation, image=np.zeros((30, 4, 1), np.uint8))
+    odd = written(Dataset.of([*held, thin], classes=("above", "below")), tmp_path / "odd")
+    found = twinset.compare(odd, written(lights(60, 3), tmp_path / "made"), metrics="frechet,pictures,inception").scores
+    assert found["frechet_distance"].value is not None
+    assert "sides of 8 pixels; got 4" in found["detectability_auc_all"].undefined_because
+    assert "expected the weights of inception; got" in found["inception_score"].undefined_because
+
+
+def test_the_digest_is_of_the_images_that_were_compared(tmp_path: Path) -> None:
+    held, train = lights(40, 1), lights(30, 2)
+    both = Dataset.of([*held, *train.take(range(5))], classes=held.classes)
+    places = {name: written(each, tmp_path / name) for name, each in (("held", held), ("both", both), ("train", train))}
+    made = written(lights(20, 3), tmp_path / "made")
+    alone = twinset.compare(places["held"], made, train=places["train"], metrics="frechet")
+    freed = twinset.compare(places["both"], made, train=places["train"], metrics="frechet")
+    assert freed.n_real == alone.n_real == 40
+    assert freed.protocol["real_digest"] == alone.protocol["real_digest"]
+
+
+def test_a_cache_that_cannot_be_written_to_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TWINSET_CACHE", str(tmp_path / "file"))
+    held, made = written(lights(40, 1), tmp_path / "held"), written(lights(20, 3), tmp_path / "made")
+    assert twinset.compare(held, made, metrics="frechet").scores["frechet_distance"].value is not None
+
+
+def test_by_class_asks_every_class_what_was_asked_of_all(tmp_path: Path) -> None:
+    held, made = written(lights(40, 1), tmp_path / "held"), written(lights(20, 3), tmp_path / "made")
+    found = twinset.compare(held, made, metrics="prdc,vendi", by="class").scores
+    assert "coverage[above]" in found
+    assert not [name for name in found if name.startswith(("frechet", "kernel"))]

@@ -14,18 +14,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.dataset import Dataset, Sample
 from twinset.embedding.embedder import padded
+from twinset.errors import DataError
 from twinset.formats.threads import ordered_map
 from twinset.images import ImageSpec, PixelBatch, Pixels, to_model
 from twinset.stages import Embedder
 from twinset.store import disk_refusals, temporary_beside
-from twinset.threads import blas_threads
+from twinset.threads import blas_threads, torch_threads
 
 BATCH = 256
 REVISION = 1
@@ -73,33 +74,38 @@ class Rows:
     path: Path
     count: int
     _temporary: Path | None = field(default=None, init=False)
-    _array: NDArray[np.generic] | None = field(default=None, init=False)
+    _file: BinaryIO | None = field(default=None, init=False)
     _filled: int = field(default=0, init=False)
 
     def add(self, rows: NDArray[np.generic]) -> None:
         """The next rows (B, …); the first say dtype and width."""
+        # Written, not mapped: what a full disk has no room for is then an error, and no signal that kills the process.
         with disk_refusals(self.path, "room for an array"):
-            if self._array is None:
+            if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._temporary = temporary_beside(self.path)
-                self._array = np.lib.format.open_memmap(
-                    self._temporary, mode="w+", dtype=rows.dtype, shape=(self.count, *rows.shape[1:])
-                )
-            self._array[self._filled : self._filled + len(rows)] = rows
+                self._file = self._temporary.open("wb")
+                shape = (self.count, *rows.shape[1:])
+                header = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(self._file, header)
+            self._file.write(np.ascontiguousarray(rows).tobytes())
             self._filled += len(rows)
             if self._filled == self.count:
                 self._finish()
 
     def _finish(self) -> None:
-        assert isinstance(self._array, np.memmap)
+        assert self._file is not None
         assert self._temporary is not None
-        self._array.flush()
-        self._array = None
+        self._file.close()
+        self._file = None
         self._temporary.replace(self.path)
 
     def discard(self) -> None:
         """Removes what was written of an array that will not be whole."""
-        self._array = None
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
         if self._temporary is not None:
             with suppress(OSError):
                 self._temporary.unlink()
@@ -165,6 +171,8 @@ def extract(
     pictures, the extractor's name (which holds its weights' digest), the size and :data:`REVISION`. The rest goes to
     ``scratch``. ``consumers`` are fed too.
     """
+    if not len(dataset):
+        raise DataError("expected at least one picture; got none", hint="give images to look at")
     digest = pictures_digest(dataset)
     places: dict[str, Path] = {}
     made: list[Rows] = []
@@ -178,15 +186,17 @@ def extract(
         return made[-1]
 
     for embedder, spec in embedders:
-        keep = cache if cache is not None and not embedder.fitted_on else scratch
-        places[embedder.name] = keep / f"{_key(digest, embedder.name, spec)}.npy"
+        keep = cache if cache is not None and lasting(embedder) else scratch
+        name = f"{embedder.name} {getattr(embedder, 'configuration', '')}".strip()
+        places[embedder.name] = keep / f"{_key(digest, name, spec)}.npy"
         if (rows := due(places[embedder.name], spec)) is not None:
             sizes[spec].sinks.append(FeatureRows(embedder, rows))
     pixel_path = None if pixels is None else scratch / f"{_key(digest, 'pixels', pixels)}.npy"
     if pixels is not None and pixel_path is not None and (rows := due(pixel_path, pixels)) is not None:
         sizes[pixels].sinks.append(rows.add)
     try:
-        one_pass(dataset, [*sizes.values(), *consumers], progress=progress)
+        with torch_threads(1):
+            one_pass(dataset, [*sizes.values(), *consumers], progress=progress)
     except BaseException:
         for rows in made:
             rows.discard()
@@ -196,6 +206,14 @@ def extract(
         None if pixel_path is None else np.load(pixel_path, mmap_mode="r", allow_pickle=False),
         digest,
     )
+
+
+def lasting(embedder: Embedder) -> bool:
+    """Whether equal names mean equal features for ever: extractors of ours that were trained on no sample.
+
+    Their names hold the digest of their weights. A plug-in's name may stay while its weights change.
+    """
+    return not embedder.fitted_on and type(embedder).__module__.partition(".")[0] == "twinset"
 
 
 def pictures_digest(dataset: Dataset) -> str:

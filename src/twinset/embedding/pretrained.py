@@ -94,8 +94,11 @@ class Pretrained:
         weights = self.weights()
         network, side = _load(self.name, weights)
         digest = _digest(weights)
+        configuration = _digest(weights.parent / "config.json") if self.name in HUB else ""
         mean, std = {"clip": CLIP, "inception": UNIT}.get(self.name, IMAGENET)
-        return PretrainedEmbedder(network.eval().requires_grad_(False), f"{self.name}-{digest}", side, mean, std)
+        return PretrainedEmbedder(
+            network.eval().requires_grad_(False), f"{self.name}-{digest}", side, mean, std, configuration
+        )
 
 
 def inception_network(path: str | None) -> tuple[nn.Module, str]:
@@ -138,13 +141,17 @@ def _where(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class PretrainedEmbedder:
-    """A network with its input side, mean and standard deviation; it saw none of the user's images."""
+    """A network with its input side, mean and standard deviation; it saw none of the user's images.
+
+    The same weights compute something else under another ``configuration``, of which this is the digest.
+    """
 
     network: nn.Module
     name: str
     side: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    configuration: str = ""
 
     @property
     def fitted_on(self) -> frozenset[str]:

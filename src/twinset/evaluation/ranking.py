@@ -35,6 +35,13 @@ class Influenced:
         """Delta-method standard error: both sides are independent samples."""
         return float(np.sqrt(sum(part.var(ddof=1) / len(part) for part in (self.real, self.synthetic))))
 
+    def by_family(self, real: NDArray[np.int64], synthetic: NDArray[np.int64]) -> Influenced:
+        """The same with families (N,), (M,), numbered from 0, in place of images: those of one move together.
+
+        The influence of a family is the sum over its images, in units in which F families count as F images.
+        """
+        return Influenced(self.value, _summed(self.real, real), _summed(self.synthetic, synthetic))
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -87,6 +94,12 @@ def covariance(scores: Sequence[Influenced]) -> Array:
     return np.asarray(shared + own)
 
 
+def _summed(influences: Array, families: NDArray[np.int64]) -> Array:
+    count = int(families.max()) + 1
+    sums = np.bincount(families, weights=influences - influences.mean(), minlength=count)
+    return np.asarray(sums * (count / len(influences)), dtype=np.float64)
+
+
 def holm(p_values: Array) -> Array:
     """Holm's step-down adjusted p-values (P,), capped at 1.
 
@@ -109,7 +122,7 @@ def _better(values: Array, covariances: Array, level: float) -> NDArray[np.bool_
     spread = covariances[first, first] + covariances[second, second] - 2 * covariances[first, second]
     # A negative rest is rounding: the two scores then move as one, and any gap between them is real.
     errors = np.sqrt(np.maximum(spread, 0.0))
-    ratios = np.divide(gaps, errors, out=np.where(gaps == 0, 0.0, np.inf * np.sign(gaps)), where=errors > 0)
+    ratios = np.divide(gaps, errors, out=np.where(gaps == 0, 0.0, np.copysign(np.inf, gaps)), where=errors > 0)
     told = holm(2 * norm.sf(np.abs(ratios))) <= level
     better = np.zeros(covariances.shape, dtype=bool)
     better[first, second] = told & (gaps > 0)

@@ -1,4 +1,7 @@
-"""Several synthetic sets of the same real images, ranked no finer than the images can tell."""
+"""Several synthetic sets of the same real images, ranked no finer than the images can tell.
+
+Near copies, and images made from the same parents, move together: they count as one where ranks are told apart.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,19 @@ import numpy as np
 
 from twinset import documents
 from twinset.dataset import Dataset
+from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, UnknownNameError, UsageError
 from twinset.evaluation.influences import RANKED, influenced
 from twinset.evaluation.ranking import Ranked, ranking
+from twinset.families import families
 from twinset.formats import read
 from twinset.images import ImageSpec
-from twinset.pipeline.comparing.looking import look
+from twinset.pipeline.comparing.looking import features_cache, look
 from twinset.pipeline.comparing.question import embedder_named
 from twinset.pipeline.comparing.sides import name_of
 from twinset.pipeline.folders import result_of
 from twinset.pipeline.real import choose_spec, load_real
 from twinset.pipeline.reporting import Listener
-from twinset.pipeline.resolving import cache_folder
 from twinset.pipeline.tools import source_of
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart
@@ -57,7 +61,7 @@ def leaderboard(
     if by not in RANKED:
         raise UnknownNameError("score to rank by", by, RANKED)
     method = embedder_named(extractor)
-    if extractor == "self":
+    if isinstance(method, SelfTrained):
         raise UsageError(
             "expected an extractor that is the same for all sets; got self", hint="--extractor random, or NAME:PATH"
         )
@@ -87,8 +91,7 @@ def leaderboard(
                 documents.RankedPart(
                     name=one.name,
                     value=one.value,
-                    low=one.value - 1.96 * one.standard_error,
-                    high=one.value + 1.96 * one.standard_error,
+                    standard_error=one.standard_error,
                     best=one.best,
                     worst=one.worst,
                 )
@@ -112,21 +115,31 @@ def _ranked(
     listener: Listener,
 ) -> dict[str, list[Ranked]]:
     """Ranks by every score of :data:`RANKED`; all sets count with ``size`` images."""
-    progress, cache = listener.stage("looking at pictures"), cache_folder() / "features"
+    progress, cache = listener.stage("looking at pictures"), features_cache(listener)
     with tempfile.TemporaryDirectory(prefix="twinset-leaderboard-") as scratch:
 
-        def features(dataset: Dataset, name: str) -> np.ndarray:
-            seen = look(
-                dataset, [embedder], spec=spec, scratch=Path(scratch), cache=cache, progress=progress, name=name
+        def seen(dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+            found = look(
+                dataset,
+                [embedder],
+                spec=spec,
+                scratch=Path(scratch),
+                cache=cache,
+                progress=progress,
+                name=name,
+                pixels=False,
             )
-            return np.asarray(seen.features[embedder.name])
+            return found.features[embedder.name], families(dataset, fingerprints=found.fingerprints)
 
-        real = features(held, "real")
+        real, of_real = seen(held, "real")
         scores = []
         for each in contenders:
             draw = Stream(seed).child("leaderboard", each.dataset.source_digest()).numpy()
             rows = np.sort(draw.permutation(len(each.dataset))[:size])
-            scores.append(influenced(real, features(each.dataset, each.name)[rows]))
+            made, of_made = seen(each.dataset, each.name)
+            kin = np.unique(of_made[rows], return_inverse=True)[1]
+            found = influenced(real, np.asarray(made[rows]))
+            scores.append({name: one.by_family(of_real, kin) for name, one in found.items()})
     names = [each.name for each in contenders]
     return {
         name: ranking(names, [one[name] for one in scores], higher_is_better=higher) for name, higher in RANKED.items()

@@ -170,7 +170,7 @@ def leaderboard(document: documents.LeaderboardDocument) -> str:
     others = [name for name in document.scores if name != document.by]
     lines.append(f"  {'rank':<6} {'set':<{width}} {document.by:<34} " + "  ".join(f"{name:<16}" for name in others))
     for one in rows:
-        figure = f"{one.value:.4g} ({one.low:.4g} … {one.high:.4g})"
+        figure = f"{one.value:.4g} ± {one.standard_error:.2g}"
         beside = "  ".join(f"{_ranks(ranks[name][one.name]):<16}" for name in others)
         lines.append(f"  {_ranks(one):<6} {printable(one.name):<{width}} {figure:<34} {beside}".rstrip())
     lines += ["", "sets whose ranks overlap cannot be told apart"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,32 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.dataset import Dataset
-from twinset.embedding.extraction import extract
+from twinset.embedding.extraction import extract, pictures_digest
 from twinset.families import FINGERPRINT_BYTES, fingerprint
 from twinset.images import ImageSpec, PixelBatch, Pixels
+from twinset.pipeline.reporting import Listener
+from twinset.pipeline.resolving import cache_folder
 from twinset.stages import Embedder, Progress
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A set of N pictures: features (N, D) by extractor name, uint8 (N, H, W, C), and what copies are found by."""
+    """A set of N pictures: features (N, D) by extractor name; where asked for, uint8 (N, H, W, C) and fingerprints."""
 
     dataset: Dataset
     features: dict[str, NDArray[np.float32]]
-    pixels: PixelBatch
-    fingerprints: NDArray[np.uint8]
     digest: str
+    pixels: PixelBatch | None = None
+    fingerprints: NDArray[np.uint8] | None = None
 
     def where(self, kept: NDArray[np.bool_]) -> Seen:
-        """The pictures of these rows only."""
+        """The pictures of these rows only; arrays of others are copied into memory."""
         if kept.all():
             return self
+        dataset = self.dataset.where(kept)
         return replace(
             self,
-            dataset=self.dataset.where(kept),
+            dataset=dataset,
             features={name: rows[kept] for name, rows in self.features.items()},
-            pixels=self.pixels[kept],
-            fingerprints=self.fingerprints[kept],
+            digest=pictures_digest(dataset),
+            pixels=None if self.pixels is None else self.pixels[kept],
+            fingerprints=None if self.fingerprints is None else self.fingerprints[kept],
         )
 
 
@@ -65,20 +70,36 @@ def look(
     cache: Path | None,
     progress: Progress,
     name: str,
+    pixels: bool = True,
+    copies: bool = True,
 ) -> Seen:
-    """One pass over a dataset; extractors with a side of their own get pictures of that size, the others ``spec``."""
+    """One pass over a dataset; extractors with a side of their own get pictures of that size, the others ``spec``.
+
+    ``pixels`` and ``copies`` say whether pixels and fingerprints are wanted; without, what is cached is not decoded.
+    """
     fingerprints = _Fingerprints()
     found = extract(
         dataset,
         [(embedder, spec_for(embedder, spec)) for embedder in embedders],
-        pixels=spec,
+        pixels=spec if pixels else None,
         scratch=scratch,
         cache=cache,
-        consumers=(fingerprints,),
+        consumers=(fingerprints,) if copies else (),
         progress=lambda done, total: progress(done, total, name),
     )
-    assert found.pixels is not None
-    return Seen(dataset, found.features, found.pixels, fingerprints.rows, found.digest)
+    return Seen(dataset, found.features, found.digest, found.pixels, fingerprints.rows if copies else None)
+
+
+def features_cache(listener: Listener) -> Path | None:
+    """Where features are kept; None, with a note, where that folder cannot be written to."""
+    try:
+        folder = cache_folder() / "features"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError) as error:
+        listener.note(f"features are not kept for the next time: {error}")
+        return None
 
 
 def spec_for(embedder: Embedder, spec: ImageSpec) -> ImageSpec:

@@ -6,6 +6,7 @@ score that says what is missing; the rest is measured.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,12 +14,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Sample
 from twinset.embedding.clip_text import ClipText
 from twinset.embedding.embedder import EmbedderMethod
 from twinset.embedding.inception import MAP_CHANNELS, MAP_SIDE, InceptionMaps, InceptionProbabilities
 from twinset.embedding.pretrained import Pretrained
-from twinset.errors import MissingExtraError, MissingModelError, UnknownNameError
+from twinset.errors import MissingExtraError, MissingModelError, TwinsetError, UnknownNameError
 from twinset.evaluation import FEATURE_METRICS, inception_score
 from twinset.evaluation.crops import CropDistances
 from twinset.evaluation.detectability.joint import picture_detectability
@@ -35,6 +36,7 @@ from twinset.evaluation.pairs import (
 )
 from twinset.evaluation.pairs.ms_ssim import smallest_side
 from twinset.evaluation.text_image import cler, clip_cosine, clip_score, r_precision
+from twinset.formats.threads import ordered_map
 from twinset.images import ImageSpec, PixelBatch
 from twinset.pipeline.comparing.looking import Seen
 from twinset.privacy.lineage import parent_rows
@@ -46,6 +48,7 @@ DEFAULT = ("frechet", "kid", "prdc", "vendi", "authenticity", "detectability", "
 SHOWN = 400
 """Pictures of a set that metrics on pairs of pictures look at, drawn at random."""
 
+SMALLEST_PICTURE = 8
 LARGEST_SIDE = 192
 SMALLEST_SIDE = 64
 
@@ -101,11 +104,12 @@ class Measure(Protocol):
 class Inception:
     """Inception score of the synthetic images, and of the real ones beside it."""
 
+    path: str | None = None
     scores: tuple[str, ...] = ("inception_score",)
 
     def extractor(self) -> EmbedderMethod:
         """Class probabilities."""
-        method = InceptionProbabilities()
+        method = InceptionProbabilities(self.path)
         method.check()
         return method
 
@@ -122,11 +126,12 @@ class Inception:
 class Spatial:
     """Fréchet distance of feature maps that keep the place."""
 
+    path: str | None = None
     scores: tuple[str, ...] = ("spatial_frechet_distance",)
 
     def extractor(self) -> EmbedderMethod:
         """Maps of Inception."""
-        method = InceptionMaps()
+        method = InceptionMaps(self.path)
         method.check()
         return method
 
@@ -188,10 +193,13 @@ class Pictures:
         alone = order[np.sort(np.unique(asked.families[order], return_index=True)[1])]
         size = min(len(alone), len(asked.made.dataset), Detectability().limit)
         rows = np.sort(alone[:size]), np.sort(draw.permutation(len(asked.made.dataset))[:size])
+        pictures = asked.held.dataset.take(rows[0]), asked.made.dataset.take(rows[1])
+        smallest = min(min(sample.shape()[:2]) for each in pictures for sample in each)
+        if smallest < SMALLEST_PICTURE:
+            return _undefined(self.scores, asked, f"it needs sides of {SMALLEST_PICTURE} pixels; got {smallest}")
         real, synthetic = asked.rows_of(asked.embedder.name)
         found = picture_detectability(
-            asked.held.dataset.take(rows[0]),
-            asked.made.dataset.take(rows[1]),
+            *pictures,
             settings=Detectability(),
             rng=asked.rng.child("pictures"),
             features=(np.asarray(real[rows[0]]), np.asarray(synthetic[rows[1]])),
@@ -347,18 +355,41 @@ def chosen(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for name in named for each in (DEFAULT if name == "default" else (name,))))
 
 
-def available(names: Sequence[str]) -> tuple[dict[str, EmbedderMethod | None], dict[str, str]]:
-    """Of the named measures, what each needs extracted; and why the others cannot be measured on this machine."""
+def available(
+    names: Sequence[str], *, clip: str | None = None, inception: str | None = None
+) -> tuple[dict[str, EmbedderMethod | None], dict[str, str]]:
+    """Of the named measures, what each needs extracted; and why the others cannot be measured on this machine.
+
+    ``clip`` and ``inception`` are paths of weights that the user gave.
+    """
+    given: dict[str, Measure] = {
+        "text": Text(clip),
+        "inception": Inception(inception),
+        "spatial": Spatial(inception),
+    }
     ready: dict[str, EmbedderMethod | None] = {}
     missing: dict[str, str] = {}
     for name in names:
         if name not in MEASURES:
             continue
         try:
-            ready[name] = MEASURES[name].extractor()
+            ready[name] = given.get(name, MEASURES[name]).extractor()
         except (MissingModelError, MissingExtraError) as error:
-            missing[name] = f"{error.message}; {error.hint}" if error.hint else error.message
+            missing[name] = reason(error)
     return ready, missing
+
+
+def reason(error: TwinsetError) -> str:
+    """Why something cannot be measured, in one line."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message
+
+
+def measured(name: str, asked: Asked, *, extractor: str | None, clip: str | None = None) -> list[Score]:
+    """The scores of a measure; weights that turn out damaged leave it undefined."""
+    try:
+        return list((Text(clip) if name == "text" else MEASURES[name]).measure(asked, extractor=extractor))
+    except (MissingModelError, MissingExtraError) as error:
+        return undefined(name, asked.counts, reason(error))
 
 
 def undefined(name: str, counts: Mapping[str, int], reason: str) -> list[Score]:
@@ -391,8 +422,8 @@ def _drawn(asked: Asked, largest: int, *, least: int = 1) -> tuple[PixelBatch, P
 
 
 def _spec_near(dataset: Dataset, largest: int, *, least: int = 1) -> ImageSpec:
-    """The size of the first picture, its longer side no more than ``largest``."""
-    height, width, channels = dataset[0].shape()
+    """The size of most pictures, the longer side no more than ``largest``."""
+    (height, width, channels), _ = Counter(ordered_map(Sample.shape, dataset)).most_common(1)[0]
     scale = min(1.0, largest / max(height, width))
     return ImageSpec(max(least, round(height * scale)), max(least, round(width * scale)), channels)
 

@@ -12,6 +12,7 @@ from twinset.evaluation import FEATURE_METRICS, Metric
 from twinset.pipeline.comparing.metrics import chosen
 
 BY = ("class",)
+BY_CLASS = ("frechet", "kid", "cmmd", "prdc")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ class Question:
     def names(self) -> tuple[str, ...]:
         """The metrics by name."""
         return chosen(self.metrics)
+
+    def path_of(self, name: str) -> str | None:
+        """Where the weights of this network are, if the extractor names them: ``clip:PATH``."""
+        given, colon, path = self.extractor.partition(":")
+        return path if colon and given == name else None
+
+    @property
+    def class_metrics(self) -> list[Metric]:
+        """Those of :attr:`feature_metrics` that are also asked of every class: distances and neighbourhoods."""
+        return [FEATURE_METRICS[name] for name in self.names if name in BY_CLASS]
 
     @property
     def feature_metrics(self) -> list[Metric]:

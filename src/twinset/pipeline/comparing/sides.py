@@ -139,6 +139,8 @@ def _load(source: str) -> Dataset:
 
 def _without(held: Seen, shown: Seen) -> tuple[Seen, int]:
     """The held-out pictures that are no near duplicates of training pictures, and how many were."""
+    assert shown.fingerprints is not None
+    assert held.fingerprints is not None
     together = np.concatenate([shown.fingerprints, held.fingerprints])
     shared = np.isin(np.arange(len(held.dataset)), list(copies_in(held.dataset, shown.dataset, fingerprints=together)))
     if shared.all():

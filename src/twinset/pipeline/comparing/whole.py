@@ -13,12 +13,12 @@ from twinset.copytest import Known
 from twinset.dataset import Dataset
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.embedding.self_trained import SelfTrained
-from twinset.errors import DataError, UsageError
+from twinset.errors import DataError, MissingModelError, UsageError
 from twinset.evaluation import ByClass, fidelity
 from twinset.evaluation.explain import diversity_alarms
 from twinset.images import ImageSpec
-from twinset.pipeline.comparing.looking import Seen, look
-from twinset.pipeline.comparing.metrics import MEASURES, Asked, available, undefined
+from twinset.pipeline.comparing.looking import Seen, features_cache, look, spec_for
+from twinset.pipeline.comparing.metrics import MEASURES, Asked, available, measured, reason, undefined
 from twinset.pipeline.comparing.pages import Found, Side, document_of, page_of, place_for
 from twinset.pipeline.comparing.question import Question, embedder_named
 from twinset.pipeline.comparing.sides import (
@@ -34,7 +34,6 @@ from twinset.pipeline.comparing.utility import measured_utility
 from twinset.pipeline.explaining import Explanation, Training, explain
 from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Listener, Quiet
-from twinset.pipeline.resolving import cache_folder
 from twinset.privacy.gate import GateResult, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
@@ -138,7 +137,7 @@ def _of_pictures(sources: Sources, question: Question, workers: int, listener: L
             gate=gate,
             measured=measured,
             size=prepared.size,
-            protocol=_protocol(prepared.embedder.name, question, prepared.spec, sides.held.digest, sides.made.digest),
+            protocol=_protocol(prepared.embedder, question, prepared.spec, sides.held.digest, sides.made.digest),
             warnings=(*sides.warnings, *alarms),
             explanation=explanation,
         )
@@ -205,7 +204,7 @@ def _of_features(sources: Sources, question: Question) -> Found:
         gate=None,
         measured=None,
         size=f"features of {held.shape[1]} numbers",
-        protocol=_protocol(GIVEN, question, None, digest_of(held), digest_of(made)),
+        protocol=_protocol(None, question, None, digest_of(held), digest_of(made)),
         warnings=("features alone: neither copies nor utility can be measured",),
     )
 
@@ -225,20 +224,32 @@ def _prepared(
     if isinstance(method, SelfTrained) and shown is None:
         raise UsageError("expected --train with --extractor self; got none", hint="or use --extractor random")
     spec, size = choose_spec(ImagePart(), held)
-    ready, missing = available(question.names)
+    ready, missing = available(question.names, clip=question.path_of("clip"), inception=question.path_of("inception"))
     nothing = held.take([])
     with torch_threads(1):
         fitted = method.fit(shown if shown is not None else held, spec=spec, rng=rng.child("embedder"))
-        others = {
-            name: each.fit(nothing, spec=spec, rng=rng.child("extractor")) if each is not None else None
-            for name, each in ready.items()
-        }
+        others: dict[str, Embedder | None] = {}
+        for measure, needed in ready.items():
+            try:
+                others[measure] = None if needed is None else needed.fit(nothing, spec=spec, rng=rng.child("extractor"))
+            except MissingModelError as error:
+                missing[measure] = reason(error)
         fixed = (RandomConvolution(),) if fitted.fitted_on else ()
         embedders = list({each.name: each for each in (fitted, *fixed, *others.values()) if each is not None}.values())
-        progress, cache = listener.stage("looking at pictures"), cache_folder() / "features"
+        progress, cache = listener.stage("looking at pictures"), features_cache(listener)
 
         def seen(dataset: Dataset, name: str) -> Seen:
-            return look(dataset, embedders, spec=spec, scratch=scratch, cache=cache, progress=progress, name=name)
+            return look(
+                dataset,
+                embedders,
+                spec=spec,
+                scratch=scratch,
+                cache=cache,
+                progress=progress,
+                name=name,
+                pixels=shown is not None,
+                copies=name != "synthetic",
+            )
 
         found = sides_of(
             seen(held, "real"), seen(made, "synthetic"), seen(shown, "training") if shown is not None else None
@@ -259,6 +270,9 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
             "expected labelled images on both sides with --by class; got none of classes with equal names",
             hint="rename the class folders so that they agree, or leave out --by",
         )
+    by_class = None
+    if labels is not None:
+        by_class = ByClass(sides.held.dataset.classes, *labels, question.class_metrics)
     with torch_threads(1):
         scores = fidelity(
             sides.held.features[name],
@@ -269,7 +283,7 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
             holdout=sides.held.features[name] if exposed is not None else None,
             extractor_saw_real=saw,
             real_families=sides.families,
-            by_class=ByClass(sides.held.dataset.classes, *labels) if labels is not None else None,
+            by_class=by_class,
             metrics=question.feature_metrics,
         )
         if exposed is None:
@@ -278,7 +292,7 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
             if each in prepared.missing:
                 scores += undefined(each, asked.counts, prepared.missing[each])
             elif each in prepared.extractors:
-                scores += MEASURES[each].measure(asked, extractor=prepared.extractors[each])
+                scores += measured(each, asked, extractor=prepared.extractors[each], clip=question.path_of("clip"))
     return scores
 
 
@@ -292,12 +306,14 @@ def _gate(sides: Sides) -> GateResult | None:
     if sides.shown is None:
         return None
     held, made, shown = sides.held.dataset, sides.made.dataset, sides.shown.dataset
+    pixels = [each.pixels for each in (sides.made, sides.shown, sides.held) if each.pixels is not None]
+    assert len(pixels) == 3
     labelled = bool((shown.class_ids >= 0).all() and (held.class_ids >= 0).all() and shown.classes == held.classes)
     return copy_gate(
-        candidates=sides.made.pixels,
-        accepted=sides.made.pixels,
-        training=sides.shown.pixels,
-        holdout=sides.held.pixels,
+        candidates=pixels[0],
+        accepted=pixels[0],
+        training=pixels[1],
+        holdout=pixels[2],
         of_training=Known(classes=shown.class_ids if labelled else None),
         of_holdout=Known(classes=held.class_ids if labelled else None),
         parents=parent_rows(made, shown),
@@ -305,12 +321,15 @@ def _gate(sides: Sides) -> GateResult | None:
 
 
 def _protocol(
-    extractor: str, question: Question, spec: ImageSpec | None, real: str, synthetic: str
+    extractor: Embedder | None, question: Question, spec: ImageSpec | None, real: str, synthetic: str
 ) -> dict[str, str | int]:
     """What two comparisons must share for their numbers to be compared, and what was compared."""
-    size = {} if spec is None else {"size": f"{spec.width} x {spec.height} x {spec.channels}", "fit": spec.fit}
+    size: dict[str, str | int] = {}
+    if extractor is not None and spec is not None:
+        seen = spec_for(extractor, spec)
+        size = {"size": f"{seen.width} x {seen.height} x {seen.channels}", "fit": seen.fit}
     return {
-        "extractor": extractor,
+        "extractor": GIVEN if extractor is None else extractor.name,
         "resize": "bicubic, antialiased" if spec is not None else "the caller's",
         **size,
         "seed": question.seed,
