@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -150,16 +151,24 @@ class Matches:
             raise ValueError(f"expected weights {shape}, integers ≥ 0; got {weights.dtype} {weights.shape}")
         return weights.astype(np.float64)
 
+    @cached_property
+    def _bounds(self) -> tuple[list[int], list[int]]:
+        """Where the detections and the objects of each class begin, and where those of the last one end."""
+        classes = np.arange(self.n_classes + 1, dtype=np.int32)
+        first, second = (np.searchsorted(ids, classes) for ids in (self.class_ids, self.object_classes))
+        return first.tolist(), second.tolist()
+
     def _slices(self) -> Iterator[tuple[int, slice, slice]]:
         """Each class that has objects, where its detections stand, and where its objects."""
-        for c in np.unique(self.object_classes).tolist():
-            ends = [np.searchsorted(ids, [c, c + 1]).tolist() for ids in (self.class_ids, self.object_classes)]
-            yield c, slice(*ends[0]), slice(*ends[1])
+        found, true = self._bounds
+        for c in range(self.n_classes):
+            if true[c] < true[c + 1]:
+                yield c, slice(found[c], found[c + 1]), slice(true[c], true[c + 1])
 
     def _positives(self, area: str, c: int, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        low, high = np.searchsorted(self.object_classes, [c, c + 1]).tolist()
-        counted = self.counted[self.areas.index(area), low:high]
-        return np.asarray(weights[:, self.object_images[low:high][counted]].sum(axis=1))
+        where = slice(*self._bounds[1][c : c + 2])
+        counted = self.counted[self.areas.index(area), where]
+        return np.asarray(weights[:, self.object_images[where][counted]].sum(axis=1))
 
     def _class_precision(
         self, area: str, thresholds: Sequence[int], weights: NDArray[np.float64]

@@ -27,8 +27,11 @@ _Item = TypeVar("_Item", bound=np.generic)
 FALSE_ALARM, HIT, LEFT_OUT = 0, 1, 2
 """What becomes of a detection; what is left out counts neither for nor against."""
 
-PAIRS_AT_ONCE = 1 << 18
+PAIRS_AT_ONCE = 1 << 15
 """Bounds the memory of the search for pairs (about 200 bytes each)."""
+
+CHOICES_AT_ONCE = 1 << 11
+"""Detections that choose together: few enough that their tables stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -185,12 +188,33 @@ def _choose(
     result: NDArray[np.uint8],
 ) -> None:
     """Every detection of the step takes its object; ``taken`` (G, A, T) and ``result`` (D, A, T) are written."""
+    begins = np.flatnonzero(np.diff(pairs.found[step], prepend=-1))
+    # Detections of a step are of different pictures or classes, so they may choose in any portions.
+    for first in range(0, len(begins), CHOICES_AT_ONCE):
+        ends = begins[first + CHOICES_AT_ONCE : first + CHOICES_AT_ONCE + 1]
+        some = step[begins[first] : int(ends[0]) if len(ends) else None]
+        starts = begins[first : first + CHOICES_AT_ONCE] - begins[first]
+        _choose_now(some, starts, pairs, reach, left_out, crowd, taken, result)
+
+
+def _choose_now(
+    step: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    pairs: _Pairs,
+    reach: NDArray[np.float64],
+    left_out: NDArray[np.bool_],
+    crowd: NDArray[np.bool_],
+    taken: NDArray[np.bool_],
+    result: NDArray[np.uint8],
+) -> None:
+    """As :func:`_choose`, with the pairs of each detection from ``starts`` on."""
     d, g, n = pairs.found[step], pairs.truth[step], len(pairs.merit)
-    open_ = (~taken[g] | crowd[g, None, None]) & (pairs.overlap[step, None] >= reach)[:, None, :]
+    open_ = ~taken[g]
+    open_ |= crowd[g, None, None]
+    open_ &= (pairs.overlap[step, None] >= reach)[:, None, :]
     # Objects that count come before all that do not, whatever the overlap.
     merit = pairs.merit[step, None] + np.where(left_out[g], 0, n)
-    starts = np.flatnonzero(np.diff(d, prepend=-1))
-    best = np.maximum.reduceat(np.where(open_, merit[..., None], 0), starts, axis=0)
+    best = np.maximum.reduceat(open_ * merit[..., None], starts, axis=0)
     row, area, threshold = np.nonzero(best)
     winner = best[row, area, threshold]
     taken[pairs.by_merit[(winner - 1) % n], area, threshold] = True

@@ -44,7 +44,7 @@ LEAST_OF_AREA = 0.5
 
 def placed_size(dataset: Dataset, kind: Kind) -> NetworkSize:
     """The size at which these training images are learnt where time is no object, and the stride of the detector."""
-    shapes = np.array([sample.pixels().shape[:2] for sample in dataset])
+    shapes = np.array([sample.shape()[:2] for sample in dataset])
     if kind == "objects":
         return network_size(shapes, dataset.object_boxes(), dataset.object_counts())
     height, width = np.median(shapes, axis=0)
@@ -75,7 +75,7 @@ def choose_placed_settings(
     """
     if not len(dataset) or seconds <= 0 or min(workers, cells) < 1:
         raise ValueError(f"expected images, seconds > 0, workers and cells ≥ 1; got {dataset}, {seconds}, {workers}")
-    channels = 3 if any(sample.pixels().shape[2] == 3 for sample in dataset) else 1
+    channels = 3 if any(sample.shape()[2] == 3 for sample in dataset) else 1
     best = placed_size(dataset, kind)
     per_cell = SAFETY * seconds * min(workers, cells) / cells
     whole, at_least = (best.height, best.width), 0.0

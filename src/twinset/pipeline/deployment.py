@@ -56,7 +56,7 @@ def resolved_target(part: TargetPart, real: RealData, *, seconds: float) -> Targ
     """The part with nothing left open: a detector at the pictures' own size, or 960, trained for about ``seconds``."""
     if part.path is None:
         return part
-    shapes = np.array([sample.pixels().shape[:2] for sample in real.training])
+    shapes = np.array([sample.shape()[:2] for sample in real.training])
     size = part.size
     if size == "auto":
         found = network_size(shapes, real.training.object_boxes(), real.training.object_counts(), longest=LONGEST)
@@ -83,7 +83,7 @@ def inferred_target(
     whether they are held-out images.
     """
     files = _pinned_files(part)
-    aspect = float(np.median([np.divide(*sample.pixels().shape[:2]) for sample in real.training]))
+    aspect = float(np.median([np.divide(*sample.shape()[:2]) for sample in real.training]))
 
     def framed(pictures: Iterable[Instances]) -> list[Instances]:
         return [reframed(picture, aspect) for picture in pictures]

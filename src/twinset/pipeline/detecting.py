@@ -201,7 +201,7 @@ def _refuse_small(dataset: Dataset, report: ReadReport) -> None:
     if all(min(map(int, size.split("x"))) >= SMALLEST for size in report.stats.sizes):
         return
     for sample in dataset:
-        height, width = sample.pixels().shape[:2]
+        height, width = sample.shape()[:2]
         if min(height, width) < SMALLEST:
             raise ImageError(
                 f"{sample.id}: expected pictures of at least {SMALLEST} × {SMALLEST} pixels; got {width} × {height}",

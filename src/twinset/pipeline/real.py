@@ -165,7 +165,7 @@ def looking_spec(dataset: Dataset) -> ImageSpec:
 
 def _sizes(dataset: Dataset) -> str:
     """What the pictures of a dataset measure, for people."""
-    shapes = Counter(sample.pixels().shape for sample in dataset)
+    shapes = Counter(ordered_map(Sample.shape, dataset))
     found = sorted({(h, w) for h, w, _ in shapes})
     colours = "RGB" if any(c == 3 for *_, c in shapes) else "grey"
     low, high = found[0], found[-1]
@@ -175,7 +175,7 @@ def _sizes(dataset: Dataset) -> str:
 
 def choose_spec(image: ImagePart, dataset: Dataset) -> tuple[ImageSpec, str]:
     """The run's image size, and a sentence on what it means for these images."""
-    shapes = Counter(sample.pixels().shape for sample in dataset)
+    shapes = Counter(ordered_map(Sample.shape, dataset))
     (height, width, _), _ = shapes.most_common(1)[0]
     found = sorted({(h, w) for h, w, _ in shapes})
     channels = image.channels if image.channels != "auto" else (3 if any(c == 3 for *_, c in shapes) else 1)
@@ -249,7 +249,7 @@ def _with_places(dataset: Dataset, image: ImagePart) -> tuple[Dataset, str]:
     came = _sizes(dataset)
     resized = []
     for sample in dataset:
-        height, width, channels = sample.pixels().shape
+        height, width, channels = sample.shape()
         if image.size != "auto":
             height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
         spec = ImageSpec(height, width, channels if image.channels == "auto" else image.channels, image.fit)

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
-from twinset.evaluation.neighbourhoods import lazy_balls, prdc, screened_memberships
+from twinset.evaluation.neighbourhoods import lazy_balls, lazy_memberships, screened_balls, screened_memberships
 from twinset.evaluation.neighbourhoods.balls import balls_of
 from twinset.evaluation.neighbourhoods.lazy_balls import LazyBalls
 from twinset.evaluation.neighbourhoods.memberships import Memberships
 from twinset.evaluation.neighbourhoods.points import Points, Screen, centre_of
-from twinset.evaluation.neighbourhoods.prdc import memberships
+from twinset.evaluation.neighbourhoods.prdc import cheapest_route, memberships
 
 
 def sets(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,39 +31,49 @@ def sets(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return real.astype(np.float32), np.concatenate([synthetic, synthetic[: m // 2]]).astype(np.float32)
 
 
-def screened(real: np.ndarray, synthetic: np.ndarray, k: int, *, block: int, group: int, pool: int) -> Memberships:
+def lazily(real: np.ndarray, synthetic: np.ndarray, k: int, *, block: int, group: int, pool: int) -> Memberships:
     centre = centre_of(real, "real", 64)
     first, second = (Points.of(each, "test", centre, 64) for each in (real, synthetic))
     balls = balls_of(first, k, 64)
-    return screened_memberships.screened_memberships(first, second, balls, k=k, block=block, group=group, pool=pool)
+    return lazy_memberships.lazy_memberships(first, second, balls, k=k, block=block, group=group, pool=pool)
+
+
+def assert_same(found: Memberships, full: Memberships, case: object) -> None:
+    for name in ("inside_real", "covered", "inside_synthetic"):
+        assert np.array_equal(getattr(found, name), getattr(full, name)), (name, case)
+    assert found.density == pytest.approx(full.density, abs=1e-12), case
 
 
 @pytest.mark.parametrize("kind", ["doubled", "ties", "copies", "clusters", "identical", "wide and far", "heavy tails"])
 @pytest.mark.parametrize("crowded", [0.01, 2.0])
-def test_it_equals_the_full_route_exactly(kind: str, crowded: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (lazy_balls, screened_memberships):
+def test_both_routes_equal_the_full_one_exactly(kind: str, crowded: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (lazy_balls, screened_memberships, screened_balls):
         monkeypatch.setattr(module, "CROWDED", crowded)
+    monkeypatch.setattr(screened_balls, "MOST", 10 * crowded)
     for seed in range(12):
         monkeypatch.setattr(lazy_balls, "CAPACITY", 7 if seed % 2 else 8192)
         real, synthetic = sets(kind, seed)
         k = 1 + seed % 5
         full = memberships(real, synthetic, k=k, route="full")
-        block, group, pool = ((3, 8, 5), (16, 32, 100), (64, 1024, 10**6))[seed % 3]
-        found = screened(real, synthetic, k, block=block, group=group, pool=pool)
-        for name in ("inside_real", "covered", "inside_synthetic"):
-            assert np.array_equal(getattr(found, name), getattr(full, name)), (name, seed)
-        assert found.density == pytest.approx(full.density, abs=1e-12)
+        block, group, pool = ((7, 8, 5), (16, 32, 100), (64, 1024, 10**6))[seed % 3]
+        assert_same(lazily(real, synthetic, k, block=block, group=group, pool=pool), full, (seed, "lazy"))
+        assert_same(memberships(real, synthetic, k=k, block=block, route="screened"), full, (seed, "screened"))
 
 
-def test_the_screened_route_is_taken_from_many_synthetic_images_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["twinset.evaluation.neighbourhoods.prdc"]  # the package has a function of that name
-    real, synthetic = sets("clusters", 3)
-    full = [score.value for score in prdc(real, synthetic)]
-    monkeypatch.setattr(module, "SCREENED", len(synthetic))
-    monkeypatch.setattr(module, "full_memberships", lambda *_: pytest.fail("the full route was taken"))
-    assert [score.value for score in prdc(real, synthetic)] == pytest.approx(full)
-    with pytest.raises(pytest.fail.Exception, match="full route"):
-        prdc(real, synthetic[1:])
+def test_the_full_route_is_for_few_images_and_the_lazy_one_for_very_many_synthetic_ones() -> None:
+    assert [cheapest_route(999, 1000, 800), cheapest_route(1000, 1000, 800)] == ["full", "screened"]
+    assert [cheapest_route(2000, 59_999, 50), cheapest_route(2000, 60_000, 50)] == ["screened", "lazy"]
+    assert [cheapest_route(500, 49_999, 50), cheapest_route(500, 50_000, 50)] == ["screened", "lazy"]
+    assert cheapest_route(100_000, 4000, 50) == "screened"
+
+
+def test_high_dimensions_where_distances_hardly_differ() -> None:
+    draw = np.random.Generator(np.random.PCG64(5))
+    real, synthetic = draw.normal(size=(300, 800)), 1.02 * draw.normal(size=(260, 800))
+    full = memberships(real, synthetic, route="full")
+    assert 0 < full.inside_synthetic.mean() < 1  # type: ignore[union-attr]
+    for route in ("screened", "lazy"):
+        assert_same(memberships(real, synthetic, route=route, block=64), full, route)  # type: ignore[arg-type]
 
 
 def test_bounds_are_above_the_radii_and_few_radii_are_computed() -> None:
@@ -77,11 +85,11 @@ def test_bounds_are_above_the_radii_and_few_radii_are_computed() -> None:
     screen = Screen.over(first, second)
     radii = balls_of(second, 5, 512).squared_radii
     lazy = LazyBalls(second, screen, k=5, block=128)
-    screened_memberships.tighten_bounds(lazy, first, second, screen, group=64)
+    lazy_memberships.tighten_bounds(lazy, first, second, screen, group=64)
     assert (lazy.bounds >= radii).all()
     assert np.median(lazy.bounds / radii) < 1.2
-    crossing = screened_memberships._Crossing(first, second, balls_of(first, 5, 512), screen, lazy, 10**6)
-    crossing.meet(slice(0, 100), slice(0, 3000), second, screen.right(second))
+    crossing = lazy_memberships._Crossing(first, second, balls_of(first, 5, 512), screen, lazy, 10**6)
+    crossing.meet(slice(0, 100), slice(0, 3000), screen.right(second))
     crossing.settle()
     assert lazy.computed < 300
     assert lazy.bounds[lazy.exact] == pytest.approx(radii[lazy.exact], rel=1e-9)

@@ -126,10 +126,11 @@ def cubic(rows: Array, columns: Array) -> Array:
     >>> cubic(np.array([[1.0, 1.0]]), np.array([[2.0, 0.0], [-2.0, 0.0]]))
     array([[8., 0.]])
     """
-    kernel: Array = rows @ columns.T
-    kernel /= rows.shape[1]
+    kernel: Array = (rows / rows.shape[1]) @ columns.T
     kernel += 1.0
-    return np.asarray(kernel * kernel * kernel)
+    cubes: Array = kernel * kernel
+    cubes *= kernel
+    return cubes
 
 
 def kernel_sums(real: Features, synthetic: Features, *, kernel: Kernel = cubic, block: int = 1024) -> KernelSums:

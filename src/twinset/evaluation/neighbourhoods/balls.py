@@ -25,7 +25,12 @@ class Balls:
 def balls_of(points: Points, k: int, block: int) -> Balls:
     """The k-nearest-neighbour ball of every point, of which there are more than k."""
     # One neighbour more than k, to see where a tie follows the k-th.
-    nearest = _nearest_squares(points, k + 1, block)
+    return balls_from(points, _nearest_squares(points, k + 1, block), block)
+
+
+def balls_from(points: Points, nearest: Array, block: int) -> Balls:
+    """The balls of points, given the k + 1 smallest squared distances (N, k + 1) to others, ascending."""
+    k = nearest.shape[1] - 1
     radii = np.maximum(nearest[:, k - 1], 0.0)
     members = np.full(len(radii), float(k))
     tied = np.flatnonzero(nearest[:, k] - radii <= 4 * TIE * points.norms)

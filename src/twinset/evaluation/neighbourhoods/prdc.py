@@ -12,8 +12,8 @@ count; there, a set of identical images scores 0 against itself. And where ties 
 into a ball, density divides by that number, so that it stays about 1 between equal sets.
 
 Distances are float64 Gram products of features centred on the real mean, in blocks; of the symmetric ones
-only half is computed, and memory does not grow with N². With very many synthetic images float32 products decide what
-they surely can, and recall computes few of the synthetic balls: the figures stay exactly the same.
+only half is computed, and memory does not grow with N². With many images float32 products decide what they surely can,
+and with very many synthetic ones recall computes few of their balls: the figures stay exactly the same.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from numpy.typing import NDArray
 
 from twinset.evaluation.neighbourhoods.balls import balls_of
 from twinset.evaluation.neighbourhoods.duplicates import with_copies
+from twinset.evaluation.neighbourhoods.lazy_memberships import lazy_memberships
 from twinset.evaluation.neighbourhoods.memberships import Memberships, full_memberships
 from twinset.evaluation.neighbourhoods.points import WIDEST, Points, centre_of
+from twinset.evaluation.neighbourhoods.screened_balls import screened_balls
 from twinset.evaluation.neighbourhoods.screened_memberships import screened_memberships
 from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, wilson_interval
 from twinset.randomness import Stream
@@ -36,9 +38,11 @@ from twinset.scores import Interval, Score
 
 NAMES = ("precision", "recall", "density", "coverage")
 FEW = 1000
-SCREENED = 50_000
-"""From so many synthetic images on the float32 route with lazy balls is taken."""
-Route = Literal["full", "screened"]
+SCREENED = 2_000_000
+"""From so large an (N + M)(D + 200) on, what float32 products save is more than what they need beside them."""
+LAZY, LAZY_RATIO = 50_000, 30
+"""From so many synthetic images in all and for each real one on, the radii of most synthetic balls are not computed."""
+Route = Literal["full", "screened", "lazy"]
 Array = NDArray[np.float64]
 
 
@@ -47,26 +51,39 @@ def memberships(
 ) -> Memberships:
     """The ball memberships behind all four figures, for real (N, D) and synthetic (M, D) features.
 
-    Both routes give the same: ``full`` computes all (N² + M²)/2 + NM distances in float64, ``screened`` all N²/2 + NM
-    in float32 and, of the M², what it takes. ``route`` None takes ``screened`` from 50,000 synthetic images on.
+    All routes give the same: ``full`` computes all (N² + M²)/2 + NM distances in float64, ``screened`` in float32 and
+    few of them again, ``lazy`` N²/2 + NM in float32 and, of the M², what it takes. ``route`` None takes the cheapest.
     """
     if k < 1 or block < 1:
         raise ValueError(f"expected k ≥ 1 and block ≥ 1; got {k} and {block}")
     centre = centre_of(real, "real", block)
     first, second = Points.of(real, "real", centre, block), Points.of(synthetic, "synthetic", centre, block)
-    real_balls = balls_of(first, k, block) if len(real) > k else None
-    fit = real_balls is not None and len(synthetic) > k and len(centre) <= WIDEST
-    chosen = route or ("screened" if len(synthetic) >= SCREENED else "full")
-    if fit and real_balls is not None and chosen == "screened":
-        found = screened_memberships(first, second, real_balls, k=k, block=block)
-    else:
-        synthetic_balls = balls_of(second, k, block) if len(synthetic) > k else None
+    small = min(len(real), len(synthetic)) <= k or len(centre) > WIDEST
+    chosen = "full" if small else route or cheapest_route(len(real), len(synthetic), len(centre))
+    if chosen == "full":
+        real_balls, synthetic_balls = (balls_of(each, k, block) if len(each) > k else None for each in (first, second))
         found = full_memberships(first, second, real_balls, synthetic_balls, block)
+    elif chosen == "screened":
+        radii = [screened_balls(each, k, block) for each in (first, second)]
+        found = screened_memberships(first, second, radii[0], radii[1], block)
+    else:
+        found = lazy_memberships(first, second, screened_balls(first, k, block), k=k, block=block)
     return replace(
         found,
         empty_real=with_copies(real, first.norms, k),
         empty_synthetic=with_copies(synthetic, second.norms, k),
     )
+
+
+def cheapest_route(n: int, m: int, dimension: int) -> Route:
+    """The route that takes least time for n real and m synthetic images of ``dimension`` features, as measured.
+
+    >>> cheapest_route(500, 500, 2048), cheapest_route(10_000, 10_000, 64), cheapest_route(10_000, 1_000_000, 64)
+    ('full', 'screened', 'lazy')
+    """
+    if (n + m) * (dimension + 200) < SCREENED:
+        return "full"
+    return "lazy" if m >= max(LAZY, LAZY_RATIO * n) else "screened"
 
 
 def prdc(

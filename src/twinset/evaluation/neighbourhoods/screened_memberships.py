@@ -1,11 +1,8 @@
-"""Who lies in whose balls when synthetic images are many: the same answer as in full, most of it from float32.
+"""Who lies in whose balls, from float32 products: the same answer as in full, few pairs being computed in float64.
 
-Real balls are computed in full, N² being affordable. The N · M products with synthetic images run in float32, whose
-margin is proven (:mod:`twinset.evaluation.neighbourhoods.points`): only pairs within it are computed in float64. The
-same products give the candidates of recall, whose M² is not affordable
-(:mod:`twinset.evaluation.neighbourhoods.lazy_balls`).
-
-Nothing is random in the answer. A fixed stream draws the trees and samples that only decide how long it takes.
+A lower bound of a squared distance above a squared radius puts a pair outside of the ball; one that is below by more
+than the slack of the margin (:mod:`twinset.evaluation.neighbourhoods.points`) puts it inside. Only what lies between
+is decided in float64.
 """
 
 from __future__ import annotations
@@ -13,127 +10,92 @@ from __future__ import annotations
 import numpy as np
 
 from twinset.evaluation.neighbourhoods.balls import TIE, Balls
-from twinset.evaluation.neighbourhoods.groups import coordinates, groups
-from twinset.evaluation.neighbourhoods.lazy_balls import LazyBalls, Pairs
 from twinset.evaluation.neighbourhoods.memberships import Memberships, weighed
-from twinset.evaluation.neighbourhoods.points import CROWDED, Points, Screen, Single, pair_squares
+from twinset.evaluation.neighbourhoods.points import (
+    CROWDED,
+    Array,
+    Flags,
+    Points,
+    Rows,
+    Screen,
+    Single,
+    pair_squares,
+    release,
+)
 from twinset.evaluation.protocol import blocks
-from twinset.randomness import Stream
 
-GROUP = 256
-PAYING = 0.75
-"""Another tree of the same size must leave less than this share of the candidates."""
-PER_REAL = 512
-"""How many candidates a real image may have on average before groups grow further."""
-POOL = 8_000_000
-"""How many candidates are held in memory; more are settled in parts."""
+WIDTH = 4
+"""Columns of a product, in blocks: each converts its columns to float32 once."""
 
 
 def screened_memberships(
-    real: Points, synthetic: Points, real_balls: Balls, *, k: int, block: int, group: int = GROUP, pool: int = POOL
+    real: Points, synthetic: Points, real_balls: Balls, synthetic_balls: Balls, block: int
 ) -> Memberships:
-    """Memberships of N · M pairs, given the real balls; M > k. ``block``, ``group``, ``pool`` change the time only."""
+    """Memberships of all N · M pairs, given the balls of both sets."""
     screen = Screen.over(real, synthetic)
-    lazy = LazyBalls(synthetic, screen, k=k, block=block)
-    tighten_bounds(lazy, real, synthetic, screen, group=group)
-    crossing = _Crossing(real, synthetic, real_balls, screen, lazy, pool)
-    for theirs in blocks(len(synthetic), 16 * block):
-        passing = synthetic.take(theirs)
-        right = screen.right(passing)
+    inside, of_real = np.zeros(len(real), dtype=bool), InRealBalls(real, synthetic, real_balls, screen)
+    height, width = min(block, len(real)), min(WIDTH * block, len(synthetic))
+    left, right, room = screen.room(height), screen.room(width), np.empty(height * width, dtype=np.float32)
+    for theirs in blocks(len(synthetic), WIDTH * block):
+        others = synthetic.part(theirs)
+        columns = screen.right(others, out=right)
+        release(synthetic.features)
         for mine in blocks(len(real), block):
-            crossing.meet(mine, theirs, passing, right)
-    crossing.settle()
-    return Memberships(crossing.around, crossing.density, crossing.covered, crossing.inside)
+            rows = screen.left(real.part(mine), out=left)
+            release(real.features)
+            lower = np.matmul(rows, columns.T, out=room[: len(rows) * len(columns)].reshape(len(rows), len(columns)))
+            of_real.meet(mine, theirs, lower)
+            open_ = np.flatnonzero(~inside[mine]) + mine.start
+            if len(open_):
+                some = lower if len(open_) == len(lower) else lower[open_ - mine.start]
+                inside[open_] = _in_any(real, open_, others, synthetic_balls.squared_radii[theirs], some, screen)
+    return Memberships(of_real.around, of_real.density, of_real.covered, inside)
 
 
-def tighten_bounds(lazy: LazyBalls, real: Points, synthetic: Points, screen: Screen, *, group: int) -> None:
-    """Bounds from trees of groups: another tree while that pays, then larger groups while candidates are too many.
+class InRealBalls:
+    """Which synthetic images (M,) lie ``around`` real ones, in how many balls (``density``), which balls hold any."""
 
-    Where neighbours are few directions apart, two or three trees find nearly all of them. Where all distances are alike
-    no tree does, and only larger groups help.
-    """
-    rng = Stream(0).child("screened-memberships")
-    places = coordinates(synthetic, rng=rng)
-    left, tree = np.inf, 0
-    while True:
-        lazy.tighten(groups(places, group, rng=rng.child("tree", tree)))
-        before, left = left, _candidates(lazy, real, synthetic, screen, rng)
-        if 2 * group > len(synthetic) or left == 0:
-            return
-        if left > PAYING * before:
-            if left <= PER_REAL * len(real):
-                return
-            group, left = 4 * group, np.inf
-        tree += 1
-
-
-def _candidates(lazy: LazyBalls, real: Points, synthetic: Points, screen: Screen, rng: Stream) -> float:
-    """About how many of the N · M pairs the bounds leave, from a sample."""
-    draw = rng.child("sample").numpy()
-    some, others = (np.sort(draw.permutation(len(points))[:size]) for points, size in ((real, 512), (synthetic, 8192)))
-    lower = screen.left(real.take(some)) @ screen.right(synthetic.take(others)).T
-    return float((lower <= screen.threshold(lazy.bounds[others])).mean()) * len(real) * len(synthetic)
-
-
-class _Crossing:
-    """What is known of both sets while blocks of synthetic images pass by blocks of real ones."""
-
-    def __init__(
-        self, real: Points, synthetic: Points, balls: Balls, screen: Screen, lazy: LazyBalls, pool: int
-    ) -> None:
+    def __init__(self, real: Points, synthetic: Points, balls: Balls, screen: Screen) -> None:
         self.around, self.density = np.zeros(len(synthetic), dtype=bool), np.zeros(len(synthetic))
-        self.covered, self.inside = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
-        self._real, self._balls, self._screen, self._lazy, self._pool = real, balls, screen, lazy, pool
-        self._limits = screen.threshold(balls.squared_radii)
-        self._pairs: list[Pairs] = []
+        self.covered = np.zeros(len(real), dtype=bool)
+        self._real, self._synthetic, self._balls, self._screen = real, synthetic, balls, screen
 
-    def meet(self, mine: slice, theirs: slice, passing: Points, right: Single) -> None:
-        """The pairs of one block."""
-        here = self._real.take(mine)
-        lower = self._screen.left(here) @ right.T
-        self._note_real_balls(here, mine, theirs, passing, lower)
-        limits = self._screen.threshold(self._lazy.bounds[theirs])
-        for part in blocks(len(here), 128):
-            rows = slice(mine.start + part.start, mine.start + part.stop)
-            self._note_candidates(rows, theirs.start, lower[part], limits)
-
-    def settle(self) -> None:
-        """Decides all candidates so far."""
-        found, self._pairs = self._pairs, []
-        if found:
-            real, synthetic, lower = (
-                np.concatenate(each) for each in zip(*((p.real, p.synthetic, p.lower) for p in found), strict=True)
-            )
-            self.inside |= self._lazy.settle(Pairs(real, synthetic, lower), self._real)
-
-    def _note_real_balls(self, here: Points, mine: slice, theirs: slice, passing: Points, lower: Single) -> None:
-        near = lower <= self._limits[mine, None]
-        radii = self._balls.squared_radii[mine]
-        if near.mean() > CROWDED:
-            held = here.squared_distances(slice(None), passing, slice(None), shrink=TIE) <= radii[:, None]
-            self.around[theirs] |= held.any(axis=0)
-            self.covered[mine] |= held.any(axis=1)
-            self.density[theirs] += weighed(held, self._balls, mine)
+    def meet(self, mine: slice, theirs: slice, lower: Single) -> None:
+        """The pairs of one block, given bounds (B, W)."""
+        here, others, radii = self._real.part(mine), self._synthetic.part(theirs), self._balls.squared_radii[mine]
+        near = lower <= self._screen.threshold(radii)[:, None]
+        if not near.any():
             return
-        rows, columns = np.nonzero(near)
-        norms = here.norms[rows] + passing.norms[columns]
-        held = lower[rows, columns].astype(np.float64) * self._screen.unit**2 + self._screen.slack(norms) <= radii[rows]
-        unsure = np.flatnonzero(~held)
-        squares = pair_squares(here.features, passing.features, rows[unsure], columns[unsure])
-        held[unsure] = squares - TIE * norms[unsure] <= radii[rows[unsure]]
-        rows, columns = rows[held] + mine.start, columns[held] + theirs.start
-        self.around[columns] = True
-        self.covered[rows] = True
-        np.add.at(self.density, columns, 1.0 / self._balls.members[rows])
+        held = lower <= self._screen.surely(radii, here.norms + others.norms.max())[:, None]
+        near ^= held
+        places = np.flatnonzero(near)
+        if len(places) > CROWDED * near.size:
+            held = here.squared_distances(slice(None), others, slice(None), shrink=TIE) <= radii[:, None]
+        else:
+            rows, columns = np.divmod(places, near.shape[1])
+            held.ravel()[places] = _squares(here, others, rows, columns) <= radii[rows]
+        self.around[theirs] |= held.any(axis=0)
+        self.covered[mine] |= held.any(axis=1)
+        self.density[theirs] += weighed(held, self._balls, mine)
 
-    def _note_candidates(self, mine: slice, first: int, lower: Single, limits: Single) -> None:
-        """Keeps the pairs of undecided images of ``mine`` whose ``lower`` bound (B, W) is under the ``limits`` (W,)."""
-        near = lower <= limits
-        near[self.inside[mine]] = False
-        rows, columns = np.nonzero(near)
-        if len(rows):
-            squares = lower[rows, columns] * np.float32(self._screen.unit**2)
-            real, synthetic = (rows + mine.start).astype(np.int32), (columns + first).astype(np.int32)
-            self._pairs.append(Pairs(real, synthetic, squares))
-        if sum(map(len, self._pairs)) > self._pool:
-            self.settle()
+
+def _in_any(real: Points, mine: Rows, others: Points, squared_radii: Array, lower: Single, screen: Screen) -> Flags:
+    """Which of the real rows ``mine`` (B,) lie in any ball of ``others`` (W,), given bounds (B, W)."""
+    norms = others.norms + real.norms[mine].max()
+    inside = np.asarray((lower <= screen.surely(squared_radii, norms)).any(axis=1))
+    unsure = lower <= screen.threshold(squared_radii)
+    unsure[inside] = False
+    places = np.flatnonzero(unsure)
+    if len(places) > CROWDED * unsure.size:
+        squares = real.take(mine).squared_distances(slice(None), others, slice(None), shrink=TIE)
+        return np.asarray((squares <= squared_radii).any(axis=1))
+    rows, columns = np.divmod(places, unsure.shape[1])
+    held = _squares(real, others, mine[rows], columns) <= squared_radii[columns]
+    inside[rows[held]] = True
+    return inside
+
+
+def _squares(first: Points, second: Points, rows: Rows, columns: Rows) -> Array:
+    """Squared distances of pairs (P,), lowered for closed balls."""
+    squares = pair_squares(first.features, second.features, rows, columns)
+    return squares - TIE * (first.norms[rows] + second.norms[columns])
