@@ -15,7 +15,8 @@ low estimate comes with too small an error. The interval holds every θ that the
 (U − θ)² ≤ 1.96² (4 Λ θ + 2 tr C²),   Λ = ΔᵀCΔ / ‖Δ‖²,
 
 a quadratic in θ. tr C² and, from the influences, Λ come from sums of the kernel and of its square. In simulation
-(``benchmarks/coverage.py``) it holds the truth far more often than the jackknife's near 0 and for skewed laws.
+(``benchmarks/coverage.py``) it holds the truth in 93–98 % for equal and shifted laws, where the jackknife's fell to
+73 %; but in 77–88 % only, like the jackknife's, where a rare mode is what differs.
 """
 
 from __future__ import annotations
