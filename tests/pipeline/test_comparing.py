@@ -347,3 +347,36 @@ def test_by_class_asks_every_class_what_was_asked_of_all(tmp_path: Path) -> None
     found = twinset.compare(held, made, metrics="prdc,vendi", by="class").scores
     assert "coverage[above]" in found
     assert not [name for name in found if name.startswith(("frechet", "kernel"))]
+
+
+def test_a_set_compared_with_itself_is_told(tmp_path: Path) -> None:
+    held = written(lights(40, 1), tmp_path / "held")
+    told = twinset.compare(held, held, metrics="frechet").warnings
+    assert any("40 synthetic images are real images of this comparison" in text for text in told)
+    other = twinset.compare(held, written(lights(40, 3), tmp_path / "made"), metrics="frechet").warnings
+    assert not any("real images of this comparison" in text for text in other)
+
+
+def test_what_was_asked_for_and_cannot_be_measured_is_told(tmp_path: Path) -> None:
+    held, made = written(lights(40, 1), tmp_path / "held"), written(lights(20, 3), tmp_path / "made")
+    found = twinset.compare(held, made, metrics="authenticity,nearest").scores
+    assert found["authenticity"].undefined_because
+    assert found["nearest_record_ratio"].undefined_because
+    assert "authenticity" not in twinset.compare(held, made).scores
+
+
+def test_features_with_a_hole_are_named_with_their_row(tmp_path: Path) -> None:
+    rows = np.zeros((9, 3))
+    np.save(tmp_path / "real.npy", rows)
+    rows[4, 1] = np.nan
+    np.save(tmp_path / "holed.npy", rows)
+    with pytest.raises(DataError, match=r"holed\.npy: expected finite features; got NaN or infinity in row 4"):
+        twinset.compare(tmp_path / "real.npy", tmp_path / "holed.npy")
+
+
+def test_sets_without_classes_of_equal_name_are_compared_as_wholes(tmp_path: Path) -> None:
+    held, made = written(lights(40, 1), tmp_path / "held"), lights(20, 3)
+    other = written(Dataset.of(list(made), classes=("left", "right")), tmp_path / "made")
+    found = twinset.compare(held, other, metrics="frechet", by="class")
+    assert found.scores["frechet_distance"].value is not None
+    assert any("not by class" in text for text in found.warnings)

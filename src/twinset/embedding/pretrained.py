@@ -233,4 +233,6 @@ def _from_torchvision(name: str, weights: Path, *, head: bool) -> tuple[nn.Modul
 
 
 def _conversion(name: str) -> str:
-    return conversion(TORCHVISION.get(name, "pytorch_model.bin"))
+    return (
+        conversion(TORCHVISION[name], f"{name}.safetensors") if name in TORCHVISION else conversion("pytorch_model.bin")
+    )

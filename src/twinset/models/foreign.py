@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def conversion(source: str) -> str:
+def conversion(source: str, wanted: str = "model.safetensors") -> str:
     """How a user turns the pickled checkpoint ``source`` into safetensors, by himself: twinset opens no pickle."""
     return (
         'convert them by `python -c "import torch, safetensors.torch as s; '
-        f"s.save_file(torch.load('{source}', weights_only=True), 'model.safetensors')\"`"
+        f"s.save_file(torch.load('{source}', weights_only=True), '{wanted}')\"`"
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from twinset import documents
 from twinset.dataset import Dataset
 from twinset.embedding.self_trained import SelfTrained
-from twinset.errors import DataError, UnknownNameError, UsageError
+from twinset.errors import DataError, RunFolderError, UnknownNameError, UsageError
 from twinset.evaluation.influences import RANKED, influenced
 from twinset.evaluation.ranking import Ranked, ranking
 from twinset.families import families
@@ -58,6 +58,7 @@ def leaderboard(
     listener: Listener,
 ) -> documents.LeaderboardDocument:
     """Ranks datasets and run folders against ``real``, or, of runs alone, against their common held-out images."""
+    by = {"kid": "kernel_distance", "frechet": "frechet_distance"}.get(by, by)
     if by not in RANKED:
         raise UnknownNameError("score to rank by", by, RANKED)
     method = embedder_named(extractor)
@@ -149,6 +150,10 @@ def _ranked(
 def _contender(source: str) -> Contender:
     folder = source_of(source)
     if isinstance(folder, Path) and (folder / "run.json").exists():
+        if not (folder / "result.json").exists():
+            raise RunFolderError(
+                f"{folder}: expected a finished run; got one that is not", hint=f"twinset resume {folder}"
+            )
         result, real = result_of(folder), load_real(folder)
         return Contender(
             folder.resolve().name,

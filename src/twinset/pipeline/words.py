@@ -185,7 +185,7 @@ def _ranks(one: documents.RankedPart) -> str:
 def _scores(scores: Mapping[str, documents.ScorePart]) -> list[str]:
     """A table of what was measured, then each reason why something was not, once."""
     width = max([28, *(len(printable(name)) for name, score in scores.items() if score.value is not None)])
-    lines = [f"  {'score':<{width}} {'value':>10}  {'interval':<22} {'real vs real':>12}"]
+    lines = [f"  {'score':<{width}} {'value':>10}  {'interval':<22} {'real vs real':>12}  {'this set, as many':>17}"]
     missing: dict[str, list[str]] = {}
     for name, score in scores.items():
         if score.value is None:
@@ -193,7 +193,11 @@ def _scores(scores: Mapping[str, documents.ScorePart]) -> list[str]:
             continue
         interval = "" if score.low is None or score.high is None else f"{score.low:.4g} … {score.high:.4g}"
         floor = "" if score.floor is None else f"{score.floor:.4g}"
-        lines.append(f"  {printable(name):<{width}} {score.value:>10.4g}  {interval:<22} {floor:>12}")
+        same = score.settings.get("value_at_floor")
+        beside = f"{same:.4g}" if isinstance(same, float) else ""
+        lines.append(
+            f"  {printable(name):<{width}} {score.value:>10.4g}  {interval:<22} {floor:>12}  {beside:>17}".rstrip()
+        )
     lines += [f"not measured: {', '.join(names)}: {printable(reason)}" for reason, names in missing.items()]
     return lines
 

@@ -12,6 +12,7 @@ from twinset.evaluation import FEATURE_METRICS, Metric
 from twinset.pipeline.comparing.metrics import chosen
 
 BY = ("class",)
+ON_BAD_INPUT = ("refuse", "skip")
 BY_CLASS = ("frechet", "kid", "cmmd", "prdc")
 
 
@@ -19,7 +20,8 @@ BY_CLASS = ("frechet", "kid", "cmmd", "prdc")
 class Question:
     """``extractor``: ``random``, ``self`` or ``NAME:PATH``. ``metrics``: names between commas, ``default`` or ``all``.
 
-    ``by``: also every class by itself. ``utility``: train with and without the synthetic images.
+    ``by``: also every class by itself. ``utility``: train with and without the synthetic images. ``on_bad_input``:
+    ``refuse``, or ``skip``.
     """
 
     extractor: str = "random"
@@ -27,6 +29,7 @@ class Question:
     by: str | None = None
     utility: bool = False
     seed: int = 0
+    on_bad_input: str = "refuse"
 
     def check(self) -> None:
         """Raises an error that names what is wrong, before any work."""
@@ -34,6 +37,8 @@ class Question:
         embedder_named(self.extractor)
         if self.by is not None and self.by not in BY:
             raise UnknownNameError("grouping", self.by, BY)
+        if self.on_bad_input not in ON_BAD_INPUT:
+            raise UnknownNameError("way with bad input", self.on_bad_input, ON_BAD_INPUT)
 
     @property
     def names(self) -> tuple[str, ...]:

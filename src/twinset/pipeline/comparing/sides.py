@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twinset.dataset import Dataset
 from twinset.errors import DataError, UsageError
-from twinset.families import families
+from twinset.families import DIGEST_BYTES, families
 from twinset.formats import read
 from twinset.pipeline.comparing.looking import Seen
 from twinset.pipeline.comparing.question import Question
@@ -71,10 +71,12 @@ def name_of(source: str) -> str:
     return source if source.startswith("builtin:") else Path(source).resolve().name
 
 
-def datasets(sources: Sources, *, utility: bool) -> tuple[Dataset, Dataset, Dataset | None]:
+def datasets(
+    sources: Sources, *, utility: bool, on_bad_input: str = "refuse"
+) -> tuple[Dataset, Dataset, Dataset | None]:
     """The pictures of all sides; none may be empty, and a utility study needs labels everywhere."""
-    held, made = _load(sources.real), _load(sources.synthetic)
-    shown = _load(sources.train) if sources.train is not None else None
+    held, made = (_load(source, on_bad_input) for source in (sources.real, sources.synthetic))
+    shown = _load(sources.train, on_bad_input) if sources.train is not None else None
     if utility and (shown is None or any((dataset.class_ids < 0).any() for dataset in (shown, held, made))):
         raise UsageError(
             "expected --train and labelled images on all sides with --utility; got less",
@@ -100,6 +102,14 @@ def sides_of(held: Seen, made: Seen, shown: Seen | None) -> Sides:
         held, shared = _without(held, shown)
         if shared:
             warnings.append(f"{shared} real images are training images too (up to near duplicates) and were left out")
+    if held.fingerprints is not None and made.fingerprints is not None:
+        known = {row.tobytes() for row in held.fingerprints[:, :DIGEST_BYTES]}
+        equal = sum(row.tobytes() in known for row in made.fingerprints[:, :DIGEST_BYTES])
+        if equal:
+            warnings.append(
+                f"{equal} synthetic images are real images of this comparison, pixel by pixel: they look better than "
+                "anything new could, and detectability falls below ½"
+            )
     real, synthetic = held.dataset.classes, made.dataset.classes
     if real and synthetic and set(real) != set(synthetic):
         warnings.append("the two sets have different classes")
@@ -132,8 +142,23 @@ def digest_of(features: NDArray[np.floating]) -> str:
     return total.hexdigest()
 
 
-def _load(source: str) -> Dataset:
-    dataset, _ = read(source_of(source), on_bad_input="refuse")
+def check_finite(source: str, features: NDArray[np.floating]) -> None:
+    """:class:`DataError` where a row holds NaN or infinity; read in blocks."""
+    for start in range(0, len(features), BLOCK):
+        wrong = np.flatnonzero(~np.isfinite(features[start : start + BLOCK]).all(axis=1))
+        if len(wrong):
+            raise DataError(
+                f"{source}: expected finite features; got NaN or infinity in row {start + int(wrong[0])}",
+                hint="leave such images out, or see why the extractor fails on them",
+            )
+
+
+def _load(source: str, on_bad_input: str) -> Dataset:
+    dataset, _ = read(
+        source_of(source),
+        on_bad_input=on_bad_input,  # type: ignore[arg-type]
+        to_skip="--on-bad-input skip",
+    )
     return dataset
 
 

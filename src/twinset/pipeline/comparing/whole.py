@@ -18,12 +18,21 @@ from twinset.evaluation import ByClass, fidelity
 from twinset.evaluation.explain import diversity_alarms
 from twinset.images import ImageSpec
 from twinset.pipeline.comparing.looking import Seen, features_cache, look, spec_for
-from twinset.pipeline.comparing.metrics import MEASURES, Asked, available, measured, reason, undefined
+from twinset.pipeline.comparing.metrics import (
+    MEASURES,
+    Asked,
+    available,
+    matched_classes,
+    measured,
+    reason,
+    undefined,
+)
 from twinset.pipeline.comparing.pages import Found, Side, document_of, page_of, place_for
 from twinset.pipeline.comparing.question import Question, embedder_named
 from twinset.pipeline.comparing.sides import (
     Sides,
     Sources,
+    check_finite,
     check_not_empty,
     datasets,
     digest_of,
@@ -106,7 +115,7 @@ def fidelity_of(
 
 def _of_pictures(sources: Sources, question: Question, workers: int, listener: Listener, *, explained: bool) -> Found:
     rng = Stream(question.seed).child("compare")
-    held, made, shown = datasets(sources, utility=question.utility)
+    held, made, shown = datasets(sources, utility=question.utility, on_bad_input=question.on_bad_input)
     with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
         scratch = Path(folder)
         prepared = _prepared(held, made, shown, question, scratch=scratch, rng=rng, listener=listener)
@@ -138,7 +147,7 @@ def _of_pictures(sources: Sources, question: Question, workers: int, listener: L
             measured=measured,
             size=prepared.size,
             protocol=_protocol(prepared.embedder, question, prepared.spec, sides.held.digest, sides.made.digest),
-            warnings=(*sides.warnings, *alarms),
+            warnings=(*sides.warnings, *_no_classes(sides, question), *alarms),
             explanation=explanation,
         )
 
@@ -179,6 +188,9 @@ def _of_features(sources: Sources, question: Question) -> Found:
         raise DataError(
             f"expected features of one width; got {held.shape[1]} and {made.shape[1]}", hint="use one extractor for all"
         )
+    for name, array in ((sources.real, held), (sources.synthetic, made), (sources.train, shown)):
+        if array is not None:
+            check_finite(str(name), array)
     rng = Stream(question.seed).child("compare")
     with torch_threads(1):
         scores = fidelity(
@@ -190,7 +202,7 @@ def _of_features(sources: Sources, question: Question) -> Found:
             holdout=held if shown is not None else None,
             metrics=question.feature_metrics,
         )
-    if shown is None:
+    if shown is None and question.metrics in ("default", "all"):
         scores = without_training(scores)
     counts = {"real": len(held), "synthetic": len(made)}
     for name in question.names:
@@ -248,7 +260,6 @@ def _prepared(
                 progress=progress,
                 name=name,
                 pixels=shown is not None,
-                copies=name != "synthetic",
             )
 
         found = sides_of(
@@ -265,11 +276,6 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
     asked = Asked(sides.held, sides.made, sides.shown, embedder, sides.families, rng)
     exposed = sides.shown.features[name] if sides.shown is not None and not saw else None
     labels = asked.labels if question.by == "class" else None
-    if question.by == "class" and labels is None:
-        raise DataError(
-            "expected labelled images on both sides with --by class; got none of classes with equal names",
-            hint="rename the class folders so that they agree, or leave out --by",
-        )
     by_class = None
     if labels is not None:
         by_class = ByClass(sides.held.dataset.classes, *labels, question.class_metrics)
@@ -286,7 +292,7 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
             by_class=by_class,
             metrics=question.feature_metrics,
         )
-        if exposed is None:
+        if exposed is None and question.metrics in ("default", "all"):
             scores = without_training(scores)
         for each in question.names:
             if each in prepared.missing:
@@ -294,6 +300,13 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
             elif each in prepared.extractors:
                 scores += measured(each, asked, extractor=prepared.extractors[each], clip=question.path_of("clip"))
     return scores
+
+
+def _no_classes(sides: Sides, question: Question) -> tuple[str, ...]:
+    held, made = sides.held.dataset, sides.made.dataset
+    if question.by is None or ((held.class_ids >= 0).any() and (matched_classes(made, held.classes) >= 0).any()):
+        return ()
+    return ("not by class: the images of both sets have no class of their own of equal name",)
 
 
 def without_training(scores: Sequence[Score]) -> list[Score]:
