@@ -78,7 +78,7 @@ def memberships(
 def cheapest_route(n: int, m: int, dimension: int) -> Route:
     """The route that takes least time for n real and m synthetic images of ``dimension`` features, as measured.
 
-    >>> cheapest_route(500, 500, 2048), cheapest_route(10_000, 10_000, 64), cheapest_route(10_000, 1_000_000, 64)
+    >>> cheapest_route(200, 200, 512), cheapest_route(10_000, 10_000, 64), cheapest_route(10_000, 1_000_000, 64)
     ('full', 'screened', 'lazy')
     """
     if (n + m) * (dimension + 200) < SCREENED:

@@ -157,7 +157,7 @@ def _load(source: str, on_bad_input: str) -> Dataset:
     dataset, _ = read(
         source_of(source),
         on_bad_input=on_bad_input,  # type: ignore[arg-type]
-        to_skip="--on-bad-input skip",
+        to_skip="give --on-bad-input skip",
     )
     return dataset
 
