@@ -25,11 +25,13 @@ from twinset.images import FULL_RANGE, ImageSpec, PixelBatch, Window
 from twinset.instances import OBJECT
 from twinset.randomness import RandomSource, Stream
 from twinset.sample import (
+    GEOMETRY,
     PLACED,
     REAL,
     SCHEMA,
     Origin,
     Sample,
+    canonical_labels,
     read_checked,
     sample_digest,
     sample_from_row,
@@ -293,7 +295,8 @@ class Dataset:
             for row in batch.to_pylist():
                 content = row["sha256"] or hashlib.sha256(row["image"]).hexdigest()
                 values = [row["id"], content, row["class_id"], row["split"]]
-                values += [row[name] for name in ("attributes", *PLACED) if row[name] is not None]
+                said = {"attributes": row["attributes"], **canonical_labels(row)}
+                values += [_told(name, value) for name, value in said.items() if value is not None]
                 total.update(json.dumps(values, sort_keys=True, default=str).encode())
         return total.hexdigest()
 
@@ -324,6 +327,11 @@ class Dataset:
         from twinset.notebook import dataset_html
 
         return dataset_html(self)
+
+
+def _told(name: str, value: object) -> object:
+    """A label in :meth:`Dataset.source_digest`: those that came later carry their name."""
+    return {name: value} if name in GEOMETRY else value
 
 
 def _taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:

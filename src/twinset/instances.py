@@ -33,15 +33,17 @@ OBJECT = pa.struct(
         pa.field("amodal_rle", pa.binary()),
         pa.field("keypoints", pa.list_(pa.float32())),
         pa.field("attributes", pa.string()),
+        pa.field("pose", pa.list_(pa.float64())),
     ]
 )
-"""One object in a table; boxes in pixels, xyxy, half-open."""
+"""One object in a table; boxes in pixels, xyxy, half-open; ``pose`` is the upper three rows of the matrix."""
 
 INSTANCES = pa.struct(
     [
         pa.field("height", pa.int32(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("objects", pa.list_(pa.field("item", OBJECT, nullable=False)), nullable=False),
+        pa.field("keypoint_names", pa.list_(pa.string())),
     ]
 )
 """All objects of a picture, with the picture's size; an empty list means that there is nothing in it."""
@@ -55,7 +57,10 @@ class Instances:
     empty. ``masks`` are the visible pixels, None where unknown; ``amodal_boxes`` (K, 4) and ``amodal_masks`` show what
     would be seen if nothing lay in front (boxes may leave the picture). ``areas`` (K,) are pixels as a source states
     them, NaN where it does not. ``confidences`` (K,) are 0…1. ``crowd``, ``difficult`` and ``truncated`` are bool
-    (K,). ``keypoints`` float32 (K, P, 3): x, y, visibility as COCO counts it. ``columns`` hold what else is known.
+    (K,). ``keypoints`` float32 (K, P, 3): x, y, visibility as COCO counts it, ``keypoint_names`` (P,) what they are
+    called. ``poses`` float64 (K, 4, 4) map each object's own frame to the camera's, in metres: turn, shift and one
+    scale; all NaN where unknown. ``columns`` hold what else is known; ``visible_fraction`` (0…1) and ``shape_id``
+    (text) mean the same everywhere, see :attr:`visible_fractions` and :attr:`shape_ids`.
     """
 
     size: tuple[int, int]
@@ -71,6 +76,8 @@ class Instances:
     amodal_masks: tuple[Rle | None, ...] | None = None
     keypoints: NDArray[np.float32] | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
+    poses: NDArray[np.float64] | None = None
+    keypoint_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         k = len(self.class_ids)
@@ -85,7 +92,18 @@ class Instances:
                 flags = np.asarray(getattr(self, name), dtype=np.bool_)
                 put(name, flags if flags.any() or flags.shape != (k,) else None)
         put("columns", MappingProxyType({key: tuple(values) for key, values in self.columns.items()}))
+        if self.poses is not None:
+            poses = np.array(self.poses, dtype=np.float64).reshape(-1, 4, 4)
+            poses.setflags(write=False)
+            put("poses", poses if np.isfinite(poses).any() or len(poses) != k else None)
+        if not k:
+            put("keypoint_names", None)
+        elif self.keypoint_names is not None:
+            put("keypoint_names", tuple(self.keypoint_names))
         self._check_lengths(k)
+        for pose in () if self.poses is None else self.poses:
+            check_pose(pose)
+        check_typed(self.columns)
         _check_boxes(self.boxes, self.size)
         if k and self.class_ids.min() < 0:
             raise ValueError(f"expected class ids ≥ 0; got {self.class_ids.min()}")
@@ -94,16 +112,20 @@ class Instances:
                 raise ValueError(f"expected masks of {self.size}; got one of {(mask.height, mask.width)}")
 
     def _check_lengths(self, k: int) -> None:
-        shapes = {"boxes": (k, 4), "amodal_boxes": (k, 4)}
+        shapes: dict[str, tuple[int, ...]] = {"boxes": (k, 4), "amodal_boxes": (k, 4), "poses": (k, 4, 4)}
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name in ("size", "columns", "keypoints") or value is None:
+            if item.name in ("size", "columns", "keypoints", "keypoint_names") or value is None:
                 continue
-            shape = value.shape if isinstance(value, np.ndarray) else (len(value),)
+            shape: tuple[int, ...] = value.shape if isinstance(value, np.ndarray) else (len(value),)
             if shape != shapes.get(item.name, (k,)):
                 raise ValueError(f"expected {item.name} {shapes.get(item.name, (k,))}; got {shape}")
         if self.keypoints is not None and (self.keypoints.ndim != 3 or self.keypoints.shape[::2] != (k, 3)):
             raise ValueError(f"expected keypoints ({k}, P, 3); got {self.keypoints.shape}")
+        if (names := self.keypoint_names) is not None:
+            count = 0 if self.keypoints is None else self.keypoints.shape[1]
+            if len(names) != count or len(set(names)) != count:
+                raise ValueError(f"expected {count} distinct names of keypoints; got {names}")
         for name, values in self.columns.items():
             if len(values) != k:
                 raise ValueError(f"expected {k} values in column {name!r}; got {len(values)}")
@@ -137,7 +159,7 @@ class Instances:
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
                 value = value[index]
-            elif isinstance(value, tuple) and item.name != "size":
+            elif isinstance(value, tuple) and item.name not in ("size", "keypoint_names"):
                 value = tuple(value[i] for i in index)
             values[item.name] = value
         values["columns"] = {key: tuple(column[i] for i in index) for key, column in self.columns.items()}
@@ -164,6 +186,17 @@ class Instances:
         return np.zeros(len(self), dtype=np.bool_) if self.truncated is None else self.truncated
 
     @property
+    def visible_fractions(self) -> NDArray[np.float64]:
+        """(K,) the share of each object inside the picture that nothing hides, NaN where nothing is said."""
+        values = self.columns.get("visible_fraction", (None,) * len(self))
+        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+
+    @property
+    def shape_ids(self) -> Column:
+        """(K,) the name of each object's shape, None where nothing is said."""
+        return self.columns.get("shape_id", (None,) * len(self))
+
+    @property
     def box_areas(self) -> NDArray[np.float32]:
         """(K,) width times height of the visible boxes, in pixels."""
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
@@ -188,6 +221,38 @@ def _check_boxes(boxes: NDArray[np.float32], size: tuple[int, int]) -> None:
         raise ValueError(f"expected boxes xyxy with x1 < x2, y1 < y2 inside {width} x {height}; got others")
 
 
+def check_pose(pose: NDArray[np.float64]) -> None:
+    """``ValueError`` unless this (4, 4) turns, shifts and scales evenly, without mirroring, or is all NaN."""
+    if np.isnan(pose).all():
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        square = pose[:3, :3] @ pose[:3, :3].T
+        scale = float(np.trace(square) / 3)
+        even = 0 < scale < np.inf and np.allclose(square, scale * np.eye(3), rtol=0, atol=1e-5 * scale)
+        mirrors = even and float(np.linalg.det(pose[:3, :3])) < 0
+    if not np.isfinite(pose).all() or not np.array_equal(pose[3], (0, 0, 0, 1)) or not even or mirrors:
+        raise ValueError(f"expected a pose that turns, shifts and scales evenly; got {pose.tolist()}")
+
+
+def check_typed(columns: Mapping[str, Column]) -> None:
+    """``ValueError`` unless the columns that mean the same everywhere hold what they should."""
+    for value in columns.get("visible_fraction", ()):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and 0 <= float(value) <= 1):
+            raise ValueError(f"expected visible_fraction in 0…1; got {value!r}")
+    for value in columns.get("shape_id", ()):
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"expected shape_id as text; got {value!r}")
+
+
+def canonical(value: Mapping[str, object]) -> dict[str, object]:
+    """A value of :data:`INSTANCES` for digests: fields added later count only where they say something."""
+    objects: list[dict[str, object]] = list(value["objects"])  # type: ignore[call-overload]
+    kept = [{key: one for key, one in item.items() if key != "pose" or one is not None} for item in objects]
+    rest = {key: one for key, one in value.items() if key != "keypoint_names" or one is not None}
+    return rest | {"objects": kept}
+
+
 def to_value(instances: Instances) -> dict[str, object]:
     """One value of :data:`INSTANCES`, in plain types."""
     k = len(instances)
@@ -198,6 +263,7 @@ def to_value(instances: Instances) -> dict[str, object]:
     confidences = _or_none(instances.confidences, k)
     amodal_boxes = [None] * k if instances.amodal_boxes is None else instances.amodal_boxes.tolist()
     keypoints = [None] * k if instances.keypoints is None else instances.keypoints.reshape(k, -1).tolist()
+    poses = [None] * k if instances.poses is None else [_pose_value(pose) for pose in instances.poses]
     objects = []
     for i, class_id in enumerate(instances.class_ids.tolist()):
         mask, whole = masks[i], amodal[i]
@@ -217,9 +283,23 @@ def to_value(instances: Instances) -> dict[str, object]:
                 "amodal_rle": whole.counts if whole is not None else None,
                 "keypoints": keypoints[i],
                 "attributes": json.dumps(attributes, sort_keys=True) if attributes else None,
+                "pose": poses[i],
             }
         )
-    return {"height": instances.size[0], "width": instances.size[1], "objects": objects}
+    names = None if instances.keypoint_names is None else list(instances.keypoint_names)
+    return {"height": instances.size[0], "width": instances.size[1], "objects": objects, "keypoint_names": names}
+
+
+def _pose_value(pose: NDArray[np.float64]) -> list[float] | None:
+    return None if np.isnan(pose).any() else pose[:3].ravel().tolist()
+
+
+def pose_of(numbers: object) -> NDArray[np.float64]:
+    """(4, 4) of the twelve numbers of its upper rows; all NaN for None."""
+    pose = np.full((4, 4), np.nan)
+    if numbers is not None:
+        pose[:3], pose[3] = np.reshape(np.asarray(numbers, dtype=np.float64), (3, 4)), (0, 0, 0, 1)
+    return pose
 
 
 def from_value(value: Mapping[str, object]) -> Instances:
@@ -236,6 +316,8 @@ def from_value(value: Mapping[str, object]) -> Instances:
         values = each(name)
         return None if all(v is None for v in values) else values
 
+    poses = [item.get("pose") for item in objects]
+    keypoint_names = value.get("keypoint_names")
     areas, confidences = some("area"), some("confidence")
     amodal_boxes, keypoints = some("amodal_box"), some("keypoints")
     masks = tuple(_mask(item, size) for item in objects)
@@ -256,6 +338,8 @@ def from_value(value: Mapping[str, object]) -> Instances:
         amodal_masks=whole if any(mask is not None for mask in whole) else None,
         keypoints=None if keypoints is None else np.array(keypoints, dtype=np.float32).reshape(len(objects), -1, 3),
         columns={name: tuple(row.get(name) for row in rows) for name in names},
+        poses=None if all(pose is None for pose in poses) else np.stack([pose_of(pose) for pose in poses]),
+        keypoint_names=None if keypoint_names is None else tuple(keypoint_names),  # type: ignore[arg-type]
     )
 
 

@@ -1,8 +1,8 @@
 """The one table from the names in a recipe to the classes behind them, ours and plug-ins'.
 
 Third parties register classes under the entry points ``twinset.generators``, ``twinset.editors``,
-``twinset.aligners`` and ``twinset.embedders``; a broken plug-in is shown by ``twinset plugins`` and harms
-no other.
+``twinset.aligners``, ``twinset.embedders`` and ``twinset.shapes`` (families of rendered objects); a broken plug-in is
+shown by ``twinset plugins`` and harms no other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
+from typing import Literal, get_args
 
 import pydantic
 
@@ -21,14 +21,15 @@ from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError, UnknownNameError
 from twinset.refusals import refusal
 
-Kind = Literal["generators", "editors", "aligners", "embedders"]
-KINDS: tuple[Kind, ...] = ("generators", "editors", "aligners", "embedders")
+Kind = Literal["generators", "editors", "aligners", "embedders", "shapes"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "generators": {
         "diffusion": "twinset.generators.diffusion:Diffusion",
         "folder": "twinset.generators.folder:Folder",
         "copypaste": "twinset.generators.copypaste:CopyPaste",
+        "render": "twinset.generators.rendering:Rendering",
     },
     "editors": {
         "classical": "twinset.editing.classical:Classical",
@@ -55,6 +56,15 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "self": "twinset.embedding.self_trained:SelfTrained",
         "random": "twinset.embedding.random_convolution:RandomConvolution",
         "pretrained": "twinset.embedding.pretrained:Pretrained",
+    },
+    "shapes": {
+        "chair": "twinset.generators.rendering.shapes:Chair",
+        "table": "twinset.generators.rendering.shapes:Table",
+        "bag": "twinset.generators.rendering.shapes:Bag",
+        "car": "twinset.generators.rendering.shapes:Car",
+        "bus": "twinset.generators.rendering.shapes:Bus",
+        "cell": "twinset.generators.rendering.shapes:Cell",
+        "primitive": "twinset.generators.rendering.shapes:Primitive",
     },
 }
 

@@ -11,10 +11,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from twinset.annotations import Annotation, SemanticMap
+from twinset.annotations import Annotation, Camera, DepthMap, NormalMap, SemanticMap
 from twinset.errors import ChangedFileError
 from twinset.images import FULL_RANGE, Pixels, Window, check_pixels, decode, encode_png, shape_of
-from twinset.instances import INSTANCES, from_value, to_value
+from twinset.instances import INSTANCES, canonical, from_value, pose_of, to_value
+
+CAMERA = pa.struct(
+    [
+        *(pa.field(name, pa.int32(), nullable=False) for name in ("height", "width")),
+        *(pa.field(name, pa.float64(), nullable=False) for name in ("fx", "fy", "cx", "cy")),
+        pa.field("pose", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+"""A camera in a table; ``pose`` is the upper three rows of camera → world, in metres."""
 
 SCHEMA = pa.schema(
     [
@@ -34,13 +43,19 @@ SCHEMA = pa.schema(
         pa.field("licence", pa.string()),
         pa.field("instances", INSTANCES),
         pa.field("semantic", pa.binary()),
+        pa.field("depth", pa.binary()),
+        pa.field("normals", pa.binary()),
+        pa.field("camera", CAMERA),
     ]
 )
 """One row a sample. ``image`` holds encoded bytes, or ``path`` and ``sha256`` name a file; ``attributes`` is JSON."""
 
-LABELS = ("class_id", "class_probabilities", "caption", "attributes", "instances", "semantic")
+GEOMETRY = ("depth", "normals", "camera")
+"""Columns of what the camera saw; shards of earlier versions lack them (:func:`in_schema`)."""
 
-PLACED = ("instances", "semantic")
+LABELS = ("class_id", "class_probabilities", "caption", "attributes", "instances", "semantic", *GEOMETRY)
+
+PLACED = ("instances", "semantic", *GEOMETRY)
 """Columns of labels that lie somewhere in the picture; they count in digests only where they say something."""
 
 
@@ -140,10 +155,52 @@ def sample_digest(sample: Sample) -> bytes:
     """sha256 of one sample: id, labels, origin and decoded pixels."""
     pixels = sample.pixels()
     row = sample_row(replace(sample, image=b"", path=None, sha256=None))
-    left_out = {"image", "path", "sha256", *(name for name in PLACED if row[name] is None)}
-    row = {key: value for key, value in row.items() if key not in left_out}
+    left_out = {"image", "path", "sha256", *PLACED}
+    row = {key: value for key, value in row.items() if key not in left_out} | canonical_labels(row)
     header = json.dumps([row, pixels.shape], sort_keys=True, default=str).encode()
     return hashlib.sha256(header + b"\0" + pixels.tobytes()).digest()
+
+
+def canonical_labels(row: Mapping[str, object]) -> dict[str, object]:
+    """What a row says of places in its picture, for digests: by what it means, not by how it is packed."""
+    found: dict[str, object] = {name: row[name] for name in PLACED if row[name] is not None}
+    if "instances" in found:
+        found["instances"] = canonical(found["instances"])  # type: ignore[arg-type]
+    if "depth" in found:
+        metres = DepthMap(found["depth"]).dense()  # type: ignore[arg-type]
+        found["depth"] = [metres.shape, hashlib.sha256(metres.tobytes()).hexdigest()]
+    if "normals" in found:
+        whole = NormalMap(found["normals"]).whole()  # type: ignore[arg-type]
+        found["normals"] = [whole.shape, hashlib.sha256(whole.tobytes()).hexdigest()]
+    return found
+
+
+def in_schema(table: pa.Table) -> pa.Table:
+    """A table that was written before some columns or fields of labels were there, with them, saying nothing."""
+    if table.schema.equals(SCHEMA):
+        return table
+    columns = []
+    for item in SCHEMA:
+        if item.name not in table.column_names and item.name in GEOMETRY:
+            columns.append(pa.chunked_array([pa.nulls(table.num_rows, item.type)]))
+        else:
+            column = table.column(item.name)
+            columns.append(column if column.type.equals(item.type) else column.cast(item.type))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def camera_value(camera: Camera) -> dict[str, object]:
+    """One value of :data:`CAMERA`, in plain types."""
+    (height, width), (fx, fy), (cx, cy) = camera.size, camera.focal, camera.centre
+    pose = camera.pose[:3].ravel().tolist()
+    return {"height": height, "width": width, "fx": fx, "fy": fy, "cx": cx, "cy": cy, "pose": pose}
+
+
+def camera_from(value: Mapping[str, object]) -> Camera:
+    """The camera that one value of :data:`CAMERA` describes; ``ValueError`` or ``TypeError`` if it describes none."""
+    height, width = (int(value[name]) for name in ("height", "width"))  # type: ignore[call-overload]
+    fx, fy, cx, cy = (float(value[name]) for name in ("fx", "fy", "cx", "cy"))  # type: ignore[arg-type]
+    return Camera((height, width), (fx, fy), (cx, cy), pose_of(value["pose"]))
 
 
 def sample_row(sample: Sample) -> dict[str, object]:
@@ -171,6 +228,9 @@ def sample_row(sample: Sample) -> dict[str, object]:
             attributes=json.dumps(dict(annotation.attributes), sort_keys=True) if annotation.attributes else None,
             instances=None if annotation.instances is None else to_value(annotation.instances),
             semantic=None if annotation.semantic is None else annotation.semantic.png,
+            depth=None if annotation.depth_metres is None else annotation.depth_metres.packed,
+            normals=None if annotation.normals is None else annotation.normals.packed,
+            camera=None if annotation.camera is None else camera_value(annotation.camera),
         )
     return row
 
@@ -178,8 +238,8 @@ def sample_row(sample: Sample) -> dict[str, object]:
 def sample_from_row(row: Mapping[str, object], *, root: Path | None = None, window: Window = FULL_RANGE) -> Sample:
     """The sample that one row of :data:`SCHEMA` describes."""
     values = dict(row)
-    soft, attributes, instances, semantic = (
-        values[name] for name in ("class_probabilities", "attributes", "instances", "semantic")
+    soft, attributes, instances, semantic, depth, normals, camera = (
+        values[name] for name in ("class_probabilities", "attributes", *PLACED)
     )
     annotation = None
     if any(values[name] is not None for name in LABELS):
@@ -190,6 +250,9 @@ def sample_from_row(row: Mapping[str, object], *, root: Path | None = None, wind
             attributes=json.loads(str(attributes)) if attributes is not None else {},
             instances=None if instances is None else from_value(instances),  # type: ignore[arg-type]
             semantic=None if semantic is None else SemanticMap(semantic),  # type: ignore[arg-type]
+            depth_metres=None if depth is None else DepthMap(depth),  # type: ignore[arg-type]
+            normals=None if normals is None else NormalMap(normals),  # type: ignore[arg-type]
+            camera=None if camera is None else camera_from(camera),  # type: ignore[arg-type]
         )
     origin = Origin(
         method=values["method"],  # type: ignore[arg-type]

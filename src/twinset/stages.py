@@ -8,26 +8,23 @@ Every method of twinset, and every plug-in, implements one of these protocols. `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.images import ImageSpec, Pixels
+from twinset.progress import Progress as Progress
+from twinset.progress import silent as silent
 from twinset.randomness import Stream
 
-Progress = Callable[[int, int, str], None]
-"""Called as ``progress(done, total, what)`` now and then during long work."""
-
-
-def silent(done: int, total: int, what: str) -> None:
-    """A progress callback that says nothing."""
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -187,6 +184,19 @@ class Configurable(Protocol):
 
     def configured(self, weighted: Sequence[tuple[float, Configuration]]) -> Generator:
         """The same generator, following these configurations in proportion to their weights (> 0), image by image."""
+        ...
+
+
+@runtime_checkable
+class Steerable(Configurable, Protocol):
+    """A :class:`Configurable` that knows which of its settings move a metadata measure."""
+
+    def steered_by(self, measures: Sequence[str]) -> Steerable:
+        """The same generator with the space of what moves these measures; ValueError where nothing does."""
+        ...
+
+    def guess(self, means: Mapping[str, float], stds: Mapping[str, float]) -> Configuration:
+        """A first configuration for measures of these means and deviations; what comes of it is measured."""
         ...
 
 

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from twinset.dataset import SCHEMA, Dataset, Sample, sample_row
 from twinset.errors import RunFolderError
+from twinset.sample import in_schema
 
 if TYPE_CHECKING:
     from twinset.stages import Judgement
@@ -284,7 +285,7 @@ class ShardStore:
                 f"{self.marker_path(shard)}: expected the marker of a committed shard; got none",
                 hint=self.redo(),
             )
-        return self._table(self.shard_path(shard), self.marker_path(shard))
+        return in_schema(self._table(self.shard_path(shard), self.marker_path(shard)))
 
     def shard_dataset(self, shard: int, classes: Sequence[str]) -> Dataset:
         """A committed shard as a dataset."""
@@ -347,4 +348,4 @@ class ShardStore:
         table = pa.concat_tables(pieces) if pieces else SCHEMA.empty_table()
         if pieces:
             table = table.take(np.argsort(np.asarray(order), kind="stable")).combine_chunks()
-        return Dataset(tuple(classes), table.cast(SCHEMA), name="synthetic")
+        return Dataset(tuple(classes), table, name="synthetic")

@@ -19,6 +19,7 @@ from twinset.images import ImageSpec
 from twinset.instances import Instances
 from twinset.masks import Mask, Polygons, Rle
 from twinset.motion import Motion, Points, Size, clipped, enclosed, extents_inside
+from twinset.moved_geometry import is_view, moved_geometry
 from twinset.semantic import SemanticMap
 
 CUT = 1 - 1e-3
@@ -63,7 +64,8 @@ def moved(annotation: Annotation, motion: Motion, *, min_visible: float = 0.0) -
 
     Objects with nothing left, or a share below ``min_visible`` of what they were, go; those that were cut are
     truncated. Keypoints that leave the picture become invisible (0, 0, 0). Stated areas change with what is left. New
-    pixels of a semantic map are to be ignored. ``ValueError`` if the annotation is of another size than the motion.
+    pixels of a semantic map are to be ignored. Depth, normals, poses and the camera stay as far as a camera could see
+    the picture so (:mod:`twinset.moved_geometry`). ``ValueError`` if the annotation is of another size than the motion.
     """
     if not 0 <= min_visible <= 1:
         raise ValueError(f"expected min_visible in [0, 1]; got {min_visible}")
@@ -75,7 +77,10 @@ def moved(annotation: Annotation, motion: Motion, *, min_visible: float = 0.0) -
     if semantic is not None:
         values = semantic.dense().astype(np.uint8)
         semantic = SemanticMap.of(_class_ids(motion.raster(values, fill=_IGNORED)))
-    return replace(annotation, instances=instances, semantic=semantic)
+    depth, normals, camera = moved_geometry(annotation, motion)
+    return replace(
+        annotation, instances=instances, semantic=semantic, depth_metres=depth, normals=normals, camera=camera
+    )
 
 
 def prepared(sample: Sample, spec: ImageSpec, *, min_visible: float = 0.0) -> Sample:
@@ -143,6 +148,8 @@ def _moved_instances(instances: Instances, motion: Motion, min_visible: float) -
         amodal_masks=_moved_amodal(kept.amodal_masks, motion),
         keypoints=None if kept.keypoints is None else _moved_keypoints(kept.keypoints, motion),
         columns=kept.columns,
+        poses=kept.poses if is_view(motion) else None,
+        keypoint_names=kept.keypoint_names,
     )
 
 

@@ -674,7 +674,7 @@ def test_what_coco_has_no_field_for_is_counted() -> None:
         "soft labels": 1,
         "captions beside objects": 1,
         "semantic maps": 1,
-        "pictures of which nothing is said (they look empty)": 2,
+        "pictures without annotations (other programs take them as showing nothing)": 2,
         "difficult flags": 1,
         "amodal boxes": 1,
     }

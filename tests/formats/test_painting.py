@@ -159,7 +159,7 @@ def test_classes_of_images_are_no_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_semantic_masks_are_no_objects(format: WritableFormat, tmp_path: Path) -> None:
     dataset = dataset_of(Annotation(semantic=semantic(0)), splits=False)
-    if format in ("coco", "yolo", "labelme", "cvat", "kitti", "via"):
+    if format in ("coco", "yolo", "labelme", "cvat", "kitti", "via", "bop"):
         with pytest.raises(UsageError, match="which do not tell objects apart") as caught:
             write(dataset, tmp_path / "out", format)
         assert "masks, voc, parquet or webdataset" in caught.value.hint

@@ -12,10 +12,12 @@ from typing import Protocol, get_args
 from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError, UnknownNameError
 from twinset.formats import (
+    bop,
     builtin,
     cityscapes,
     coco,
     cvat,
+    hdf5,
     imagefolder,
     kitti,
     labelme,
@@ -66,7 +68,7 @@ CONTAINERS = ("parquet", "webdataset", "csv", "tsv", "jsonl")
 
 READABLE = (
     "expected a folder of class folders, a CSV, TSV or JSONL table of path and label, WebDataset .tar or Parquet "
-    "files, or COCO, YOLO, Pascal VOC, semantic masks, LabelMe, CVAT, VIA, KITTI or Cityscapes"
+    "files, or COCO, YOLO, Pascal VOC, semantic masks, LabelMe, CVAT, VIA, KITTI, BOP, HDF5 or Cityscapes"
 )
 
 
@@ -265,6 +267,8 @@ WRITERS: dict[WritableFormat, _Writer] = {
     "cvat": cvat,
     "kitti": kitti,
     "via": via,
+    "bop": bop,
+    "hdf5": hdf5,
 }
 
 
@@ -277,13 +281,14 @@ LOSSES: dict[WritableFormat, Callable[[Dataset], dict[str, int]]] = {
     "cvat": cvat.losses,
     "kitti": kitti.losses,
     "via": via.losses,
+    "bop": bop.losses,
 }
 """Of the others, our containers hold everything, and folders and tables the class of a whole picture."""
 
 
 def losses(dataset: Dataset, format: WritableFormat) -> dict[str, int]:
     """What a format cannot hold of what a dataset says, and how often it says it."""
-    if format in ("webdataset", "parquet"):
+    if format in ("webdataset", "parquet", "hdf5"):
         return {}
     if format in LOSSES:
         return LOSSES[format](dataset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +35,8 @@ def listing(source: str) -> Listing:
     """The dataset of this name; :class:`UnknownNameError` if there is none."""
     name = source.removeprefix(PREFIX)
     if name not in NAMES:
-        raise UnknownNameError("builtin dataset", name, NAMES)
+        hint = "these come with twinset; give the path of a folder or file for one of yours"
+        raise UnknownNameError("builtin dataset", name, NAMES, hint=hint)
     kind = f"{PREFIX}{name}"
     if name == "digit-scenes":
         objects = Objects()
@@ -45,10 +48,23 @@ def listing(source: str) -> Listing:
 
 def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """1,797 real scanned digits, uint8 (N, 8, 8), as scikit-learn ships them; grey 0…16 becomes 0…255, rounded."""
+    rows = _table()
+    grey = rows[:, :-1].reshape(-1, 8, 8) * (255.0 / 16.0)
+    return np.rint(grey).astype(np.uint8), rows[:, -1].astype(np.int64)
+
+
+def _table() -> NDArray[np.float64]:
+    """Pixels of 0…16 and the class of every digit (N, 65); scikit-learn, which takes seconds to load, is not loaded."""
+    found = importlib.util.find_spec("sklearn")
+    for place in (found.submodule_search_locations or ()) if found is not None else ():
+        path = Path(place) / "datasets" / "data" / "digits.csv.gz"
+        if path.is_file():
+            with gzip.open(path) as file:
+                return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    return np.rint(digits.images * (255.0 / 16.0)).astype(np.uint8), np.asarray(digits.target, dtype=np.int64)
+    return np.column_stack([digits.data, digits.target])
 
 
 def _digits() -> Iterator[Candidate | BadFile]:

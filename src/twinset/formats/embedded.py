@@ -15,9 +15,9 @@ from twinset.annotations import Instances, SemanticMap
 from twinset.formats.folder import Unusable, is_text, visible
 from twinset.formats.mask_classes import ValueTable
 from twinset.formats.maskfiles import VOID, read_mask
-from twinset.formats.objects import Stated
+from twinset.formats.objects import Objects, Stated
 from twinset.formats.sidecars import parse_json
-from twinset.instances import to_value
+from twinset.instances import check_pose, check_typed, pose_of, to_value
 from twinset.masks import Ring, Rle
 from twinset.run_lengths import covered
 from twinset.semantic import IGNORE
@@ -39,6 +39,11 @@ class Found:
 
     stated: list[Stated] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    keypoint_names: tuple[str, ...] | None = None
+
+    def picture_in(self, objects: Objects) -> int:
+        """A new picture with these objects, as :meth:`Objects.picture`."""
+        return objects.picture(self.stated, keypoint_names=self.keypoint_names)
 
     def gather(self, items: Sequence[object], read: Callable[[Mapping[str, object], int], Stated]) -> Found:
         """Reads each item; itself."""
@@ -71,7 +76,7 @@ class ClassMask:
 
 def to_json(instances: Instances, classes: Sequence[str]) -> dict[str, object]:
     """The objects as JSON types; empty fields are left out."""
-    value = to_value(instances)
+    value = {key: one for key, one in to_value(instances).items() if one is not None}
     objects: list[dict[str, object]] = value["objects"]  # type: ignore[assignment]
     return {**value, "objects": [_as_json(item, classes) for item in objects]}
 
@@ -95,7 +100,18 @@ def read_ours(value: object, name_of: NameOf) -> Found:
     size = (_side(value, "height"), _side(value, "width"))
     found = Found().gather(objects, lambda item, number: _ours(item, number, size, name_of))
     _check_alike(found.stated)
+    found.keypoint_names = _keypoint_names(value.get("keypoint_names"), found.stated)
     return found
+
+
+def _keypoint_names(names: object, stated: Sequence[Stated]) -> tuple[str, ...] | None:
+    if names is None or not stated:
+        return None
+    numbers = len(stated[0].keypoints or ())
+    texts = isinstance(names, list) and all(isinstance(name, str) and is_text(name) for name in names)
+    if not isinstance(names, list) or not texts or len(set(names)) != len(names) or 3 * len(names) != numbers:
+        raise Unusable(f"expected {numbers // 3} distinct names of keypoints; got others")
+    return tuple(visible(name) for name in names)
 
 
 def _ours(item: Mapping[str, object], number: int, size: tuple[int, int], name_of: NameOf) -> Stated:
@@ -119,7 +135,19 @@ def _ours(item: Mapping[str, object], number: int, size: tuple[int, int], name_o
         amodal_rle=_mask(item.get("amodal_rle"), size),
         keypoints=None if keypoints is None else _numbers(keypoints, "keypoints"),
         attributes=_attributes(attributes),
+        pose=_pose(item.get("pose")),
     )
+
+
+def _pose(value: object) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    numbers = _numbers(value, "pose")
+    try:
+        check_pose(pose_of(numbers))
+    except ValueError as error:
+        raise Unusable(str(error)) from error
+    return numbers
 
 
 def _check_alike(stated: Sequence[Stated]) -> None:
@@ -251,8 +279,12 @@ def _attributes(value: object) -> str | None:
     plain = isinstance(value, dict) and all(
         isinstance(key, str) and is_text(key) and _is_plain(one) for key, one in value.items()
     )
-    if not plain:
+    if not plain or not isinstance(value, dict):
         raise Unusable("expected attributes as a JSON object of plain values; got others")
+    try:
+        check_typed({key: (one,) for key, one in value.items()})
+    except ValueError as error:
+        raise Unusable(str(error)) from error
     return json.dumps(value, sort_keys=True) if value else None
 
 

@@ -8,7 +8,7 @@ from twinset.formats.losses import masks_in
 from twinset.formats.painting import BACKGROUND, Painter, boxes_alone, is_painted
 from twinset.formats.writing import WritableFormat
 
-OF_OBJECTS = ("coco", "yolo", "labelme", "cvat", "kitti", "via")
+OF_OBJECTS = ("coco", "yolo", "labelme", "cvat", "kitti", "via", "bop")
 """Formats of objects that have no place for semantic maps."""
 
 

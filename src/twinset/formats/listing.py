@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.annotations import AttributeValue, SemanticMap
+from twinset.annotations import AttributeValue, Camera, DepthMap, NormalMap, SemanticMap
 from twinset.dataset import REAL, Origin, SplitName
 from twinset.formats.folder import Folder, Unusable, visible
 from twinset.formats.objects import Objects
@@ -105,13 +105,23 @@ class ReadReport:
 
 
 @dataclass(frozen=True)
+class Geometry:
+    """What the camera saw in a picture, as far as a source says it."""
+
+    depth: DepthMap | None = None
+    normals: NormalMap | None = None
+    camera: Camera | None = None
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One picture that a source claims to hold: bytes, or a path in its folder; not yet opened.
 
     ``where`` is the table or archive that says so, ``line`` the line in it. ``objects`` is the picture's number in
     :attr:`Listing.objects`, None where nothing is said of objects. ``semantic`` gives the class of every pixel of a
-    picture of that (height, width), as ids into :attr:`Listing.classes`, or raises :class:`Unusable`. ``stated_size``
-    is the (height, width) that its objects were drawn in, ``number`` the id that its file gives the picture.
+    picture of that (height, width), as ids into :attr:`Listing.classes`, or raises :class:`Unusable`; ``geometry``
+    gives depth, normals and camera likewise. ``stated_size`` is the (height, width) that its objects were drawn in,
+    ``number`` the id that its file gives the picture.
     """
 
     id: str
@@ -127,6 +137,7 @@ class Candidate:
     origin: Origin = REAL
     objects: int | None = None
     semantic: Callable[[tuple[int, int]], SemanticMap] | None = None
+    geometry: Callable[[tuple[int, int]], Geometry] | None = None
     stated_size: tuple[int, int] | None = None
     number: int | str | None = None
 

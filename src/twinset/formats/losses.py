@@ -16,7 +16,8 @@ def said(dataset: Dataset, *, held: Collection[str] = ()) -> dict[str, int]:
     """How often a dataset says each thing, less what a format has ``held``; nothing that never occurs.
 
     The things: objects, masks, crowd flags, difficult flags, truncated flags, confidences, stated areas, amodal boxes,
-    amodal masks, keypoints, object attributes, image classes, semantic maps.
+    amodal masks, keypoints, object attributes, poses, image classes, semantic maps, names of keypoints, depth maps,
+    normal maps, cameras.
     """
     objects = {
         "confidences": "confidence",
@@ -33,7 +34,17 @@ def said(dataset: Dataset, *, held: Collection[str] = ()) -> dict[str, int]:
     found |= {what: _present(dataset, column) for what, column in objects.items()}
     found["image classes"] = int((dataset.class_ids >= 0).sum())
     found["semantic maps"] = len(dataset) - dataset.table.column("semantic").null_count
+    found |= seen_by_cameras(dataset)
     return {what: count for what, count in found.items() if count and what not in held}
+
+
+def seen_by_cameras(dataset: Dataset) -> dict[str, int]:
+    """Poses, names of keypoints, depth maps, normal maps and cameras that a dataset has, each counted."""
+    named = pc.struct_field(dataset.table.column("instances"), "keypoint_names")
+    found = {"poses": _present(dataset, "pose"), "names of keypoints": len(named) - int(named.null_count)}
+    for what, column in (("depth maps", "depth"), ("normal maps", "normals"), ("cameras", "camera")):
+        found[what] = len(dataset) - dataset.table.column(column).null_count
+    return found
 
 
 def masks_in(dataset: Dataset) -> int:

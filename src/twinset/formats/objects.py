@@ -37,6 +37,7 @@ STATED = pa.schema(
         pa.field("amodal_rle", pa.binary()),
         pa.field("keypoints", pa.list_(pa.float32())),
         pa.field("attributes", pa.string()),
+        pa.field("pose", pa.list_(pa.float64())),
     ]
 )
 """One claim a row. ``picture`` is what :meth:`Objects.picture` gave, ``number`` the line, index or id in its file."""
@@ -54,6 +55,7 @@ class Stated:
     """One object as a source states it. Coordinates are pixels, or fractions of the picture where all of it are.
 
     ``box`` is xyxy; None takes it from the mask. ``mask`` is outlines, or run lengths. ``attributes`` is JSON.
+    ``pose`` is the upper three rows of object → camera.
     """
 
     label: str | None
@@ -70,6 +72,7 @@ class Stated:
     amodal_rle: Rle | None = None
     keypoints: tuple[float, ...] | None = None
     attributes: str | None = None
+    pose: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,13 @@ class Objects:
     _pending: list[tuple[int, Stated]] = field(default_factory=list)
     _chunks: list[pa.RecordBatch] = field(default_factory=list)
     _settled: bool = False
+    _keypoint_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
-    def picture(self, stated: Iterable[Stated] = ()) -> int:
+    def picture(self, stated: Iterable[Stated] = (), *, keypoint_names: tuple[str, ...] | None = None) -> int:
         """A new picture with these objects; its number, for :attr:`Candidate.objects`."""
         number = self._pictures
+        if keypoint_names is not None:
+            self._keypoint_names[number] = keypoint_names
         self._pictures += 1
         self._pending.extend((number, one) for one in stated)
         if len(self._pending) >= CHUNK:
@@ -168,8 +174,20 @@ class Objects:
         counts = np.bincount(gathered.rows[: gathered.size], minlength=len(numbers))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         lists = pa.ListArray.from_arrays(pa.array(offsets), gathered.objects(), type=INSTANCES.field("objects").type)
-        array = pa.StructArray.from_arrays([pa.array(heights), pa.array(widths), lists], fields=list(INSTANCES))
+        names = self._names_of(numbers, counts)
+        array = pa.StructArray.from_arrays([pa.array(heights), pa.array(widths), lists, names], fields=list(INSTANCES))
         return {n: row for row, n in enumerate(numbers.tolist())}, array, [mishap for _, mishap in mishaps]
+
+    def _names_of(self, numbers: NDArray[np.int64], counts: NDArray[np.int64]) -> pa.Array:
+        """The names of keypoints of each picture that still has objects."""
+        kind = INSTANCES.field("keypoint_names").type
+        if not self._keypoint_names:
+            return pa.nulls(len(numbers), kind)
+        known = [
+            self._keypoint_names.get(n) if count else None
+            for n, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        ]
+        return pa.array(known, kind)
 
 
 def _mishap(chunk: pa.RecordBatch, row: int, problem: str) -> Mishap:

@@ -18,6 +18,7 @@ from twinset.dataset import PLACED, SplitName
 from twinset.errors import DatasetFormatError
 from twinset.formats.embedded import ClassMask, Found, class_names, read_hub, read_ours
 from twinset.formats.folder import Folder, Unusable, first_line, relative_path, visible
+from twinset.formats.geometry import geometry_of
 from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing, split_name
 from twinset.formats.objects import Objects
 from twinset.formats.parquet_writing import EXPORT_SCHEMA, METADATA_KEY, METADATA_SCHEMA, write
@@ -220,8 +221,9 @@ def _row(
         attributes=extra.attributes,
         probabilities=extra.probabilities,
         origin=extra.origin,
-        objects=None if found is None or objects is None else objects.picture(found.stated),
+        objects=None if found is None or objects is None else found.picture_in(objects),
         semantic=semantic,
+        geometry=geometry_of(row, file.placed),
     )
     for problem in found.problems if found is not None else ():
         yield BadFile(visible(file.path), problem, number, "object")

@@ -12,6 +12,7 @@ from twinset.dataset import PLACED, SCHEMA, Dataset, Sample
 from twinset.formats.sidecars import ORIGIN_KEYS, provenance
 from twinset.formats.writing import Encode, Target, picture
 from twinset.instances import to_value
+from twinset.sample import camera_value
 
 METADATA_KEY = b"twinset"
 METADATA_SCHEMA = "twinset/parquet/1"
@@ -28,8 +29,8 @@ EXPORT_SCHEMA = pa.schema(
 )
 """One row a sample; ``class_probabilities``, ``attributes`` and ``parents`` are JSON text.
 
-A dataset with objects or semantic maps has the columns ``instances`` and ``semantic`` of
-:data:`twinset.dataset.SCHEMA` after these.
+A dataset with objects, semantic maps, depth, normals or cameras has those columns of :data:`twinset.dataset.SCHEMA`
+after these (:mod:`twinset.geometry` says how depth and normals are packed).
 """
 
 
@@ -73,6 +74,12 @@ def _export_row(sample: Sample, encode: Encode | None) -> tuple[bytes, dict[str,
         fields["instances"] = to_value(annotation.instances)
     if annotation is not None and annotation.semantic is not None:
         fields["semantic"] = annotation.semantic.png
+    if annotation is not None and annotation.depth_metres is not None:
+        fields["depth"] = annotation.depth_metres.packed
+    if annotation is not None and annotation.normals is not None:
+        fields["normals"] = annotation.normals.packed
+    if annotation is not None and annotation.camera is not None:
+        fields["camera"] = camera_value(annotation.camera)
     return data, fields
 
 

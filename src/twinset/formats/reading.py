@@ -23,14 +23,20 @@ from numpy.typing import NDArray
 from twinset.annotations import Annotation
 from twinset.dataset import SCHEMA, Dataset
 from twinset.errors import DatasetFormatError, ImageError
+from twinset.formats.counting import counted
 from twinset.formats.folder import Folder, Unusable, first_line, is_text, natural_key, visible
-from twinset.formats.listing import BadFile, Candidate, ImageStats, Listing, OnBadInput, ReadReport
+from twinset.formats.listing import BadFile, Candidate, Geometry, ImageStats, Listing, OnBadInput, ReadReport
 from twinset.formats.threads import ordered_map
 from twinset.images import FORMATS, FULL_RANGE, Pixels, Window, decode
+from twinset.sample import camera_value
 
 CHUNK = 4096
-TO_SKIP = "set on_bad_input: skip"
+NO_GEOMETRY = Geometry()
+TO_SKIP = "set on_bad_input: skip in the recipe, which --set on_bad_input=skip does, too"
 """How bad input is left out in a recipe; who reads for something else says how there."""
+
+LEFT_OUT = "; left out"
+"""What a problem of an object ends with; where all is refused nothing is left out."""
 
 Look = Callable[[Pixels], NDArray[np.uint8]]
 """What else is wanted of every picture while its pixels are there: uint8 (D,) of the same length for all."""
@@ -45,6 +51,7 @@ class _Checked:
     mode: str
     encoding: str
     semantic: bytes | None = None
+    geometry: Geometry = NO_GEOMETRY
     looked: NDArray[np.uint8] | None = None
 
     @property
@@ -91,12 +98,13 @@ def _check(candidate: Candidate, folder: Folder, window: Window, look: Look | No
         if candidate.objects is not None and candidate.stated_size not in (None, (height, width)):
             return candidate.bad(_wrong_size(candidate, height, width, mode), "size")
         semantic = candidate.semantic((height, width)).png if candidate.semantic is not None else None
+        geometry = candidate.geometry((height, width)) if candidate.geometry is not None else NO_GEOMETRY
     except ImageError as error:
         return candidate.bad(error.message.removeprefix(f"{where}: "), "picture")
     except Unusable as error:
         return candidate.bad(str(error))
     digest, looked = hashlib.sha256(data).hexdigest(), None if look is None else look(pixels)
-    return _Checked(candidate, digest, height, width, mode, encoding, semantic, looked)
+    return _Checked(candidate, digest, height, width, mode, encoding, semantic, geometry, looked)
 
 
 def _wrong_size(candidate: Candidate, height: int, width: int, mode: str) -> str:
@@ -210,7 +218,7 @@ class _Rows:
             self._flush()
 
     def _row(self, result: _Checked) -> dict[str, object]:
-        candidate, origin = result.candidate, result.candidate.origin
+        candidate, origin, geometry = result.candidate, result.candidate.origin, result.geometry
         label = candidate.label
         return {
             "id": candidate.id,
@@ -228,6 +236,9 @@ class _Rows:
             "parents": list(origin.parents),
             "licence": origin.licence,
             "semantic": result.semantic,
+            "depth": None if geometry.depth is None else geometry.depth.packed,
+            "normals": None if geometry.normals is None else geometry.normals.packed,
+            "camera": None if geometry.camera is None else camera_value(geometry.camera),
         }
 
     def _flush(self) -> None:
@@ -357,7 +368,9 @@ def judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput, to_skip:
     """
     first = report.bad_files[0] if report.bad_files else None
     if first is None and report.images == 0:
-        raise DatasetFormatError("expected pictures; got none", path=visible(source), hint="see `twinset inspect`")
+        others = f" among {counted(ignored, 'other files')}" if (ignored := sum(report.ignored.values())) else ""
+        hint = "give a folder with one folder of pictures per class, or pictures with a file of annotations"
+        raise DatasetFormatError(f"expected pictures; got none{others}", path=visible(source), hint=hint)
     if first is None or on_bad_input == "report" or (on_bad_input == "skip" and report.images):
         return
     hint = f"list all with `twinset inspect`, then repair them or {to_skip}"
@@ -370,4 +383,6 @@ def judge(report: ReadReport, *, source: str, on_bad_input: OnBadInput, to_skip:
         expected = " and ".join(filter(None, [expected, "objects that lie in their images"]))
         got = " and ".join(filter(None, [got, f"{objects} of {report.stated_objects} objects that do not"]))
     kind = ImageError if first.kind == "picture" else DatasetFormatError
-    raise kind(f"{visible(source)}: expected {expected}; got {got}, first {first}", hint=hint)
+    raise kind(
+        f"{visible(source)}: expected {expected}; got {got}, first {str(first).removesuffix(LEFT_OUT)}", hint=hint
+    )

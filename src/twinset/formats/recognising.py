@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinset.errors import DatasetFormatError
-from twinset.formats import cityscapes, coco, cvat, kitti, labelme, semantic_masks, via, voc, yolo
+from twinset.formats import bop, cityscapes, coco, cvat, hdf5, kitti, labelme, semantic_masks, via, voc, yolo
 from twinset.formats.folder import Folder, visible
 from twinset.formats.listing import SPLIT_NAMES, Listing
 
@@ -54,6 +54,10 @@ def recognised(folder: Folder, seen: Folder) -> Callable[[str], Listing] | None:
     """
     if found := coco.claims(seen):
         return lambda name: coco.listing(folder, found, name)
+    if bop.claims(seen):
+        return lambda name: bop.listing(folder, name)
+    if hdf5.claims(seen):
+        return lambda name: hdf5.listing(folder, name)
     if cityscapes.claims(seen):
         return lambda name: cityscapes.listing(folder, name)
     if kitti.claims(seen):

@@ -1,6 +1,7 @@
 """WebDataset: tar files in which consecutive members with one key make a sample (``k.png``, ``k.cls``, ``k.json``).
 
-Objects are part of ``k.json``, a semantic map is ``k.seg.png`` (class ids, 255 = ignore).
+Objects and the camera are part of ``k.json``, a semantic map is ``k.seg.png`` (class ids, 255 = ignore). Depth is
+``k.depth.npy`` (float32 metres, inf = none), normals are ``k.normals.npy`` (int16, 32767 times the unit vectors).
 Nothing is unpacked to disk. Links, devices and names that climb out of the archive are bad entries. What we write
 is read by the ``webdataset`` package.
 """
@@ -17,14 +18,17 @@ from dataclasses import dataclass, field
 from twinset.dataset import Dataset, Sample, SplitName
 from twinset.formats.embedded import ClassMask, Found, known_names, read_ours, to_json
 from twinset.formats.folder import Folder, Unusable, relative_path, visible
+from twinset.formats.geometry import Arrays, npy
 from twinset.formats.listing import SPLIT_NAMES, BadFile, Candidate, Findings, Listing
 from twinset.formats.objects import Objects
 from twinset.formats.sidecars import CLASSES_FILE, ClassList, Extras, extras, parse_json, provenance, read_classes
 from twinset.formats.writing import Encode, Target, picture
 from twinset.images import MAX_FILE_BYTES, SUFFIXES
+from twinset.sample import camera_value
 
 TEXTS = ("cls", "json", "txt")
 SEMANTIC = "seg.png"
+DEPTH, NORMALS = "depth.npy", "normals.npy"
 LABEL_KEYS = ("label", "class", "target", "category")
 MAX_TEXT_BYTES = 16 << 20
 SHARD_BYTES = 512 << 20
@@ -124,7 +128,7 @@ def _members(archive: tarfile.TarFile, name: str, findings: Findings) -> Iterato
 def _ignored(stem: str, extension: str) -> str | None:
     if not stem:
         return "hidden"
-    return None if _is_picture(extension) or extension in TEXTS else "other"
+    return None if _is_picture(extension) or extension in (*TEXTS, DEPTH, NORMALS) else "other"
 
 
 def _is_picture(extension: str) -> bool:
@@ -132,7 +136,7 @@ def _is_picture(extension: str) -> bool:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, extension: str) -> bytes:
-    limit = MAX_FILE_BYTES if _is_picture(extension) else MAX_TEXT_BYTES
+    limit = MAX_FILE_BYTES if _is_picture(extension) or extension in (DEPTH, NORMALS) else MAX_TEXT_BYTES
     if member.size > limit:
         raise Unusable(f"expected at most {limit} bytes; got {member.size}")
     file = archive.extractfile(member)
@@ -168,8 +172,9 @@ def _finish(
         attributes=extra.attributes,
         probabilities=extra.probabilities,
         origin=extra.origin,
-        objects=None if found is None else objects.picture(found.stated),
+        objects=None if found is None else found.picture_in(objects),
         semantic=ClassMask(group.semantic, len(given.names)) if group.semantic is not None and given else None,
+        geometry=_geometry(group, row),
     )
     for problem in found.problems if found is not None else ():
         yield BadFile(where, problem, kind="object")
@@ -190,6 +195,14 @@ def _objects(row: Mapping[str, object], given: ClassList | None) -> Found | None
     if given is None:
         raise Unusable(f"expected {CLASSES_FILE} beside objects; got none")
     return read_ours(ours["instances"], known_names(given.names))
+
+
+def _geometry(group: _Group, row: Mapping[str, object]) -> Arrays | None:
+    """What the camera saw in a sample that we wrote."""
+    ours = row.get("twinset")
+    camera = ours.get("camera") if isinstance(ours, dict) else None
+    found = Arrays(group.texts.get(DEPTH), group.texts.get(NORMALS), camera)
+    return None if found == Arrays() else found
 
 
 def _labels(
@@ -268,4 +281,10 @@ def _files(sample: Sample, classes: Sequence[str], encode: Encode | None) -> Ite
         yield SEMANTIC, annotation.semantic.png
     if annotation is not None and annotation.instances is not None:
         ours["instances"] = to_json(annotation.instances, classes)
+    if annotation is not None and annotation.depth_metres is not None:
+        yield DEPTH, npy(annotation.depth_metres.dense())
+    if annotation is not None and annotation.normals is not None:
+        yield NORMALS, npy(annotation.normals.whole())
+    if annotation is not None and annotation.camera is not None:
+        ours["camera"] = camera_value(annotation.camera)
     yield "json", json.dumps(row, ensure_ascii=False).encode()

@@ -22,7 +22,20 @@ Encode = Callable[[Sample], bytes]
 """Gives the file content of a sample, such as a PNG with provenance in it."""
 
 WritableFormat = Literal[
-    "imagefolder", "webdataset", "parquet", "csv", "coco", "yolo", "voc", "masks", "labelme", "cvat", "kitti", "via"
+    "imagefolder",
+    "webdataset",
+    "parquet",
+    "csv",
+    "coco",
+    "yolo",
+    "voc",
+    "masks",
+    "labelme",
+    "cvat",
+    "kitti",
+    "via",
+    "bop",
+    "hdf5",
 ]
 
 LONGEST_NAME = 80

@@ -13,7 +13,6 @@ from typing import cast
 
 from twinset.alignment.metadata import (
     MEASURES,
-    Component,
     Match,
     Matched,
     Matching,
@@ -31,7 +30,7 @@ from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.randomness import Stream
 from twinset.recipe import MatchPart
-from twinset.stages import Configurable, Configuration, Generator, Proposer, Slot
+from twinset.stages import Configurable, Configuration, Generator, Proposer, Slot, Steerable
 from twinset.store import read_json, write_json
 from twinset.threads import torch_threads
 
@@ -58,13 +57,13 @@ class PlacedSpace:
         """The generator with these configurations; its objects follow them one by one, unless the count is moved."""
         return self.generator.configured([(weight, Placing(**values)) for weight, values in weighted])
 
-    def guess(self, component: Component) -> Configuration:
-        """The settings that say what the component says; what comes of them is measured like any others."""
+    def guess(self, means: Mapping[str, float], stds: Mapping[str, float]) -> Configuration:
+        """The settings that say what a component says; what comes of them is measured like any others."""
         found = {}
-        for name, mean in component.means.items():
+        for name, mean in means.items():
             if name in SETTINGS:
                 found[f"{SETTINGS[name]}_mean"] = mean
-                found[f"{SETTINGS[name]}_std"] = component.stds[name]
+                found[f"{SETTINGS[name]}_std"] = stds[name]
         return {name: min(max(found[name], low), high) for name, (low, high) in self.space.items()}
 
 
@@ -83,6 +82,11 @@ def configurable(fitted: object, measures: Sequence[str], *, name: str) -> Confi
                 hint=f"it moves {', '.join(SETTINGS)}",
             )
         return placed
+    if isinstance(fitted, Steerable):
+        try:
+            return fitted.steered_by(measures)
+        except ValueError as error:
+            raise RecipeError(f"match: {name}: {error}") from error
     if isinstance(fitted, Configurable):
         return fitted
     raise RecipeError(
@@ -155,8 +159,9 @@ def _next(
     matching: Proposer[Target, Trial], space: Configurable, target: Target, history: Sequence[Trial], rng: Stream
 ) -> Configuration | None:
     """A guess for every component first, where the generator has one, in place of the grid's first; then the rest."""
-    if isinstance(space, PlacedSpace) and len(history) < len(target.components):
-        return space.guess(target.components[len(history)])
+    if isinstance(space, PlacedSpace | Steerable) and len(history) < len(target.components):
+        component = target.components[len(history)]
+        return space.guess(component.means, component.stds)
     return matching.propose(space.space, target, history, rng=rng.child("propose"))
 
 

@@ -17,6 +17,7 @@ from twinset.dataset import Dataset
 from twinset.formats.coco.places import ROBOFLOW, split_of
 from twinset.formats.folder import Folder, Unusable
 from twinset.formats.listing import Listing
+from twinset.formats.losses import seen_by_cameras
 from twinset.formats.writing import Encode, Target
 
 START = 1 << 16
@@ -96,16 +97,18 @@ def write(dataset: Dataset, target: Target, *, encode: Encode | None, category_b
 def losses(dataset: Dataset) -> dict[str, int]:
     """What COCO has no field for, and how many there are; twinset reads all but semantic maps back."""
     table = dataset.table
+    silent = 0 if dataset.task == "classification" else table.column("instances").null_count
     counts = {
         "labels of whole pictures": (dataset.class_ids >= 0).sum(),
         "soft labels": table.num_rows - table.column("class_probabilities").null_count,
         "captions beside objects": table.num_rows - table.column("caption").null_count,
         "semantic maps": table.num_rows - table.column("semantic").null_count,
-        "pictures of which nothing is said (they look empty)": table.column("instances").null_count,
+        "pictures without annotations (other programs take them as showing nothing)": silent,
     }
     objects = pc.list_flatten(pc.struct_field(table.column("instances"), "objects"))
     for name in ("difficult", "truncated"):
         counts[f"{name} flags"] = pc.sum(pc.struct_field(objects, name)).as_py() or 0
     for name, what in (("amodal_box", "amodal boxes"), ("amodal_rle", "amodal masks")):
         counts[what] = len(objects) - pc.struct_field(objects, name).null_count
+    counts |= seen_by_cameras(dataset)
     return {what: int(count) for what, count in counts.items() if count}

@@ -1,0 +1,162 @@
+"""How many labelled pictures a second does the embedded renderer draw, beside its peers?
+
+    uv run python benchmarks/render.py [--peers PYTHON] [--cycles PYTHON] [--threads 1,2,4] [--pictures 200]
+
+The scene: 320 × 320, five objects of about 5,000 triangles on a plane, RGB with shadows at two samples a pixel and
+axis, depth, ids and normals. pyrender (OpenGL; without a GPU, Mesa's software renderer) is the peer of equal technique:
+RGB with shadows, depth, and a second pass for ids; no normals, four samples a pixel. Cycles (16 samples and denoising)
+is a path tracer: what it draws is more real, and the ratio says nothing about that.
+
+    cd /tmp && uv venv peers-render --python 3.11 && uv venv peers-bpy --python 3.11
+    uv pip install --python peers-render/bin/python pyrender "numpy<2"
+    uv pip install --python peers-bpy/bin/python bpy
+
+Every side draws the same scene again and again and is warmed up first. Processor time stands beside wall time: a busy
+machine distorts it less. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from hardware import machine
+
+from twinset.camera import Camera
+from twinset.generators.rendering.meshes import Material, Mesh
+from twinset.generators.rendering.raster import Rasterizer
+from twinset.generators.rendering.scene import Light, Placed, Scene
+
+PEERS = Path(__file__).with_name("render_peers.py")
+COLOURS = ((0.8, 0.2, 0.2), (0.2, 0.7, 0.3), (0.25, 0.35, 0.85), (0.85, 0.7, 0.2), (0.7, 0.3, 0.7))
+
+
+def bumpy(seed: int, rings: int = 36) -> Mesh:
+    """A ball with bumps, of about 5,000 triangles, with smooth normals."""
+    rng = np.random.default_rng(seed)
+    up, around = np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, 2 * rings, endpoint=False)
+    radius = 0.55 + 0.05 * np.outer(np.sin(up) ** 2, np.sin(rng.integers(3, 7) * around)) * np.sin(3 * up)[:, None]
+    flat = np.stack([np.outer(np.sin(up), np.cos(around)), np.outer(np.sin(up), np.sin(around))])
+    points = np.concatenate([flat * radius, np.outer(np.cos(up), np.ones(2 * rings))[None] * radius])
+    vertices = points.reshape(3, -1).T.astype(np.float32)
+    wide = 2 * rings
+    a = (np.arange(rings)[:, None] * wide + np.arange(wide)).ravel()
+    b = (np.arange(rings)[:, None] * wide + (np.arange(wide) + 1) % wide).ravel()
+    faces = np.concatenate([np.stack([a, a + wide, b], 1), np.stack([b, a + wide, b + wide], 1)]).astype(np.int32)
+    u, v = (vertices[faces[:, k]] - vertices[faces[:, 0]] for k in (1, 2))
+    normals = np.zeros_like(vertices)
+    np.add.at(normals, faces.ravel(), np.repeat(np.cross(u, v), 3, axis=0))
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    keep = np.linalg.norm(np.cross(u, v), axis=1) > 0
+    return Mesh(vertices, faces[keep], (Material(COLOURS[seed]),), normals=normals[faces[keep]])
+
+
+def benchmark_scene() -> Scene:
+    ground = np.array([(-20, -20, 0), (20, -20, 0), (20, 20, 0), (-20, 20, 0)], np.float32)
+    plane = Mesh(ground, np.array([(0, 1, 2), (0, 2, 3)], np.int32), (Material((0.6, 0.6, 0.55)),))
+    objects = []
+    for row in range(5):
+        pose = np.eye(4)
+        pose[:3, 3] = (row - 2) * 0.9, row % 2, 0.6
+        objects.append(Placed(bumpy(row), pose, class_id=0))
+    camera = Camera.looking((0, -5, 2), (0, 0, 0.5), size=(320, 320), field_of_view_degrees=50)
+    return Scene(camera, (*objects, Placed(plane, np.eye(4))), lights=(Light((0.3, -0.4, 1.0)),))
+
+
+def write(scene: Scene, path: Path) -> None:
+    """The scene for the peers."""
+    towards = np.array(scene.lights[0].towards) / np.linalg.norm(scene.lights[0].towards)
+    side = np.cross((0, 1, 0), towards)
+    side /= np.linalg.norm(side)
+    light = np.eye(4)
+    light[:3, :3] = np.stack([side, np.cross(towards, side), towards], 1)
+    numbers: dict[str, object] = {
+        "size": scene.camera.size,
+        "focal": scene.camera.focal,
+        "centre": scene.camera.centre,
+        "pose": scene.camera.pose,
+        "light": light,
+        "count": len(scene.objects),
+    }
+    for row, placed in enumerate(scene.objects):
+        mesh = placed.mesh
+        normals = np.zeros_like(mesh.vertices)
+        normals[:] = (0, 0, 1)
+        if mesh.normals is not None:
+            normals[mesh.faces] = mesh.normals
+        numbers |= {
+            f"vertices{row}": mesh.vertices,
+            f"faces{row}": mesh.faces,
+            f"normals{row}": normals,
+            f"pose{row}": placed.pose,
+            f"colour{row}": mesh.materials[0].colour,
+        }
+    np.savez(path, **{name: np.asarray(value) for name, value in numbers.items()})
+
+
+def ours(scene: Scene, threads: int, pictures: int) -> dict[str, float]:
+    renderer = Rasterizer()
+    list(renderer.render_many([scene] * 4 * threads, threads=threads))
+    wall, processor = time.perf_counter(), time.process_time()
+    for _ in renderer.render_many((scene for _ in range(pictures)), threads=threads):
+        pass
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    return {"wall_s": wall / pictures, "processor_s": processor / pictures, "images_per_s": pictures / wall}
+
+
+def peer(python: str, name: str, scene: Path, repeats: int, threads: int) -> dict[str, float] | str:
+    """What the peer measured, or why it did not."""
+    names = ("OMP_NUM_THREADS", "LP_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, str(threads))
+    command = [python, str(PEERS), name, str(scene), str(repeats)]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if answer.returncode:
+        return (answer.stderr.strip().splitlines() or ["no word"])[-1]
+    lines = [line for line in answer.stdout.splitlines() if line.startswith("{")]
+    found: dict[str, float] = json.loads(lines[-1])
+    return found
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--peers", help="an interpreter with pyrender")
+    arguments.add_argument("--cycles", help="an interpreter with bpy")
+    arguments.add_argument("--threads", default="1,2,4")
+    arguments.add_argument("--pictures", type=int, default=200)
+    given = arguments.parse_args()
+    # Else numba, imported with the first renderer, takes benchmarks/coverage.py for the package of that name.
+    sys.path.remove(str(Path(__file__).parent))
+    scene = benchmark_scene()
+    found: dict[str, object] = {"machine": machine("numba"), "triangles": sum(len(o.mesh.faces) for o in scene.objects)}
+    for threads in (int(count) for count in given.threads.split(",")):
+        found[f"twinset {threads}"] = row = ours(scene, threads, given.pictures)
+        print(f"twinset, {threads} threads: {row['images_per_s']:.0f} images/s, {1e3 * row['processor_s']:.1f} ms each")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "scene.npz")
+        write(scene, path)
+        for python, name, repeats, threads in ((given.peers, "pyrender", 20, 1), (given.cycles, "cycles", 3, 4)):
+            if not python:
+                continue
+            found[name] = row = peer(python, name, path, repeats, threads)
+            beside = found.get(f"twinset {threads}")
+            if isinstance(row, str) or not isinstance(beside, dict):
+                print(f"{name}: {row}")
+                continue
+            ratios = {part: row[part] / beside[part] for part in ("wall_s", "processor_s")}
+            found[f"{name} / twinset {threads}"] = ratios
+            times = f"{1e3 * row['wall_s']:.0f} ms, {1e3 * row['processor_s']:.0f} ms of processor"
+            faster = f"{ratios['wall_s']:.1f}× as fast, {ratios['processor_s']:.1f}× by processor time"
+            print(f"{name}, {threads} threads: {times}; we are {faster}")
+    print("Realism is not equal: a path tracer draws soft light between surfaces, a rasteriser does not.")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The light of a scene as the compiled code wants it: the sky, far lights, and a height map for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.generators.rendering.raster.blocks import LIGHT_NUMBERS
+from twinset.generators.rendering.raster.colour import to_linear
+from twinset.generators.rendering.raster.drawing import SPARE
+from twinset.generators.rendering.raster.shadows import CELL, NONE, WIDEST, draw_heights, lowest_within, spans, survey
+from twinset.generators.rendering.raster.surfaces import Geometry
+from twinset.generators.rendering.scene import Light, Scene
+
+MARGIN = WIDEST + 4
+"""Texels of a map that nothing seen lies in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Caster:
+    """What may throw a shadow: a mesh and its map (3, 4) into camera coordinates."""
+
+    geometry: Geometry
+    placing: NDArray[np.float64]
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(8, 3) of its bounds, in camera coordinates."""
+        return self.geometry.corners @ self.placing[:, :3].T + self.placing[:, 3]
+
+    def hides_from(self, light: NDArray[np.float64], seen: NDArray[np.float64]) -> bool:
+        """Whether it may stand between the light and any of these points (N, 3): flat ground stands below all."""
+        if self.geometry.plane is None:
+            return True
+        linear, shift = self.placing[:, :3], self.placing[:, 3]
+        normal = np.linalg.inv(linear).T @ self.geometry.plane[:3]
+        normal *= np.sign(normal @ light) / np.linalg.norm(normal)
+        (lowest, highest) = spans(seen, normal[None])[:, 0]
+        level = normal @ (self.geometry.plane[3] * (linear @ self.geometry.plane[:3]) + shift)
+        return bool(lowest < level - 1e-3 * max(highest - lowest, 1e-9))
+
+
+def map_size(height: int, width: int) -> int:
+    """Texels a side, after the picture's own size."""
+    return int(np.clip(round(max(height, width) / 160), 1, 8)) * 256
+
+
+def sky_numbers(scene: Scene) -> NDArray[np.float32]:
+    """(7,): radiance, share that depends on the direction's height, and upwards in camera coordinates."""
+    colour = scene.ambient * to_linear(np.array(scene.ambient_colour, dtype=np.float64))
+    return np.array([*colour, scene.sky, *scene.camera.pose[2, :3]], dtype=np.float32)
+
+
+class Lighting:
+    """Height maps, kept from picture to picture."""
+
+    def __init__(self) -> None:
+        self._heights = np.zeros((0, 1, 1 + SPARE), np.float32)
+        self._ranges = np.zeros((0, 2, 1, 1), np.float32)
+        self._flat = np.zeros((0, 3), np.float32)
+
+    def lit(
+        self, scene: Scene, casters: Sequence[Caster], seen: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Numbers of the lights (L, LIGHT_NUMBERS), their height maps (L, size, size + SPARE) and the maps' ranges.
+
+        ``seen`` float64 (N, 3) are points in camera coordinates of what the picture shows.
+        """
+        lights = [light for light in scene.lights if light.strength > 0]
+        size = map_size(*scene.camera.size)
+        if self._heights.shape[1] != size or len(self._heights) < len(lights):
+            self._heights = np.empty((len(lights), size, size + SPARE), np.float32)
+            self._ranges = np.empty((len(lights), 2, size // CELL, size // CELL), np.float32)
+        numbers = np.zeros((len(lights), LIGHT_NUMBERS), np.float32)
+        for row, light in enumerate(lights):
+            self._set(numbers[row], light, scene, casters, seen, self._heights[row], self._ranges[row])
+        return numbers, self._heights, self._ranges
+
+    def _set(
+        self,
+        numbers: NDArray[np.float32],
+        light: Light,
+        scene: Scene,
+        casters: Sequence[Caster],
+        seen: NDArray[np.float64],
+        heights: NDArray[np.float32],
+        ranges: NDArray[np.float32],
+    ) -> None:
+        towards = scene.camera.pose[:3, :3].T @ np.array(light.towards, dtype=np.float64)
+        towards /= np.linalg.norm(towards)
+        numbers[:3] = towards
+        numbers[3:6] = light.strength * to_linear(np.array(light.colour, dtype=np.float64))
+        if not light.shadows or not len(seen):
+            return
+        casting = [caster for caster in casters if caster.hides_from(towards, seen)]
+        axes = _axes(towards)
+        if not casting:
+            return
+        low, high = spans(seen, axes)
+        bottom, top = spans(np.concatenate([caster.corners for caster in casting]), axes)
+        first, last = np.maximum(low, bottom)[:2], np.minimum(high, top)[:2]
+        if not (first < last).all():
+            return
+        reach = top[2] - lowest_within(seen, axes, first, last)
+        if not reach > 0:
+            return
+        size = len(heights)
+        texel = float((last - first).max()) / (size - 2 * MARGIN)
+        start = (first + last) / 2 - texel * size / 2
+        heights.fill(NONE)
+        into = np.concatenate([axes[:2] / texel, axes[2:]])
+        shift = np.array([*(-start / texel), 0.0])
+        for caster in casting:
+            placing = into @ caster.placing
+            placing[:, 3] += shift
+            count = len(caster.geometry.vertices)
+            if len(self._flat) < count:
+                self._flat = np.empty((count, 3), np.float32)
+            draw_heights(caster.geometry.vertices, caster.geometry.faces, placing, self._flat, heights)
+        survey(heights, ranges[0], ranges[1])
+        blur = np.tan(np.radians(light.softness_degrees) / 2) / texel
+        numbers[6:10] = 1, blur, np.clip(blur * reach, 1, WIDEST), texel
+        numbers[10:14] = *into[0], shift[0]
+        numbers[14:18] = *into[1], shift[1]
+
+
+def _axes(towards: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Two unit axes of a map, and towards the light, (3, 3)."""
+    other = np.eye(3)[int(np.argmin(np.abs(towards)))]
+    first = np.cross(other, towards)
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(towards, first), towards])

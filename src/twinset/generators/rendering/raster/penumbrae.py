@@ -1,0 +1,151 @@
+"""How much of a far light every sample of a block sees, from the light's height map.
+
+A surface is compared with the heights around it along its own plane, so that planes never shadow themselves, however
+obliquely the light falls and however wide the blur is; the bias that is left covers curvature alone, and shadows begin
+where things touch. The blur is as wide as the light's disc makes it at the measured distance of what shades (Fernando,
+*Percentage-Closer Soft Shadows*, 2005, with the exact weights of a box).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.generators.rendering.raster.blocks import (
+    BIAS,
+    GX,
+    GY,
+    GZ,
+    HEIGHT,
+    LIT,
+    MAP_X,
+    MAP_Y,
+    PX,
+    PY,
+    PZ,
+    SLOPE_X,
+    SLOPE_Y,
+)
+from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.shadows import CELL
+
+ZERO, HALF, ONE, FOUR = np.float32(0), np.float32(0.5), np.float32(1), np.float32(4)
+STEEPEST = np.float32(6)
+"""Texels of height a texel: surfaces seen more obliquely by the light count as no steeper."""
+
+UNKNOWN = np.float32(-1)
+
+
+@compiled
+def place(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) -> None:
+    """Where every sample lies in the map, and how its surface's height changes a texel."""
+    lx, ly, lz, texel = light[0], light[1], light[2], light[9]
+    ax, ay, az, at_x = light[10], light[11], light[12], light[13]
+    bx, by, bz, at_y = light[14], light[15], light[16], light[17]
+    most = STEEPEST * texel
+    for k in range(count):
+        px, py, pz = block[PX + k], block[PY + k], block[PZ + k]
+        block[MAP_X + k] = ax * px + ay * py + az * pz + at_x
+        block[MAP_Y + k] = bx * px + by * py + bz * pz + at_y
+        block[HEIGHT + k] = lx * px + ly * py + lz * pz
+    for k in range(count):
+        gx, gy, gz = block[GX + k], block[GY + k], block[GZ + k]
+        towards = gx * lx + gy * ly + gz * lz
+        # Faces turned away get what their smooth normals say: next to nothing, without a visible edge.
+        block[LIT + k] = UNKNOWN if towards > ZERO else ONE
+        scale = -texel * texel / (towards if towards > np.float32(1e-6) else np.float32(1e-6))
+        slope_x, slope_y = (gx * ax + gy * ay + gz * az) * scale, (gx * bx + gy * by + gz * bz) * scale
+        slope_x = most if slope_x > most else slope_x
+        slope_y = most if slope_y > most else slope_y
+        slope_x = -most if slope_x < -most else slope_x
+        slope_y = -most if slope_y < -most else slope_y
+        block[SLOPE_X + k], block[SLOPE_Y + k] = slope_x, slope_y
+        block[BIAS + k] = texel + HALF * (abs(slope_x) + abs(slope_y))
+
+
+@compiled
+def decide_by_cells(
+    block: NDArray[np.float32], count: int, widest: np.float32, size: int, ranges: NDArray[np.float32]
+) -> None:
+    """Settles what lies outside the map, above all around it or below all around it."""
+    low, high = widest + np.float32(2), np.float32(size) - widest - np.float32(2)
+    for k in range(count):
+        column, row = block[MAP_X + k], block[MAP_Y + k]
+        if not ((column > low) & (row > low) & (column < high) & (row < high)):
+            block[LIT + k] = ONE
+        elif block[LIT + k] < ZERO:
+            i, j = np.uint32(column) // np.uint32(CELL), np.uint32(row) // np.uint32(CELL)
+            spread = (abs(block[SLOPE_X + k]) + abs(block[SLOPE_Y + k])) * (widest + ONE)
+            height = block[HEIGHT + k] + block[BIAS + k]
+            if ranges[0, j, i] <= height - spread:
+                block[LIT + k] = ONE
+            elif ranges[1, j, i] > height + spread:
+                block[LIT + k] = ZERO
+
+
+@compiled
+def decide_by_corners(
+    block: NDArray[np.float32], count: int, blur: np.float32, widest: np.float32, heights: NDArray[np.float32]
+) -> None:
+    """Settles where nine places around a sample agree; elsewhere LIT becomes minus the width of the blur, in texels."""
+    for k in range(count):
+        if block[LIT + k] >= ZERO:
+            continue
+        column, row, bias = block[MAP_X + k], block[MAP_Y + k], block[BIAS + k]
+        slope_x, slope_y = block[SLOPE_X + k], block[SLOPE_Y + k]
+        shading, distance = ZERO, ZERO
+        for j in range(-1, 2):
+            y = int(row + np.float32(j) * widest)
+            level = block[HEIGHT + k] + slope_y * (np.float32(y) + HALF - row)
+            for i in range(-1, 2):
+                x = int(column + np.float32(i) * widest)
+                plane = level + slope_x * (np.float32(x) + HALF - column)
+                above = heights[np.uint32(y), np.uint32(x)] - plane
+                shading += ONE if above > bias else ZERO
+                distance += above if above > bias else ZERO
+        if shading == ZERO:
+            block[LIT + k] = ONE
+        elif shading == np.float32(9):
+            block[LIT + k] = ZERO
+        else:
+            block[LIT + k] = -min(max(blur * distance / shading, ONE), widest)
+
+
+@compiled
+def blur_edges(block: NDArray[np.float32], count: int, heights: NDArray[np.float32]) -> None:
+    """The share of light in a box around the sample, by the area of every texel in it."""
+    for k in range(count):
+        radius = -block[LIT + k]
+        if radius <= ZERO:
+            continue
+        column, row = block[MAP_X + k], block[MAP_Y + k]
+        slope_x, slope_y = block[SLOPE_X + k], block[SLOPE_Y + k]
+        lit = ZERO
+        for y in range(int(row - radius), int(row + radius) + 1):
+            down = min(row + radius, np.float32(y + 1)) - max(row - radius, np.float32(y))
+            level = block[HEIGHT + k] + block[BIAS + k] + slope_y * (np.float32(y) + HALF - row)
+            for x in range(int(column - radius), int(column + radius) + 1):
+                across = min(column + radius, np.float32(x + 1)) - max(column - radius, np.float32(x))
+                plane = level + slope_x * (np.float32(x) + HALF - column)
+                lit += down * across if heights[np.uint32(y), np.uint32(x)] <= plane else ZERO
+        block[LIT + k] = lit / (FOUR * radius * radius)
+
+
+@compiled
+def find_lit(
+    block: NDArray[np.float32],
+    count: int,
+    light: NDArray[np.float32],
+    heights: NDArray[np.float32],
+    ranges: NDArray[np.float32],
+) -> None:
+    """Sets LIT, 0…1; ``heights`` and ``ranges`` are those of this light."""
+    if light[6] == 0:
+        for k in range(count):
+            block[LIT + k] = ONE
+        return
+    blur, widest = light[7], light[8]
+    place(block, count, light)
+    decide_by_cells(block, count, widest, len(heights), ranges)
+    decide_by_corners(block, count, blur, widest, heights)
+    blur_edges(block, count, heights)
