@@ -12,7 +12,7 @@ from PIL import Image
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.errors import DatasetFormatError
-from twinset.families import GroupRule, duplicates, families, is_near_copy, local_means
+from twinset.families import GroupRule, duplicates, families, is_near_copy, local_means, one_of_each
 from twinset.formats import read
 from twinset.images import Pixels, decode, resize
 
@@ -227,3 +227,22 @@ def test_descendants_belong_to_their_parents() -> None:
     child = Sample("child", None, Origin("sdedit", 1, "abc", ("b", "elsewhere")), image=scene(3))
     samples = [Sample("a", image=scene(1)), Sample("b", image=scene(2)), child]
     assert families(Dataset.of(samples, classes=[])).tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_of_each_family_is_the_first_of_it_in_the_order_given(seed: int) -> None:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    family = rng.choice([3, 5, 8, 900], 40)
+    order = rng.permutation(40)[:30]
+    found = one_of_each(family, order)
+    seen: dict[int, int] = {}
+    for row in order.tolist():
+        seen.setdefault(int(family[row]), row)
+    assert found.tolist() == list(seen.values())
+
+
+def test_one_of_each_family_is_any_of_its_rows_alike() -> None:
+    rng = np.random.Generator(np.random.PCG64(0))
+    family = np.array([1, 0, 0, 1, 0])
+    drawn = np.bincount(np.concatenate([one_of_each(family, rng.permutation(5)) for _ in range(6000)]), minlength=5)
+    np.testing.assert_allclose(drawn / 6000, [1 / 2, 1 / 3, 1 / 3, 1 / 2, 1 / 3], atol=0.03)  # 4.6 standard errors

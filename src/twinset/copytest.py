@@ -19,6 +19,7 @@ from twinset.copying import (
     usual_distance,
 )
 from twinset.errors import DataError
+from twinset.families import one_of_each
 from twinset.membership import (
     Labels,
     Links,
@@ -228,8 +229,7 @@ class _Real:
 
     def compare_linked(self, scores: Scores, made: _Nearness, dense: _Nearness) -> Placement:
         """The same for scores that share ingredients; a unit's are those of its image nearest to a synthetic one."""
-        order = np.lexsort((made.least, self.units))
-        first = order[np.unique(self.units[order], return_index=True)[1]]
+        first = one_of_each(self.units, np.lexsort((made.least, self.units)))
         links = Links(member=self.units[dense.rows[first]], synthetic=made.rows[first])
         scores = self.by_unit(scores)
         return robust_test(scores[: self.unit_count], scores[self.unit_count :], self.strata, links=links)

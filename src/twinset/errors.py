@@ -73,14 +73,14 @@ class RecipeError(UsageError):
 
 
 class UnknownNameError(UsageError):
-    """A name that is in no table; lists the known ones and the nearest."""
+    """A name that is in no table; lists the known ones and the nearest, or else says ``hint``."""
 
     code = "unknown-name"
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "use one of those") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "use one of those"
+        hint = f"did you mean {near[0]!r}?" if near else hint
         article = "an" if kind[:1] in "aeiou" else "a"
         super().__init__(f"expected {article} {kind} out of {', '.join(known)}; got {name!r}", hint=hint)
 

@@ -131,6 +131,18 @@ def families(
     return union.labels()
 
 
+def one_of_each(families: NDArray[np.integer], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each family the row that comes first in ``order``, in that order.
+
+    ``families`` (N,) are those of all rows, ``order`` (M,) rows without repeats: a permutation draws at random.
+
+    >>> one_of_each(np.array([7, 7, 3]), np.array([2, 1, 0])).tolist()
+    [2, 1]
+    """
+    rows: NDArray[np.int64] = order[np.sort(np.unique(families[order], return_index=True)[1])]
+    return rows
+
+
 def _group_rows(dataset: Dataset, rule: GroupRule) -> Iterable[list[int]]:
     found: dict[str, list[int]] = defaultdict(list)
     missing: list[str] = []

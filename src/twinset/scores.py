@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Decision = Literal["use", "do_not_use", "no_measurable_difference", "nothing_learnt", "blocked_by_gate"]
@@ -15,9 +15,15 @@ ANSWERS: Mapping[Decision, str] = {
     "do_not_use": "Do not use it",
     "no_measurable_difference": "No measurable difference",
     "nothing_learnt": "No verdict",
-    "blocked_by_gate": "Blocked: it copies training images",
+    "blocked_by_gate": "Blocked: it copies real images",
 }
 """The headings under which report and card give a decision."""
+
+
+NO_WIDTH = (
+    "the interval has no width, which is no certainty: every image counts the same here (repeated images, or all at "
+    "the end of the scale), so these images cannot show how far the figure would move with others"
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,9 @@ class Score:
 
     ``floor`` is what two disjoint sets of real images score against each other at half the N; ``counts``
     hold the numbers of images behind the figure (``real``, ``synthetic``); ``settings`` what else fixes it
-    (estimator, seed, dtype, resize, k); ``warnings`` what a reader must know.
+    (estimator, dtype of the statistics, k); ``protocol`` how what it was computed from came about (extractor with the
+    sha256 of its weights, size, resize kernel, dtype) and estimator, seed, version: figures compare where that agrees;
+    ``warnings`` what a reader must know.
     """
 
     name: str
@@ -52,6 +60,7 @@ class Score:
     floor: float | None = None
     settings: Mapping[str, str | int | float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    protocol: Mapping[str, str | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.value is None) != bool(self.undefined_because):
@@ -76,5 +85,14 @@ class Score:
             "extractor": self.extractor,
             "floor": self.floor,
             "settings": dict(self.settings),
+            "protocol": dict(self.protocol),
             "warnings": list(self.warnings),
         }
+
+
+def width_told(score: Score) -> Score:
+    """The score, with a warning where its interval has no width, which is no certainty."""
+    around, value = score.interval, score.value
+    if around is None or value is None or around.high - around.low > 1e-9 * max(1.0, abs(value)):
+        return score
+    return replace(score, warnings=(*score.warnings, NO_WIDTH))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from twinset.dataset import SPLITS, Dataset, SplitName
 from twinset.errors import DataError
+from twinset.families import one_of_each
 from twinset.randomness import Stream
 
 Fractions = tuple[float, float, float]
@@ -223,7 +224,6 @@ def _few_shot(
     generator = rng.numpy()
     for class_id in np.unique(labels[part == 0]):
         rows = generator.permutation(np.flatnonzero((part == 0) & (labels == class_id)))
-        repeated = np.ones(len(rows), dtype=bool)
-        repeated[np.unique(family[rows], return_index=True)[1]] = False
+        repeated = np.isin(rows, one_of_each(family, rows), invert=True)
         kept[rows[np.argsort(repeated, kind="stable")][shots:]] = -1
     return kept

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+SPINS = 1000
+"""How often a thread of GNU's OpenMP looks whether there is work before it sleeps: some microseconds."""
+
+
+def wait_politely() -> None:
+    """Threads of PyTorch that wait for each other soon leave the processor to others. Before PyTorch is loaded only.
+
+    By default they spin for milliseconds after every sum. Where something else computes beside them they so keep each
+    other from working: on four busy cores a training step took 13 s instead of .5 s. Results are the same.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def available_cores() -> int:

@@ -208,3 +208,21 @@ def test_no_effect_is_seldom_found_where_a_class_has_five_test_images() -> None:
         out = paired_difference(*sides, labels=labels, families=np.arange(105), rng=Stream(study))
         missed += not out.low <= 0 <= out.high
     assert missed <= 0.05 * 150
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("draws", "draw_sd"), [(3, 0.1), (3, 0.05), (5, 0.05)])
+def test_few_draws_of_training_images_still_hold_the_mean_gain(draws: int, draw_sd: float) -> None:
+    # Normal gains of draws beside 400 test images, so that the draws decide: percentiles alone would hold 70 to 85 %.
+    rng = Stream(draws).child(repr(draw_sd)).numpy()
+    held, n = [], 400
+    for study in range(300):
+        hard = 0.3 * rng.normal(size=n)
+        gain = 0.05 + draw_sd * rng.normal(size=(draws, 1))
+        level = 0.5 + 0.1 * rng.normal(size=(draws, 1))
+        sides = [level + one + hard + 0.2 * rng.normal(size=(draws, n)) for one in (gain, 0.0)]
+        flat = np.concatenate(sides)
+        judged = Judged(lambda w, flat=flat: w @ flat.T / w.sum(1, keepdims=True), n, 1 / n, 400)  # type: ignore[misc]
+        found = intervals.paired_difference(judged, subsets=draws, seeds=1, rng=Stream(study))
+        held.append(found.low <= 0.05 <= found.high)
+    assert np.mean(held) >= 0.885

@@ -9,6 +9,7 @@ import torch
 
 from twinset.annotations import Annotation, Instances, SemanticMap
 from twinset.dataset import Dataset, Sample
+from twinset.editing.grain import too_grainy
 from twinset.editing.region_sdedit import RegionEditor, RegionSDEdit, inpainted
 from twinset.editing.regions import region_of, windows
 from twinset.images import ImageSpec, to_model
@@ -145,6 +146,27 @@ def test_only_the_inside_of_one_object_changes_and_all_labels_stay(masks: bool, 
     assert seen == {0, 1}
 
 
+def test_a_neighbour_in_the_same_box_stays_as_it_was() -> None:
+    sample = scene(masks=False)
+    assert sample.annotation is not None
+    boxes = np.array([[4, 4, 34, 34], [24, 20, 54, 40], [8, 8, 14, 14]], dtype=np.float32)
+    objects = Instances(SIZE, np.array([0, 1, 0]), boxes)
+    sample = replace(sample, annotation=Annotation(instances=objects))
+    seen = set()
+    for seed in range(20):
+        changed = (editor(strength=1.0).edit(sample, rng=Stream(seed)).pixels() != sample.pixels()).any(2)
+        share = {row: changed[y1:y2, x1:x2].mean() for row, (x1, y1, x2, y2) in enumerate(boxes.astype(int).tolist())}
+        which = max(share, key=lambda row: share[row])
+        seen.add(which)
+        assert not changed[20:34, 24:34].any()  # both of the large ones
+        if which == 2:
+            assert share[2] > 0.9  # in front of the first
+            assert changed.sum() == changed[8:14, 8:14].sum()
+        if which == 0:
+            assert not changed[8:14, 8:14].any()
+    assert seen == {0, 1, 2}
+
+
 def test_the_background_changes_and_no_object_does() -> None:
     sample = scene()
     assert sample.annotation is not None
@@ -155,6 +177,22 @@ def test_the_background_changes_and_no_object_does() -> None:
         assert changed.sum() > 50
         for x1, y1, x2, y2 in sample.annotation.instances.boxes.astype(int).tolist():
             assert not changed[y1:y2, x1:x2].any()
+
+
+def test_background_is_where_there_are_no_objects() -> None:
+    corner = np.array([[0, 0, 64, 30], [0, 30, 40, 48]], dtype=np.float32)  # 24 × 18 pixels are free
+    annotation = Annotation(instances=Instances(SIZE, np.array([0, 1]), corner))
+    regions = [
+        region_of(annotation, SIZE, "background", Stream(seed).numpy(), context=1.5, background=2) for seed in range(40)
+    ]
+    shares = np.array([region.inside.mean() for region in regions])
+    assert (shares >= 0.95).mean() > 0.6
+    assert shares.mean() > 0.8
+    assert {region.class_id for region in regions} == {2}
+    nothing = Annotation(instances=Instances.none(SIZE))
+    free = region_of(nothing, SIZE, "background", Stream(0).numpy(), context=1.5, background=2)
+    assert free.inside.shape == (24, 24)
+    assert free.inside.all()
 
 
 def test_one_class_of_a_map_changes_and_a_class_alone_has_a_box_changed() -> None:
@@ -180,6 +218,29 @@ def test_detail_stays_at_low_strength() -> None:
     sample = replace(sample, image=np.repeat(fine[..., None], 3, axis=2))
     small = replace(editor(strength=0.05), model=exact(0.2, 0.2, side=8, channels=3)).edit(sample, rng=Stream(0))
     assert np.abs(small.pixels().astype(int) - sample.pixels()).max() < 20
+
+
+def test_a_model_that_leaves_noise_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    smooth = np.repeat(np.linspace(90, 110, 16), 16).reshape(1, 16, 16, 1).repeat(8, 0).astype(np.uint8)
+    ids = np.zeros(8, dtype=np.int64)
+    assert too_grainy(exact(0.0, 0.004), smooth, ids, rng=Stream(0)) == ()
+    (told,) = too_grainy(exact(0.0, 0.1), smooth, ids, rng=Stream(0))
+    # A pixel less the mean of four others, all normal: √(2/π · 5/4) · 0.1 · 127.5 grey levels over a floor of one half.
+    assert float(told.split(" times")[0].split(" ")[-1]) == pytest.approx(np.sqrt(2.5 / np.pi) * 12.75 / 0.5, rel=0.1)
+    monkeypatch.setattr("twinset.editing.region_sdedit.too_grainy", lambda *_, **__: ("grainy",))
+    data = Dataset.of([scene(n) for n in range(4)], classes=CLASSES)
+    assert QUICK.fit(data, rng=Stream(0)).remarks == ("grainy",)
+
+
+def test_many_steps_where_there_is_time_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinset.models.calibration.seconds_per_step", lambda *_, **__: 0.1)
+    spec = ImageSpec(240, 320, 3)
+    few, many = (
+        RegionSDEdit().resolve(spec, n_classes=3, n_training=80, seconds=seconds, threads=1) for seconds in (100, 10000)
+    )
+    assert few.steps == 750
+    assert many.steps is not None
+    assert many.steps > 4000
 
 
 def test_windows_show_what_they_are_called() -> None:

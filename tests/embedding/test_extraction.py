@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from twinset.dataset import Dataset, Sample
+from twinset.embedding import extraction
 from twinset.embedding.embedder import embed_dataset
-from twinset.embedding.extraction import BATCH, extract, one_pass, pictures_digest
+from twinset.embedding.extraction import BATCH, extract, kept_rows, one_pass, pictures_digest
+from twinset.embedding.feature_cache import FeatureCache
 from twinset.embedding.pixels import SmallPixels
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.errors import DataError, RunFolderError
@@ -66,15 +68,19 @@ def test_features_and_pixels_equal_those_computed_one_by_one(tmp_path: Path) -> 
 
 def test_what_is_cached_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, extractor = dataset(20), RandomConvolution(dimension=8, size=16)
-    first = extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "a", cache=tmp_path / "cache")
+    first = extract(
+        data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "a", cache=FeatureCache(tmp_path / "cache")
+    )
     monkeypatch.setattr(Sample, "pixels", lambda _: pytest.fail("decoded although all is cached"))
-    again = extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "b", cache=tmp_path / "cache")
+    again = extract(
+        data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "b", cache=FeatureCache(tmp_path / "cache")
+    )
     np.testing.assert_array_equal(first.features[extractor.name], again.features[extractor.name])
 
 
 def test_other_pictures_extractors_and_sizes_have_other_features(tmp_path: Path) -> None:
     def files(data: Dataset, extractor: RandomConvolution, spec: ImageSpec) -> int:
-        extract(data, [(extractor, spec)], pixels=None, scratch=tmp_path, cache=tmp_path / "cache")
+        extract(data, [(extractor, spec)], pixels=None, scratch=tmp_path, cache=FeatureCache(tmp_path / "cache"))
         return len(list((tmp_path / "cache").iterdir()))
 
     small = RandomConvolution(dimension=8, size=16)
@@ -83,6 +89,29 @@ def test_other_pictures_extractors_and_sizes_have_other_features(tmp_path: Path)
     assert files(dataset(9, seed=1), small, SPEC) == 2
     assert files(dataset(9), RandomConvolution(dimension=9, size=16), SPEC) == 3
     assert files(dataset(9), small, ImageSpec(9, 8, 1)) == 4
+
+
+def test_what_another_version_of_a_package_made_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, extractor, cache = dataset(9), RandomConvolution(dimension=8, size=16), FeatureCache(tmp_path / "cache")
+    named = extraction._versions()
+    assert {"torch", "pillow", "numpy"} <= {each.split()[0] for each in named}
+    for versions in (named, named, (*named[1:], "torch 0.1")):
+        monkeypatch.setattr(extraction, "_versions", lambda found=versions: found)
+        extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path, cache=cache)
+    assert len(list(cache.folder.iterdir())) == 2
+
+
+def test_kept_rows_are_those_and_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "BATCH", 4)
+    array = np.arange(33).reshape(11, 3)
+    kept = np.arange(11) % 3 != 0
+    found = kept_rows(array, kept, tmp_path / "rows.npy")
+    np.testing.assert_array_equal(found, array[kept])
+    assert isinstance(found, np.memmap)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+    assert kept_rows(array, np.zeros(11, dtype=bool), tmp_path / "none.npy").shape == (0, 3)
 
 
 def test_the_order_of_the_pictures_counts() -> None:
@@ -96,16 +125,16 @@ def test_an_interrupted_pass_leaves_nothing_behind(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract(dataset(5), [(Broken(), SPEC)], pixels=SPEC, scratch=tmp_path / "s", cache=tmp_path / "c")
+        extract(dataset(5), [(Broken(), SPEC)], pixels=SPEC, scratch=tmp_path / "s", cache=FeatureCache(tmp_path / "c"))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_damaged_cache_file_is_computed_again(tmp_path: Path) -> None:
     data, extractor = dataset(6), RandomConvolution(dimension=8, size=16)
-    extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "s", cache=tmp_path / "c")
+    extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "s", cache=FeatureCache(tmp_path / "c"))
     (path,) = (tmp_path / "c").iterdir()
     path.write_bytes(path.read_bytes()[:100])
-    found = extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "s", cache=tmp_path / "c")
+    found = extract(data, [(extractor, SPEC)], pixels=None, scratch=tmp_path / "s", cache=FeatureCache(tmp_path / "c"))
     np.testing.assert_array_equal(found.features[extractor.name], embed_dataset(extractor, data, spec=SPEC))
 
 
@@ -124,7 +153,7 @@ def test_features_of_a_plug_in_are_not_kept_between_runs(tmp_path: Path) -> None
     class Plugged(SmallPixels):
         """Its weights may change under the same name."""
 
-    extract(dataset(5), [(Plugged(), SPEC)], pixels=None, scratch=tmp_path / "s", cache=tmp_path / "c")
+    extract(dataset(5), [(Plugged(), SPEC)], pixels=None, scratch=tmp_path / "s", cache=FeatureCache(tmp_path / "c"))
     assert not (tmp_path / "c").exists()
     assert len(list((tmp_path / "s").iterdir())) == 1
 

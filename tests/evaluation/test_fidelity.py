@@ -173,3 +173,13 @@ def test_what_a_metric_needs_and_cannot_get_is_an_error() -> None:
         fidelity(draw(13, 9, 2), draw(14, 9, 2), extractor="x", rng=Stream(0), metrics=(Pixels(),))
     with pytest.raises(ValueError, match="of one D"):
         fidelity(draw(15, 9, 2), draw(16, 9, 3), extractor="x", rng=Stream(0))
+
+
+def test_an_interval_without_width_says_that_it_is_no_certainty() -> None:
+    draws = np.random.Generator(np.random.PCG64(0))
+    x = draws.normal(size=(40, 3))
+    far = {score.name: score for score in fidelity(x, x + 99, extractor="none", rng=Stream(0), metrics=[PRDC()])}
+    assert far["density"].value == 0
+    assert any("no width, which is no certainty" in text for text in far["density"].warnings)
+    # Wilson's interval has one at the end of the scale.
+    assert not any("no width" in text for text in far["precision"].warnings)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twinset.evaluation.protocol import Evidence
-from twinset.evaluation.vendi import ORDERS, Spectrum, Vendi, vendi, vendi_score
+from twinset.evaluation.vendi import ORDERS, Spectrum, Vendi, mean_cosine, vendi, vendi_score
 from twinset.randomness import Stream
 
 
@@ -131,3 +131,21 @@ def test_as_a_metric() -> None:
     metric = Vendi(orders=(1.0,))
     measured = {score.name: score.value for score in metric.measure(Evidence(x, y, "test"), rng=Stream(0))}
     assert measured["vendi_ratio_q1"] == metric.values(x, y)["vendi_ratio_q1"]
+
+
+def test_features_that_share_a_direction_are_warned_of() -> None:
+    x, y = draw(30, 60, 8), draw(31, 60, 8)
+    plain, shifted = (vendi(x + by, y + by, rng=Stream(0), orders=(1.0,)) for by in (0.0, 4.0))
+    for score in plain:
+        assert abs(float(score.settings["mean_cosine"])) < 0.2
+        assert not any("mean cosine" in text for text in score.warnings)
+    for score in shifted:
+        assert any("mean cosine of 0.9" in text for text in score.warnings)
+    # The same variety around another point: the number falls towards 1, so it counts no kinds.
+    assert shifted[0].value < 2 < 5 < plain[0].value
+
+
+def test_the_mean_cosine_is_that_of_all_pairs() -> None:
+    x = draw(32, 30, 5) + 0.7
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    assert mean_cosine(x, block=7) == pytest.approx((unit @ unit.T).mean(), rel=1e-12)

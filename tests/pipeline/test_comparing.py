@@ -20,7 +20,8 @@ from twinset.formats import write
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.comparing import pages as found_pages
 from twinset.pipeline.comparing import question, utility, whole
-from twinset.pipeline.comparing.metrics import MEASURES, available, matched_classes
+from twinset.pipeline.comparing.asking import matched_classes
+from twinset.pipeline.comparing.metrics import MEASURES, available
 from twinset.randomness import Stream
 
 SOFT = {0: (0.75, 0.25), 1: (0.25, 0.75)}
@@ -161,6 +162,7 @@ def test_the_command_on_the_page_names_an_extractor_that_is_accepted_and_no_path
     with monkeypatch.context() as patched:
         for module in (question, whole):
             patched.setattr(module, "embedder_named", lambda _: RandomConvolution())
+        patched.setattr(question, "check_extractor", lambda _: None)
         twinset.compare(held, made, extractor="dinov2:/secret/model", report=tmp_path / "page.html")
     words = pages[0].command.split()
     named = words[words.index("--extractor") + 1]

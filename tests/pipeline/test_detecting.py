@@ -275,3 +275,21 @@ def test_equal_seeds_fit_equal_detectors(kept: Path, tmp_path: Path) -> None:
     found = [twinset.fit_detector(real, made, out=tmp_path / name, seed=seed) for name, seed in seeds.items()]
     assert found[0].detector.sha256 == found[1].detector.sha256 != found[2].detector.sha256
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_detector_no_better_than_chance_is_not_kept_unless_asked_for(tmp_path: Path) -> None:
+    real, alike = pictures(tmp_path / "real", digits(0, 150)), pictures(tmp_path / "alike", digits(150, 300))
+    out = tmp_path / "it.safetensors"
+    with pytest.raises(DataError, match=r"expected sets that a detector can tell apart.*better than chance") as caught:
+        twinset.fit_detector(real, alike, out=out)
+    assert "--keep-anyway" in caught.value.hint
+    assert not out.exists()
+    found = twinset.fit_detector(real, alike, out=out, keep_anyway=True)
+    assert found.detector.auc_low <= 0.5
+    judged = twinset.detect(real, detector=out)
+    for document in (found, judged):
+        assert document.warnings[0].startswith("this detector may do no better than chance: AUC")
+
+
+def test_a_detector_better_than_chance_says_nothing_of_it(kept: Path, inbox: str) -> None:
+    assert not any("chance" in text for text in twinset.detect(inbox, detector=kept).warnings)

@@ -12,7 +12,8 @@ import pytest
 from twinset import documents
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Origin, Sample
-from twinset.pipeline.explaining import ExplainSettings, Explanation, Training, explain
+from twinset.pipeline.explaining import ExplainSettings, Explanation, Training, _training_of, explain
+from twinset.pipeline.fidelity import Features
 from twinset.randomness import Stream
 from twinset.report import ReportData, render
 from twinset.report.explain_words import sentences_of
@@ -318,6 +319,17 @@ def test_the_json_is_what_its_schema_says_and_its_sentences_are_the_pages() -> N
     assert value["schema"] == "twinset/explanation/1"
     jsonschema.validate(value, documents.schema("explanation"))
     assert tuple(found.part.sentences) == sentences_of(found.facts)
+
+
+def test_pairs_of_a_run_are_sought_in_features_that_saw_no_training_image() -> None:
+    train, held, made = cloud(0, 30), cloud(1, 20), cloud(2, 25)
+    fair = Features("fixed", train, held, made)
+    seen = Features("self-trained", train + 9, held + 9, made + 9, saw_training=True, unseeing=fair)
+    images = dataset("train", [0] * 30)
+    own, others = _training_of(images, fair), _training_of(images, seen)
+    assert (own.features is train, own.synthetic, own.holdout, own.extractor) == (True, None, None, "")
+    assert (others.features is train, others.synthetic is made, others.holdout is held) == (True, True, True)
+    assert (others.extractor, others.dataset) == ("fixed", images)
 
 
 @pytest.mark.slow

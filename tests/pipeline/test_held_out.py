@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,13 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.formats import read, write
 from twinset.generators.copypaste import CopyPaste
-from twinset.images import Pixels, resize
+from twinset.generators.folder import Folder
+from twinset.images import ImageSpec, Pixels, resize
+from twinset.pipeline import dry_run
 from twinset.pipeline.held_out import copies_in, held_out_among, refuse_held_out
 from twinset.pipeline.real import RealData, RealFacts, looking_spec
+from twinset.pipeline.reporting import Quiet
+from twinset.recipe import recipe_from_values
 
 PARTS = {"train": 10, "validation": 6, "test": 6}
 QUICK = {
@@ -96,6 +101,62 @@ def test_held_out_images_are_not_pasted(name: str, split: str, real: RealData, t
     assert real.part(split).ids[0] in str(caught.value)  # type: ignore[arg-type]
     assert "take them out of the folder" in str(caught.value.hint)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_held_out_images_are_not_handed_out_as_synthetic(
+    split: str, scenes: Dataset, real: RealData, tmp_path: Path
+) -> None:
+    twin = scenes.where([part == "train" for part in scenes.splits]).with_splits([None] * PARTS["train"])
+    write(twin, tmp_path / "twin", "coco")
+    assert refuse_held_out(Folder(str(tmp_path / "twin")), real) == ()
+    leaking = twin.concat(real.part(split).take([1, 0]).with_splits([None] * 2))  # type: ignore[arg-type]
+    write(leaking, tmp_path / "leaking", "coco")
+    with pytest.raises(DataError, match=f"got 2 that are also {split} images, first .*{real.part(split).ids[1]}") as e:  # type: ignore[arg-type]
+        refuse_held_out(Folder(str(tmp_path / "leaking")), real)
+    assert str(e.value).startswith(f"{tmp_path / 'leaking'}: expected synthetic images that are no held-out images")
+    assert "take them out of the folder" in str(e.value.hint)
+
+
+def test_near_copies_of_held_out_images_are_counted_not_refused(
+    scenes: Dataset, real: RealData, tmp_path: Path
+) -> None:
+    near = real.part("test").take([0, 1, 2])
+    brighter = (replace(s, image=np.clip(s.pixels() * 0.9 + 9, 0, 255).astype(np.uint8), path=None) for s in near)
+    write(Dataset.of([*brighter, real.training[0]], classes=scenes.classes), tmp_path / "twin", "coco")
+    (told,) = refuse_held_out(Folder(str(tmp_path / "twin")), real)
+    assert told.startswith("Folder twin: of 4 images, 3 that are also test images, or near copies of such")
+    run = ran(scenes, tmp_path, generate=[{"use": "folder", "path": str(tmp_path / "twin")}], count=4)
+    assert told in json.loads((run / "models" / "0-folder" / "fitted.json").read_text())["remarks"]
+    assert "or near copies of such" in (run / "report.html").read_text()
+
+
+def test_images_of_classes_are_compared_at_the_size_of_the_run(tmp_path: Path) -> None:
+    """At 8 × 8 pixels the run sees what a larger file was: a held-out image blown up is that image again."""
+    digits, _ = read("builtin:digits")
+    digits = digits.take(range(60))
+    names = ["train"] * 20 + ["validation"] * 20 + ["test"] * 20
+    facts = RealFacts("0", "digits", None, "", (), (), "classification")
+    real = RealData(digits.with_splits(names), np.arange(60), ImageSpec(8, 8, 1), facts)
+    blown_up = replace(digits[45], image=digits[45].pixels().repeat(3, 0).repeat(3, 1))
+    shown = real.spec.prepare(blown_up.pixels())
+    held = [replace(s, image=shown) if s.id == digits.ids[45] else s for s in real.dataset]
+    real = replace(real, dataset=Dataset.of(held, classes=digits.classes, splits=names))
+    write(Dataset.of([digits[3], blown_up], classes=digits.classes), tmp_path / "twin", "imagefolder")
+    with pytest.raises(DataError, match="got 1 that are also test images"):
+        refuse_held_out(Folder(str(tmp_path / "twin")), real)
+
+
+@pytest.mark.parametrize("use", ["folder", "copypaste"])
+def test_the_plan_finds_what_the_run_would_refuse(use: str, scenes: Dataset, tmp_path: Path) -> None:
+    test = scenes.where([split == "test" for split in scenes.splits]).with_splits([None] * PARTS["test"])
+    write(scenes, tmp_path / "real", "coco")
+    write(test, tmp_path / "twin", "coco")
+    name = "path" if use == "folder" else "background_path"
+    source = {"use": use, name: str(tmp_path / "twin")}
+    written = recipe_from_values({"data": str(tmp_path / "real"), **QUICK, "generate": [source]})
+    with pytest.raises(DataError, match="no held-out images; got 6 that are also test images"):
+        dry_run(written, workers=1, device="cpu", listener=Quiet())
 
 
 def ran(scenes: Dataset, folder: Path, **changes: object) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import twinset
 from twinset.dataset import Dataset, Sample
-from twinset.errors import DataError, UsageError
+from twinset.errors import DataError, RunFolderError, UsageError
 from twinset.pipeline import words
 
 
@@ -74,3 +75,42 @@ def test_runs_are_ranked_on_their_own_held_out_images_if_those_are_the_same(
     elsewhere = run("elsewhere", tmp_path / "made", tmp_path / "others")
     with pytest.raises(DataError, match="expected runs on the same real images"):
         twinset.leaderboard(one, elsewhere)
+
+
+def test_a_run_of_another_build_is_one_clear_line(tmp_path: Path) -> None:
+    digits = twinset.load("builtin:digits")
+    for name, rows in (("real", range(120)), ("made", range(120, 180))):
+        digits.take(rows).export(tmp_path / name, format="imagefolder")
+    recipe: dict[str, object] = {
+        "data": str(tmp_path / "real"),
+        "generate": [{"use": "folder", "path": str(tmp_path / "made")}],
+        "align": [],
+        "evaluate": {"embedder": {"use": "random"}, "utility": "off", "fidelity": False, "explain": False},
+        "gate": {"copies": "off"},
+    }
+    run = tmp_path / "run"
+    twinset.run(recipe, out=run, workers=1, quiet=True)
+    whole = (run / "split.json").read_text()
+    for change in (lambda facts: facts.pop("notes"), lambda facts: facts.update(colour="blue"), dict.clear):
+        values = json.loads(whole)
+        change(values["facts"])
+        (run / "split.json").write_text(json.dumps(values))
+        with pytest.raises(RunFolderError, match=r"expected a run as twinset .* writes it; got files of another build"):
+            twinset.leaderboard(run)
+    values = json.loads(whole)
+    del values["spec"]
+    (run / "split.json").write_text(json.dumps(values))
+    with pytest.raises(RunFolderError, match=r"another build .*spec") as caught:
+        twinset.leaderboard(run)
+    assert caught.value.exit_code == 4
+
+
+def test_the_page_shows_every_score_that_of_the_order_first(folders: dict[str, Path], tmp_path: Path) -> None:
+    page = tmp_path / "board.html"
+    found = twinset.leaderboard(folders["bright"], folders["alike"], real=folders["real"], by="precision", report=page)
+    assert found.report == str(page)
+    text = page.read_text()
+    assert text.index(">Precision") < text.index(">Kernel distance")
+    assert str(tmp_path) not in text
+    with pytest.raises(UsageError, match="expected a file for --report"):
+        twinset.leaderboard(folders["bright"], real=folders["real"], report=tmp_path)

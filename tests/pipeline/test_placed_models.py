@@ -16,6 +16,7 @@ from twinset.errors import MissingModelError, RecipeError, UsageError
 from twinset.formats import read, write
 from twinset.pipeline import checking, placed
 from twinset.pipeline.placed_choice import MINUTES_VARIABLE, check_fits, check_part, judges_masks, trainer_of
+from twinset.pipeline.reporting import Quiet
 from twinset.recipe import UtilityPart, recipe_from_values
 
 PARTS = {"train": 12, "validation": 6, "test": 8}
@@ -103,7 +104,7 @@ def test_a_run_refuses_the_model_as_soon_as_it_knows_the_task(real: Path, tmp_pa
     with pytest.raises(RecipeError, match="in task detection; got 'deeplabv3_mobilenet_v3_large'"):
         twinset.run({**written, "data": str(tmp_path / "empty"), "task": "detection"}, out=tmp_path / "other")
     with pytest.raises(RecipeError, match="in task instance-segmentation"):
-        checking.dry_run(recipe_from_values(written), workers=1, device="cpu")
+        checking.dry_run(recipe_from_values(written), workers=1, device="cpu", listener=Quiet())
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_masks_are_judged_only_where_what_is_trained_finds_them() -> None:
 
 
 def planned(written: dict[str, object]) -> twinset.documents.PlanDocument:
-    return checking.dry_run(recipe_from_values(written), workers=1, device="cpu")
+    return checking.dry_run(recipe_from_values(written), workers=1, device="cpu", listener=Quiet())
 
 
 def test_a_plan_never_runs_the_command(real: Path, tmp_path: Path) -> None:

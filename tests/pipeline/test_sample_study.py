@@ -19,7 +19,7 @@ from twinset.evaluation.sample_study import score_without_training
 from twinset.formats import read
 from twinset.images import ImageSpec
 from twinset.instances import Instances
-from twinset.pipeline.measuring import Features
+from twinset.pipeline.fidelity import Features
 from twinset.pipeline.real import RealData, RealFacts
 from twinset.pipeline.sample_study import samples_of
 from twinset.pipeline.samples import ArmSamples, Samples, sample_facts

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +14,15 @@ from twinset.release import ArmResult, Export, Parent, Release
 from twinset.scores import Interval, Score
 
 CLASSES = ("cat", "<b>dog</b> | *x*")
+
+
+@pytest.fixture
+def mlcroissant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The reference reader, with a cache of its own: it would take an unpacked tar of any other release for ours."""
+    reader = pytest.importorskip("mlcroissant")
+    unpacking = importlib.import_module("mlcroissant._src.operation_graph.operations.extract")
+    monkeypatch.setattr(unpacking, "EXTRACT_PATH", type(unpacking.EXTRACT_PATH)(tmp_path / "unpacked"))
+    return reader
 
 
 @pytest.fixture

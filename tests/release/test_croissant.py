@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote
 
 import numpy as np
@@ -28,9 +29,12 @@ def written(folder: Path, release: Release) -> Path:
 
 @pytest.mark.slow
 def test_reference_reader_finds_no_fault_and_reads_every_format(
-    tmp_path: Path, make_release: MakeRelease, exported: Callable[[str], Export], twin: Dataset
+    tmp_path: Path,
+    make_release: MakeRelease,
+    exported: Callable[[str], Export],
+    twin: Dataset,
+    mlcroissant: ModuleType,
 ) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant")
     path = written(tmp_path, make_release(exports=tuple(exported(kind) for kind in FORMATS)))
     dataset = mlcroissant.Dataset(jsonld=str(path))
     issues = dataset.metadata.ctx.issues

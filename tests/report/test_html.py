@@ -13,9 +13,10 @@ from twinset.pipeline.comparing.metrics import MEASURES
 from twinset.report import MetricTable, Picture, ReportData, ScoreValues, render
 from twinset.report.glossary import Entry, entry_for
 from twinset.report.histograms import score_charts
-from twinset.report.html import matrix_of, script_json
 from twinset.report.limits import limits_of
 from twinset.report.pictures import encode_all
+from twinset.report.scripts import script_json
+from twinset.report.tables import matrix_of
 from twinset.report.words import size_of
 from twinset.scores import Score
 
@@ -166,11 +167,26 @@ def test_sizes_never_need_an_exponent(size: int, text: str) -> None:
         ("do_not_use", "Do not use it"),
         ("no_measurable_difference", "No measurable difference"),
         ("nothing_learnt", "No verdict"),
-        ("blocked_by_gate", "Blocked: it copies training images"),
+        ("blocked_by_gate", "Blocked: it copies real images"),
     ],
 )
 def test_each_decision_has_its_words(report_data: MakeData, decision: str, answer: str) -> None:
     assert answer in render(report_data(decision=decision))
+
+
+def test_copies_are_the_headline_where_no_usefulness_was_measured(report_data: MakeData) -> None:
+    data = report_data(decision="blocked_by_gate")
+    assert 'class="card verdict tone-blocked_by_gate"' in render(data)
+    assert data.gate is not None
+    found = dataclasses.replace(data.gate, passed=False, blocks=False, sentence="3 are copies")
+    reported = dataclasses.replace(data, verdict=None, gate=found)
+    text = render(reported)
+    assert 'class="card verdict tone-blocked_by_gate"' in text
+    assert '<p class="answer" id="answer">It copies real images</p>' in text
+    assert '<p class="sentence">3 are copies.' in text
+    passed = render(dataclasses.replace(reported, gate=dataclasses.replace(data.gate, passed=True)))
+    assert 'class="card verdict tone-none"' in passed
+    assert "It copies real images" not in passed
 
 
 def test_networks_that_learnt_nothing_are_told_without_a_word_on_the_interval(report_data: MakeData) -> None:
@@ -228,6 +244,16 @@ def test_figures_by_class_make_one_matrix_whatever_the_names(report_data: MakeDa
     found = matrix_of(MetricTable("t", (odd,)))
     assert found is not None
     assert found.rows[0][0] == "a[b]"
+
+
+def test_a_matrix_has_every_figure_under_its_own_heading() -> None:
+    def figure(name: str, value: float) -> Score:
+        return Score(name, value, None, {"real": 1, "synthetic": 1})
+
+    matrix = matrix_of(MetricTable("t", (figure("a[cat]", 1), figure("b[dog]", 2), figure("b[cat]", 3))))
+    assert matrix is not None
+    values = [(name, [cell and cell.value for cell in cells]) for name, _, cells in matrix.rows]
+    assert (matrix.columns, values) == (("a", "b"), [("cat", [1, 3]), ("dog", [None, 2])])
 
 
 def test_limits_follow_from_the_data(report_data: MakeData) -> None:

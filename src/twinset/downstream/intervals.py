@@ -11,6 +11,11 @@ Both are resampled in every draw. That alone would be wrong twice over, so the i
   one family more or less is allowed for (the half counts that Agresti and Min 2005 add to either kind of discordant
   pair), by its weight in balanced accuracy: 1/N where classes are equal, more where one of them has few test images.
 
+Simulated with normal gains at 80 and 400 test images (2,000 studies each, ``benchmarks/coverage_draws.py``), intervals
+hold the truth in 91.3–96.4 % of studies with three paired draws of training images and in 93.6–96.1 % with five; least
+where draws and test images matter alike, as the degrees of freedom are then estimated from noisy variances. With one
+draw and three or five seeds it is 94.5–96.3 %.
+
 In a draw a class that none of its families shows is left out of the mean, as COCO does on the whole set; a draw that
 shows no class at all is left out itself.
 """

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from twinset.choices import check_choices
 from twinset.dataset import Dataset, Sample
+from twinset.editing.grain import too_grainy
 from twinset.editing.origin import edited
-from twinset.editing.regions import Region, Where, region_of, windows
+from twinset.editing.regions import MOST_WINDOWS, Region, Where, region_of, windows
 from twinset.images import ImageSpec, Pixels, convert_channels, from_model, resize, to_model
 from twinset.models.choices import DiffusionChoices
 from twinset.models.diffusion import DiffusionModel
@@ -31,17 +32,21 @@ from twinset.stages import Workspace
 
 NOTHING_YET = Workspace()
 
+LEAST_WINDOWS = 10_000
+"""Windows by which steps are bounded at least: some 4,000 of 128, where there is time for them."""
+
 
 @dataclass(frozen=True)
 class RegionSDEdit(DiffusionChoices):
-    """``region``: what changes. ``strength`` in (0, 1]: how far towards noise. ``side``: pixels of the model's windows.
+    """``region``: what changes. ``strength`` in (0, 1]: how far towards noise; at .5 little is left of what was there.
+    ``side``: pixels of the model's windows.
 
     ``context``: side of a window over that of its object. ``feather``: the share of a window's side over which the new
     pixels fade in, inside the region. The rest is about its diffusion model (:class:`DiffusionChoices`).
     """
 
     region: Where = "object"
-    strength: float = 0.5
+    strength: float = 0.3
     side: int = 32
     context: float = 1.5
     feather: float = 0.05
@@ -55,11 +60,15 @@ class RegionSDEdit(DiffusionChoices):
     def resolve(
         self, spec: ImageSpec, *, n_classes: int, n_training: int, seconds: float, threads: int, device: str = "cpu"
     ) -> Self:
-        """As :meth:`DiffusionChoices.resolve`, for windows in place of pictures."""
+        """As :meth:`DiffusionChoices.resolve`, for windows in place of pictures.
+
+        A whole picture is never made, so that many passes over few windows are no matter of copies yet; with as few
+        steps as a model of whole pictures gets, regions come out as noise.
+        """
         return super().resolve(
             self._windows(spec),
             n_classes=n_classes + 1,
-            n_training=n_training,
+            n_training=max(LEAST_WINDOWS, n_training * MOST_WINDOWS),
             seconds=seconds,
             threads=threads,
             device=device,
@@ -79,7 +88,9 @@ class RegionSDEdit(DiffusionChoices):
         holdout = workspace.holdout
         if holdout is not None and len(holdout):
             holdout = windows(holdout, side=self.side, context=self.context, rng=stream.child("holdout"))
-        return RegionEditor(self.train(learnt, rng=stream, workspace=replace(workspace, holdout=holdout)), self)
+        model = self.train(learnt, rng=stream, workspace=replace(workspace, holdout=holdout))
+        told = too_grainy(model, learnt.prepared(model.spec), learnt.class_ids, rng=stream.child("grain"))
+        return RegionEditor(model, self, told)
 
     def load(self, folder: Path, *, device: str = "cpu") -> RegionEditor:
         """The editor that a finished fit left in this folder."""
@@ -88,21 +99,25 @@ class RegionSDEdit(DiffusionChoices):
 
 @dataclass(frozen=True, eq=False)
 class RegionEditor:
-    """Edits with a trained model whose last class is the background; labels are kept, the parent is recorded."""
+    """Edits with a trained model whose last class is the background; labels are kept, the parent is recorded.
+
+    ``told`` is what the fit found to say of the model.
+    """
 
     model: DiffusionModel
     method: RegionSDEdit
+    told: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Those of the model."""
-        return self.model.remarks
+        """Those of the model, and whether it has learnt enough."""
+        return (*self.model.remarks, *self.told)
 
     def edit(self, sample: Sample, *, rng: Stream) -> Sample:
         """The sample with one region made anew; every pixel outside the region is as it was.
 
-        An object with a mask changes in its mask only, so its mask stays right; one with a box only may come out
-        smaller than its box, the more so the greater the strength.
+        An object with a mask changes in its mask only, so its mask stays right; one with a box only changes in its box
+        less those of its neighbours, and may come out smaller than it, the more so the greater the strength.
         """
         if sample.annotation is None:
             raise ValueError(f"expected a labelled sample; got {sample.id!r} without an annotation")

@@ -22,6 +22,16 @@ Where = Literal["object", "background"]
 MOST_WINDOWS = 8
 """Windows of one picture that a model learns from; crowded pictures would drown the others."""
 
+TRIES = 12
+BACKGROUND_PARTS = (1 / 2, 1 / 4, 1 / 8)
+"""Sides of windows of background, over the shorter side of the picture."""
+
+FREE = 0.95
+"""Share of such a window outside of all boxes that is enough."""
+
+SWALLOWED = 0.9
+"""Share of a box inside another from which on it counts as an object in front of that one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -38,9 +48,10 @@ def region_of(
 ) -> Region:
     """A random region of a marked picture of ``size``.
 
-    Of objects: a random one that is no crowd, in a window ``context`` times its longer side, by its mask or else its
-    box. Background: a window of half the shorter side, less all boxes; also where there are no objects. Of a semantic
-    map: the pixels of the class under a random pixel. Of a picture with a class only: a box of half its sides.
+    Of objects: a random one that is no crowd, in a window ``context`` times its longer side, by its mask, or else its
+    box less the boxes of its neighbours. Background: a window of an eighth to half of the shorter side, where there
+    are fewest objects, less all boxes; also where there are none. Of a semantic map: the pixels of the class under a
+    random pixel. Of a picture with a class only: a box of half its sides.
     """
     instances = annotation.instances
     if instances is not None:
@@ -109,18 +120,44 @@ def _of_object(instances: Instances, row: int, context: float) -> Region:
     side = context * float((box[2:] - box[:2]).max())
     rows, columns = _square(instances.size, (box[1] + box[3]) / 2, (box[0] + box[2]) / 2, side)
     mask = instances.masks[row] if instances.masks is not None else None
-    whole = _box_pixels(instances.size, box) if mask is None or not mask.area else mask.dense()
+    whole = _own_pixels(instances, row) if mask is None or not mask.area else mask.dense()
     return Region(rows, columns, int(instances.class_ids[row]), whole[rows, columns])
 
 
+def _own_pixels(instances: Instances, row: int) -> NDArray[np.bool_]:
+    """bool (H, W): the pixels of an object's box that lie in no other box, of those that do not hold nearly all of it.
+
+    What is made anew in a box must not go over into a neighbour, whose box would then show something else.
+    """
+    inside = _box_pixels(instances.size, instances.boxes[row])
+    own = inside.copy()
+    for other, box in enumerate(instances.boxes):
+        theirs = _box_pixels(instances.size, box)
+        if other != row and (theirs & inside).sum() < SWALLOWED * inside.sum():
+            own &= ~theirs
+    return own
+
+
 def _of_background(instances: Instances, draws: np.random.Generator, background: int) -> Region:
+    """The largest of some random windows that hardly shows any object; where all do, the one that shows least.
+
+    A model that has seen objects in what is called background would put some there, and nobody would label them.
+    """
     height, width = instances.size
-    y, x = draws.random(2) * (height, width)
-    rows, columns = _square(instances.size, y, x, min(height, width) / 2)
     free = np.ones(instances.size, dtype=np.bool_)
     for box in instances.boxes:
         free &= ~_box_pixels(instances.size, box)
-    return Region(rows, columns, background, free[rows, columns])
+    middles = draws.random((TRIES, 2)) * (height, width)
+    best, most = (slice(0, height), slice(0, width)), -1.0
+    for part in BACKGROUND_PARTS:
+        for y, x in middles:
+            rows, columns = _square(instances.size, y, x, min(height, width) * part)
+            share = float(free[rows, columns].mean())
+            if share > most:
+                best, most = (rows, columns), share
+        if most >= FREE:
+            break
+    return Region(*best, background, free[best])
 
 
 def _of_class(class_ids: NDArray[np.int32], draws: np.random.Generator) -> Region:

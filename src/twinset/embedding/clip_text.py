@@ -6,10 +6,9 @@ The image side of the same folder is ``Pretrained("clip", path)``. Both come pro
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,12 @@ import torch
 from torch import nn
 
 from twinset.embedding.embedder import Vectors
-from twinset.embedding.pretrained import HUB, Pretrained
-from twinset.errors import MissingExtraError, MissingModelError
+from twinset.embedding.foreign_embedder import DIGITS, plain_arithmetic, sha256_of
+from twinset.embedding.weights import check_words, weights_of, where_to_put
+from twinset.errors import MissingModelError
 from twinset.models.foreign import quiet_transformers
 
 BATCH = 32
-TOKENIZER = "tokenizer.json"
-VOCABULARY = ("vocab.json", "merges.txt")
 
 
 @dataclass(frozen=True)
@@ -38,42 +36,28 @@ class ClipText:
     @property
     def folder(self) -> Path:
         """Where the files are, or should be."""
-        return Pretrained("clip", self.path).weights().parent
+        return weights_of("clip", self.path).parent
 
     def check(self) -> None:
         """Raises :class:`MissingModelError` or :class:`MissingExtraError`, in no time, if it cannot be loaded."""
-        Pretrained("clip", self.path).check()
-        for package in ("transformers", "tokenizers"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(
-                    f"expected the {package} package for CLIP's text; got none", hint="install twinset[pretrained]"
-                )
-        if not (self.folder / TOKENIZER).is_file() and not all((self.folder / name).is_file() for name in VOCABULARY):
-            raise MissingModelError(
-                f"{self.folder / TOKENIZER}: expected the words of CLIP; got no file", hint=_where(TOKENIZER)
-            )
-        if not (self.folder / "config.json").is_file():
-            raise MissingModelError(
-                f"{self.folder / 'config.json'}: expected CLIP's configuration; got no file", hint=_where("config.json")
-            )
+        check_words(self.path)
 
     def load(self) -> ClipTextEncoder:
         """The encoder; its name holds the first twelve digits of the weights' sha256, as the image side's does."""
         from safetensors import SafetensorError
 
         self.check()
-        weights = Pretrained("clip", self.path).weights()
+        weights = weights_of("clip", self.path)
         try:
             network, longest, known = _network(self.folder)
             tokenize = _tokenizer(self.folder, known)
         except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
             found = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise MissingModelError(
-                f"{weights}: expected the text side of CLIP; got {found}", hint=_where("model.safetensors")
+                f"{weights}: expected the text side of CLIP; got {found}", hint=where_to_put("clip")
             ) from error
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-        return ClipTextEncoder(network.eval().requires_grad_(False), tokenize, longest, f"clip-{digest}")
+        digest = sha256_of(weights)
+        return ClipTextEncoder(network.eval().requires_grad_(False), tokenize, longest, f"clip-{digest[:DIGITS]}")
 
 
 Tokenize = Callable[[Sequence[str]], list[list[int]]]
@@ -88,6 +72,13 @@ class ClipTextEncoder:
     tokenize: Tokenize = field(repr=False)
     longest: int
     name: str
+    device: str = "cpu"
+
+    def on(self, device: str) -> ClipTextEncoder:
+        """The same encoder on ``cpu``, ``cuda`` or ``cuda:N``, in float32; this one stays where it is."""
+        if device == self.device:
+            return self
+        return replace(self, network=copy.deepcopy(self.network).to(device), device=device)
 
     def text_features(self, captions: Sequence[str]) -> Vectors:
         """float32 (N, D) of length 1, one row per caption; equal captions give equal rows, whatever their company."""
@@ -116,9 +107,10 @@ class ClipTextEncoder:
             tokens[row, : len(kept)] = torch.tensor(kept)
             seen[row, : len(kept)] = 1
         seen[len(captions) :, 0] = 1
-        with torch.no_grad():
-            vectors: torch.Tensor = self.network(input_ids=tokens, attention_mask=seen).text_embeds
-        return np.asarray(nn.functional.normalize(vectors[: len(captions)].float(), dim=1).numpy())
+        with torch.no_grad(), plain_arithmetic(self.device):
+            words, mask = tokens.to(self.device), seen.to(self.device)
+            vectors: torch.Tensor = self.network(input_ids=words, attention_mask=mask).text_embeds
+        return np.asarray(nn.functional.normalize(vectors[: len(captions)].float(), dim=1).cpu().numpy())
 
 
 def _network(folder: Path) -> tuple[nn.Module, int, int]:
@@ -153,7 +145,3 @@ def _tokenizer(folder: Path, known: int) -> Tokenize:
         return numbers
 
     return tokenize
-
-
-def _where(name: str) -> str:
-    return f"put {name} of {HUB['clip']}, or of the CLIP that is there, into that folder; twinset downloads nothing"

@@ -12,15 +12,19 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.dataset import Dataset, Sample
 from twinset.embedding.embedder import padded
+from twinset.embedding.feature_cache import FeatureCache, readable
+from twinset.embedding.foreign_embedder import ForeignEmbedder
 from twinset.errors import DataError
 from twinset.formats.threads import ordered_map
 from twinset.images import ImageSpec, PixelBatch, Pixels, to_model
@@ -28,7 +32,9 @@ from twinset.stages import Embedder
 from twinset.store import disk_refusals, temporary_beside
 from twinset.threads import blas_threads, torch_threads
 
+T = TypeVar("T", bound=np.generic)
 BATCH = 256
+PIXELS = "pixels of this pass"
 REVISION = 1
 """Raised when equal pictures, extractor and size would give other features: older cached ones are then not read."""
 
@@ -161,51 +167,94 @@ def extract(
     *,
     pixels: ImageSpec | None,
     scratch: Path,
-    cache: Path | None = None,
+    cache: FeatureCache | None = None,
     consumers: Sequence[Consumer] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Extraction:
     """Features of every embedder and, if asked for, ``pixels``, in one pass; nothing is decoded if all is cached.
 
-    Features of extractors that were trained on no sample are kept under ``cache``, found again by the content of the
-    pictures, the extractor's name (which holds its weights' digest), the size and :data:`REVISION`. The rest goes to
-    ``scratch``. ``consumers`` are fed too.
+    Features of extractors that were trained on no sample are kept in ``cache``, found again by the content of the
+    pictures, the extractor's name (which holds its weights' digest), device and precision, the size, the versions of
+    the packages that decode and compute, and :data:`REVISION`. The rest goes to ``scratch``. ``consumers`` are fed too.
     """
     if not len(dataset):
         raise DataError("expected at least one picture; got none", hint="give images to look at")
     digest = pictures_digest(dataset)
-    places: dict[str, Path] = {}
-    made: list[Rows] = []
+    arrays: dict[str, NDArray[np.generic]] = {}
+    made: dict[str, Rows] = {}
     sizes: dict[ImageSpec, AtSize] = {}
 
-    def due(path: Path, spec: ImageSpec) -> Rows | None:
-        if readable(path, len(dataset)) is not None:
+    def due(name: str, path: Path, spec: ImageSpec) -> Rows | None:
+        if (array := readable(path, len(dataset))) is not None:
+            arrays[name] = array
             return None
-        made.append(Rows(path, len(dataset)))
+        made[name] = Rows(path, len(dataset))
         sizes.setdefault(spec, AtSize(spec))
-        return made[-1]
+        return made[name]
 
     for embedder, spec in embedders:
-        keep = cache if cache is not None and lasting(embedder) else scratch
-        name = f"{embedder.name} {getattr(embedder, 'configuration', '')}".strip()
-        places[embedder.name] = keep / f"{_key(digest, name, spec)}.npy"
-        if (rows := due(places[embedder.name], spec)) is not None:
+        key = _key(digest, _identity(embedder), spec)
+        path = cache.place(key) if cache is not None and lasting(embedder) else scratch / f"{key}.npy"
+        if (rows := due(embedder.name, path, spec)) is not None:
             sizes[spec].sinks.append(FeatureRows(embedder, rows))
-    pixel_path = None if pixels is None else scratch / f"{_key(digest, 'pixels', pixels)}.npy"
-    if pixels is not None and pixel_path is not None and (rows := due(pixel_path, pixels)) is not None:
-        sizes[pixels].sinks.append(rows.add)
+    if pixels is not None:
+        path = scratch / f"{_key(digest, PIXELS, pixels)}.npy"
+        if (rows := due(PIXELS, path, pixels)) is not None:
+            sizes[pixels].sinks.append(rows.add)
     try:
         with torch_threads(1):
             one_pass(dataset, [*sizes.values(), *consumers], progress=progress)
     except BaseException:
-        for rows in made:
+        for rows in made.values():
             rows.discard()
         raise
+    # Opened before anything is swept, by this process or another one: who has an array open keeps it.
+    arrays |= {name: np.load(rows.path, mmap_mode="r", allow_pickle=False) for name, rows in made.items()}
+    if made and cache is not None:
+        cache.sweep()
+    seen = arrays.pop(PIXELS, None)
     return Extraction(
-        {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in places.items()},
-        None if pixel_path is None else np.load(pixel_path, mmap_mode="r", allow_pickle=False),
+        {name: cast("NDArray[np.float32]", rows) for name, rows in arrays.items()},
+        cast("PixelBatch | None", seen),
         digest,
     )
+
+
+def kept_rows(array: NDArray[T], kept: NDArray[np.bool_], path: Path) -> NDArray[T]:
+    """The rows (n, …) of an array (N, …) where ``kept`` (N,), as a memory-mapped file ``path``; copied in blocks.
+
+    ``path`` must not exist yet. No row at all gives an empty array in memory.
+    """
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        return array[:0]
+    target = Rows(path, len(rows))
+    try:
+        for start in range(0, len(rows), BATCH):
+            target.add(array[rows[start : start + BATCH]])
+    except BaseException:
+        target.discard()
+        raise
+    copied: NDArray[T] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return copied
+
+
+def _identity(embedder: Embedder) -> str:
+    """What fixes the features of a picture of one size: the name, and for networks of others where and how they run."""
+    if not isinstance(embedder, ForeignEmbedder):
+        return embedder.name
+    device = embedder.device.partition(":")[0]
+    return f"{embedder.name} {embedder.configuration} {device} {embedder.precision}"
+
+
+@lru_cache(maxsize=1)
+def _versions() -> tuple[str, ...]:
+    """Versions of what decodes, resizes and computes: another one may give other last digits."""
+    found = []
+    for package in ("torch", "torchvision", "transformers", "pillow", "numpy"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return tuple(found)
 
 
 def lasting(embedder: Embedder) -> bool:
@@ -225,15 +274,6 @@ def pictures_digest(dataset: Dataset) -> str:
     return total.hexdigest()
 
 
-def readable(path: Path, count: int) -> NDArray[np.generic] | None:
-    """The array (``count``, …) in this file, memory-mapped; None where there is none, or another one."""
-    try:
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return array if len(array.shape) >= 2 and len(array) == count else None
-
-
 def _key(digest: str, name: str, spec: ImageSpec) -> str:
-    values = [REVISION, digest, name, spec.height, spec.width, spec.channels, spec.fit]
+    values = [REVISION, _versions(), digest, name, spec.height, spec.width, spec.channels, spec.fit]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]

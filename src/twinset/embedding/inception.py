@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from twinset.dataset import Dataset
-from twinset.embedding.embedder import Vectors, as_rgb, in_fixed_batches, resized
-from twinset.embedding.pretrained import BATCH, UNIT, Pretrained, inception_network
+from twinset.embedding.foreign_embedder import DIGITS, ForeignEmbedder
+from twinset.embedding.pretrained import UNIT, Pretrained, inception_network
 from twinset.images import ImageSpec
 from twinset.randomness import Stream
 
@@ -34,10 +34,10 @@ class InceptionProbabilities:
         """Raises :class:`~twinset.errors.MissingModelError`, in no time, if the weights are not there."""
         Pretrained("inception", self.path).check()
 
-    def fit(self, training: Dataset, *, spec: ImageSpec, rng: Stream) -> InceptionOutput:  # noqa: ARG002
+    def fit(self, training: Dataset, *, spec: ImageSpec, rng: Stream) -> ForeignEmbedder:  # noqa: ARG002
         """Loads the network; the training images are not looked at."""
         network, digest = inception_network(self.path)
-        return InceptionOutput(nn.Sequential(network, nn.Softmax(dim=1)), f"inception-probabilities-{digest}")
+        return _embedder(nn.Sequential(network, nn.Softmax(dim=1)), "probabilities", digest)
 
 
 @dataclass(frozen=True)
@@ -50,34 +50,14 @@ class InceptionMaps:
         """Raises :class:`~twinset.errors.MissingModelError`, in no time, if the weights are not there."""
         Pretrained("inception", self.path).check()
 
-    def fit(self, training: Dataset, *, spec: ImageSpec, rng: Stream) -> InceptionOutput:  # noqa: ARG002
+    def fit(self, training: Dataset, *, spec: ImageSpec, rng: Stream) -> ForeignEmbedder:  # noqa: ARG002
         """Loads the network; the training images are not looked at."""
         network, digest = inception_network(self.path)
-        return InceptionOutput(_Maps(network), f"inception-mixed-6e-{digest}")
+        return _embedder(_Maps(network), "mixed-6e", digest)
 
 
-@dataclass(frozen=True, eq=False)
-class InceptionOutput:
-    """One output of the network as a row per image; it saw none of the user's images."""
-
-    network: nn.Module
-    name: str
-    side: int = SIDE
-
-    @property
-    def fitted_on(self) -> frozenset[str]:
-        """None of the user's samples."""
-        return frozenset()
-
-    def embed(self, images: torch.Tensor) -> Vectors:
-        """float32 (N, C, H, W) in [-1, 1] to (N, D); resized with antialiasing, the whole picture."""
-        return in_fixed_batches(self._rows, images.to("cpu", torch.float32), batch=BATCH).numpy()
-
-    def _rows(self, images: torch.Tensor) -> torch.Tensor:
-        shown = (resized(as_rgb(images), (self.side, self.side)) + 1) / 2
-        mean, std = (torch.tensor(values)[None, :, None, None] for values in UNIT)
-        rows: torch.Tensor = self.network((shown - mean) / std)
-        return rows
+def _embedder(network: nn.Module, output: str, digest: str) -> ForeignEmbedder:
+    return ForeignEmbedder(network, f"inception-{output}-{digest[:DIGITS]}", SIDE, *UNIT, sha256=digest)
 
 
 class _Maps(nn.Module):

@@ -109,7 +109,12 @@ class SelfTrainedEmbedder:
 
     def __post_init__(self) -> None:
         self.network.eval().requires_grad_(False)
-        object.__setattr__(self, "name", f"self-trained-{_digest(self.network)}")
+        object.__setattr__(self, "name", f"self-trained-{_digest(self.network)[:8]}")
+
+    @property
+    def sha256(self) -> str:
+        """Over sizes, names and weights of the network; its first eight digits stand in the name."""
+        return _digest(self.network)
 
     def embed(self, images: torch.Tensor) -> Vectors:
         """float32 (N, C, H, W) in [-1, 1] to (N, D)."""
@@ -318,4 +323,4 @@ def _digest(network: Network) -> str:
     total = hashlib.sha256(f"{network.side}:{network.dimension}".encode())
     for name, value in network.state_dict().items():
         total.update(name.encode() + value.detach().numpy().tobytes())
-    return total.hexdigest()[:8]
+    return total.hexdigest()

@@ -34,8 +34,9 @@ from twinset.evaluation.neighbourhoods.prdc import PRDC, prdc
 from twinset.evaluation.protocol import Evidence, Families, Features, Metric, Need, TwoSampleMetric
 from twinset.evaluation.ranking import Influenced, Ranked, ranking
 from twinset.evaluation.vendi import Vendi, vendi, vendi_score
+from twinset.metric_names import DEFAULTS
 from twinset.randomness import Stream
-from twinset.scores import Score
+from twinset.scores import Score, width_told
 
 FEATURE_METRICS: Mapping[str, Metric] = {
     "frechet": FrechetDistance(),
@@ -50,13 +51,7 @@ FEATURE_METRICS: Mapping[str, Metric] = {
 }
 """Every metric on features, by the name that ``--metrics`` takes."""
 
-DEFAULT_METRICS: tuple[Metric, ...] = (
-    FrechetDistance(),
-    KernelDistance(),
-    PRDC(),
-    Detectability(),
-    NearestRecord(),
-)
+DEFAULT_METRICS: tuple[Metric, ...] = tuple(FEATURE_METRICS[name] for name in DEFAULTS["run"])
 CLASS_METRICS: tuple[Metric, ...] = (FrechetDistance(), KernelDistance(), PRDC())
 
 
@@ -118,7 +113,7 @@ def _measure(metrics: Sequence[Metric], evidence: Evidence, rng: Stream) -> list
         if isinstance(metric, TwoSampleMetric) and any(score.value is not None for score in found):
             floor = real_floor(metric, evidence.real, evidence.synthetic, rng=rng, families=evidence.real_families)
             found = [with_floor(score, floor) for score in found] if floor is not None else found
-        scores += found
+        scores += map(width_told, found)
     if evidence.real_families is not None:
         count = len(np.unique(evidence.real_families))
         scores = [replace(score, settings={**score.settings, "real_families": count}) for score in scores]

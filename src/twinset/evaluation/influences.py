@@ -8,7 +8,7 @@ import numpy as np
 
 from twinset.evaluation.distances.cmmd import SCALE, gaussian_less_one
 from twinset.evaluation.distances.frechet import frechet_influences
-from twinset.evaluation.distances.kid import cubic, kernel_sums
+from twinset.evaluation.distances.kernel_sums import cubic, kernel_sums
 from twinset.evaluation.neighbourhoods.prdc import memberships
 from twinset.evaluation.protocol import Features
 from twinset.evaluation.ranking import Influenced

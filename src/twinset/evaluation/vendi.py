@@ -14,6 +14,11 @@ is used; the second one is summed in blocks, so that memory and the D³ of the e
 
 The score needs no real images, and rises with N until N ≫ its own value. So it stands beside the score of as many real
 images, and their ratio: below 1, the synthetic set is less diverse. Image noise also is diversity to it.
+
+Cosines are about the origin, as in the paper: features are not centred. What all images share (those of a network that
+ends in a ReLU have no negative number) is then similarity, and the share ``mean_cosine`` = 1ᵀK1/N² of the trace lies
+in that one direction. Near 1, all scores are near 1 whatever the set shows: a warning says so. A ratio of two such
+scores still compares the sets.
 """
 
 from __future__ import annotations
@@ -30,6 +35,9 @@ from twinset.evaluation.distances.cmmd import directionless, unit
 from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features, blocks
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score
+
+SHARED = 0.5
+"""Mean cosine from which on what all images have in common, rather than their variety, makes the score."""
 
 ORDERS = (0.1, 0.5, 1.0, 2.0, float("inf"))
 FIRST_WITH_INTERVAL = 1.0
@@ -134,7 +142,13 @@ def vendi(
         for drawn, each, what in zip(equal, (real, synthetic), ("real", "synthetic"), strict=True)
     ]
     errors = np.hypot(*(each.relative_errors() for each in equal))
-    shared = {"kernel": "cosine", "dimension": real.shape[1], "dtype": "float64"}
+    alike = mean_cosine(synthetic, what="synthetic", block=block)
+    shared: dict[str, str | int | float] = {
+        "kernel": "cosine, features not centred",
+        "mean_cosine": alike,
+        "dimension": real.shape[1],
+        "dtype": "float64",
+    }
     return [
         score
         for order, error in zip(orders, errors, strict=True)
@@ -170,6 +184,17 @@ class Vendi:
         return {name: second.score(order) / first.score(order) for order, name in names.items()}
 
 
+def mean_cosine(features: Features, *, what: str = "given", block: int = 4096) -> float:
+    """Mean cosine of all pairs of (N, D) features, of an image with itself too: 1 where all point the same way.
+
+    >>> mean_cosine(np.array([[2.0, 0.0], [0.0, 5.0]]))
+    0.5
+    """
+    total = sum(unit(as_features(features[part], what)).sum(axis=0) for part in blocks(len(features), block))
+    mean = np.asarray(total) / len(features)
+    return float(mean @ mean)
+
+
 def _names(order: float) -> tuple[str, str]:
     return f"vendi_q{order:g}", f"vendi_ratio_q{order:g}"
 
@@ -197,7 +222,7 @@ def _scores(
     full: Sequence[Spectrum],
     equal: Sequence[Spectrum],
     relative_error: float,
-    shared: Mapping[str, str | int],
+    shared: Mapping[str, str | int | float],
     extractor: str | None,
 ) -> list[Score]:
     counts = {"real": full[0].count, "synthetic": full[1].count}
@@ -214,6 +239,11 @@ def _scores(
     warnings: tuple[str, ...] = ()
     if max(first, second) > size / 10:
         warnings = (f"Vendi score of order {order:g} is limited by the {size} images: it would rise with more of them",)
+    if (alike := float(shared["mean_cosine"])) > SHARED:
+        warnings += (
+            f"the synthetic images' features have a mean cosine of {alike:.2f}: what all share counts as likeness, so "
+            "the score is low whatever they show; read the ratio to real images, not the number",
+        )
     own, ratio = _names(order)
     scores = {
         own: (full[1].score(order), None, {**settings, "real": full[0].score(order)}),

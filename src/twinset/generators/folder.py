@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from twinset.dataset import Dataset, Sample
+from twinset.annotations import Annotation, SemanticMap
+from twinset.dataset import Dataset, Sample, Task
 from twinset.errors import DataError
 from twinset.formats import read
-from twinset.images import ImageSpec
+from twinset.images import ImageSpec, Pixels, convert_channels
 from twinset.randomness import Stream
 from twinset.stages import Slot
+
+OBJECTS: tuple[Task, ...] = ("detection", "instance-segmentation")
 
 
 @dataclass(frozen=True)
@@ -44,29 +48,61 @@ class Folder:
         return dataset
 
     def fit(self, training: Dataset, *, rng: Stream) -> FolderGenerator:
-        """Matches the folder's classes with the training images' and fixes the order of its images."""
+        """Matches the folder's classes with the training images' and fixes the order of its images.
+
+        :class:`DataError` for classes that the training images have not, and for images without the kind of labels
+        that those have: a class each, objects, or a semantic map.
+        """
         dataset = self.read()
         unknown = sorted(set(dataset.classes) - set(training.classes))
         if unknown:
             raise DataError(
                 f"{self.path}: expected the classes {', '.join(training.classes)}; got {', '.join(unknown)} too",
-                hint="rename the class folders of the synthetic images",
+                hint="give the synthetic images the real ones' class names",
             )
-        names = np.asarray([dataset.classes[c] if c >= 0 else "" for c in dataset.class_ids], dtype=object)
+        self._check_labels(dataset, training.task)
+        ids = np.asarray([training.classes.index(name) for name in dataset.classes] + [-1], dtype=np.int64)
         order = rng.child("order").numpy().permutation(len(dataset))
-        rows = tuple(tuple(int(row) for row in order if names[row] == name) for name in training.classes)
-        first = training[0].pixels()
-        return FolderGenerator(dataset, rows, ImageSpec(*first.shape), self.licence)
+        if training.task == "classification":
+            mine = ids[dataset.class_ids]
+            rows = tuple(tuple(int(row) for row in order if mine[row] == c) for c in range(len(training.classes)))
+        else:
+            rows = (tuple(int(row) for row in order),)
+        spec = ImageSpec(*training[0].pixels().shape)
+        return FolderGenerator(dataset, rows, spec, self.licence, ids, placed=training.task != "classification")
+
+    def _check_labels(self, dataset: Dataset, task: Task) -> None:
+        """:class:`DataError` if these images are not labelled as those of ``task`` are."""
+        if task == "classification":
+            missing, what = int((dataset.class_ids < 0).sum()), "a class"
+        else:
+            column = dataset.table.column("instances" if task in OBJECTS else "semantic")
+            missing, what = column.null_count, "objects" if task in OBJECTS else "a semantic map"
+        if missing:
+            raise DataError(
+                f"{self.path}: expected {what} for every image, as the real ones have; got {missing} of {len(dataset)} "
+                "without",
+                hint="label them, or take them out of the folder; an image that shows no object has an empty label"
+                if task in OBJECTS
+                else "label them, or take them out of the folder",
+            )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FolderGenerator:
-    """Hands out the images of a dataset, brought to the run's size; ``rows`` lists them by class."""
+    """Hands out the images of a dataset. ``rows`` lists them by class, or, where images are ``placed``, in one list.
+
+    Images with a class come at the run's size. Those with objects or a semantic map keep their own, with all that is
+    marked in them, and get the channels of ``spec``. ``class_ids`` (classes of the folder + 1,) are the run's; the
+    last, −1, stands for none.
+    """
 
     dataset: Dataset
     rows: tuple[tuple[int, ...], ...]
     spec: ImageSpec
     licence: str | None
+    class_ids: NDArray[np.int64]
+    placed: bool = False
 
     def stock(self, class_id: int) -> int:
         """How many images of this class there are."""
@@ -76,5 +112,23 @@ class FolderGenerator:
         """The ``slot.rank``-th image of the slot's class; ``IndexError`` past the stock."""
         for slot in slots:
             sample = self.dataset[self.rows[slot.class_id][slot.rank]]
-            pixels = self.spec.prepare(sample.pixels())
-            yield slot.sample(pixels, method="folder", licence=self.licence or sample.origin.licence)
+            pixels, annotation = self._prepared(sample)
+            licence = self.licence or sample.origin.licence
+            yield slot.sample(pixels, method="folder", annotation=annotation, licence=licence)
+
+    def _prepared(self, sample: Sample) -> tuple[Pixels, Annotation | None]:
+        """An image as the run gets it; no annotation where the slot's class says it all."""
+        pixels = sample.pixels()
+        if not self.placed:
+            return self.spec.prepare(pixels), None
+        assert sample.annotation is not None
+        return convert_channels(pixels, self.spec.channels), self._renumbered(sample.annotation)
+
+    def _renumbered(self, annotation: Annotation) -> Annotation:
+        """What is marked, with the run's class ids; a class of the whole picture has no place in such a run."""
+        instances, semantic = annotation.instances, annotation.semantic
+        if instances is not None:
+            instances = replace(instances, class_ids=self.class_ids[instances.class_ids])
+        if semantic is not None:
+            semantic = SemanticMap.of(self.class_ids[semantic.dense()])
+        return replace(annotation, class_id=None, class_probabilities=None, instances=instances, semantic=semantic)

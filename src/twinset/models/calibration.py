@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -21,6 +22,9 @@ LARGEST_FINE_SIDE = 40
 PROBE_STEPS = 3
 ENOUGH_STEPS = 400
 """Steps below which a wider network is not worth its time."""
+
+HOPELESS = 2.0
+"""A network whose first step takes this many times what it may is not timed further: no quicker step would save it."""
 
 SAMPLING_SHARE = 0.75
 """Share of the budget for training; the rest is for the looks at copies."""
@@ -85,13 +89,16 @@ def calibrate(
     batch = 128 if n_training >= 128 else 64
     most = max(LEAST_USEFUL_STEPS, MOST_EPOCHS * n_training // batch)
     budget = SAMPLING_SHARE * seconds
+    enough = min(most, ENOUGH_STEPS)
     plan = None
     with torch_threads(threads):
         for network in dict.fromkeys(adapt(network) for network in candidates(spec, family=family)):
-            step = seconds_per_step(network, spec, n_classes, batch, device=device, clock=clock)
+            step = seconds_per_step(
+                network, spec, n_classes, batch, device=device, clock=clock, hopeless=HOPELESS * budget / enough
+            )
             steps = int(budget / step)
             plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), AUGMENT)
-            if steps >= min(most, ENOUGH_STEPS):
+            if steps >= enough:
                 break
     assert plan is not None
     return plan
@@ -105,8 +112,12 @@ def seconds_per_step(
     *,
     device: str,
     clock: Callable[[], float],
+    hopeless: float = inf,
 ) -> float:
-    """The quickest of a few training steps on noise, after one that warms up."""
+    """The quickest of a few training steps on noise, after one that warms up.
+
+    The first of them alone where it takes longer than ``hopeless`` seconds.
+    """
     rng = Stream(0)
     images = rng.child("noise").numpy().integers(256, size=(batch, *spec.shape), dtype=np.uint8)
     data = TrainingSet(images, np.arange(batch, dtype=np.int64) % n_classes)
@@ -117,4 +128,6 @@ def seconds_per_step(
         began = clock()
         trainer.advance(draw_batch(step, data, settings, null_class=n_classes, sigma_data=0.5, rng=rng))
         times.append(clock() - began)
+        if step and times[step] > hopeless:
+            break
     return max(min(times[1:]), 1e-6)

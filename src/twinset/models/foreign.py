@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 def conversion(source: str, wanted: str = "model.safetensors") -> str:
     """How a user turns the pickled checkpoint ``source`` into safetensors, by himself: twinset opens no pickle."""
+    # Some were saved from a GPU: without map_location they open on no other machine.
     return (
         'convert them by `python -c "import torch, safetensors.torch as s; '
-        f"s.save_file(torch.load('{source}', weights_only=True), '{wanted}')\"`"
+        f"s.save_file(torch.load('{source}', weights_only=True, map_location='cpu'), '{wanted}')\"`"
     )
 
 

@@ -96,9 +96,9 @@ class Condition(nn.Module):
         width = embedding_width(settings)
         self.width, self.tokens = settings.width, settings.tokens
         self.noise = nn.Sequential(nn.Linear(settings.width, width), nn.SiLU(), nn.Linear(width, width))
-        self.classes = nn.Embedding(classes + 1, width)
+        self.classes = table(classes + 1, width)
         self.augmentation = zero_start(nn.Linear(augmentations, width, bias=False))
-        self.vocabulary = nn.Embedding(classes + 1, settings.tokens * settings.width)
+        self.vocabulary = table(classes + 1, settings.tokens * settings.width)
 
     def forward(
         self, noise: torch.Tensor, class_ids: torch.Tensor, augmentation: torch.Tensor
@@ -107,6 +107,11 @@ class Condition(nn.Module):
         embedding = self.noise(fourier(noise, self.width)) + self.classes(class_ids) + self.augmentation(augmentation)
         tokens = self.vocabulary(class_ids).view(len(class_ids), self.tokens, self.width)
         return functional.silu(embedding), tokens
+
+
+def table(rows: int, width: int) -> nn.Embedding:
+    """An embedding to be filled later: PyTorch's own filling, on no device, loads its compiler, which takes seconds."""
+    return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
 
 
 def embedding_width(settings: NetworkSettings) -> int:

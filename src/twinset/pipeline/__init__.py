@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from twinset.pipeline.checking import dry_run, status, verify
     from twinset.pipeline.comparing import compare
     from twinset.pipeline.detecting import detect, fit_and_keep
-    from twinset.pipeline.ranks import leaderboard
     from twinset.pipeline.running import evaluate, exit_code, resume, run
+    from twinset.pipeline.standing import leaderboard
     from twinset.pipeline.tools import convert, doctor, init, inspect, load, plugins
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("dry_run", "status", "verify"), "checking"),
     "compare": "comparing",
-    "leaderboard": "ranks",
+    "leaderboard": "standing",
     **dict.fromkeys(("detect", "fit_and_keep"), "detecting"),
     **dict.fromkeys(("evaluate", "exit_code", "resume", "run"), "running"),
     **dict.fromkeys(("convert", "doctor", "init", "inspect", "load", "plugins"), "tools"),

@@ -23,14 +23,15 @@ from twinset.pipeline.folders import (
     refuse_unfinished,
     result_of,
 )
+from twinset.pipeline.held_out import refuse_held_out
 from twinset.pipeline.manifest import added_since, changed_since
 from twinset.pipeline.opening import Run, missing_models, reopen
 from twinset.pipeline.placed import plan_notes
 from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
 from twinset.pipeline.releasing import lost
-from twinset.pipeline.reporting import Listener, duration
-from twinset.pipeline.resolving import Machine, estimate, resolve
+from twinset.pipeline.reporting import Listener
+from twinset.pipeline.resolving import Machine, estimate, overruns, resolve_once
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, WrittenRecipe
 from twinset.stages import Generator
@@ -38,9 +39,6 @@ from twinset.store import ShardStore, in_use, locked
 from twinset.threads import torch_threads
 
 BYTES_PER_PIXEL = 1.2
-OVERRUN = 1.3
-"""A plan that takes longer than this share of the time asked for says so."""
-
 NAMED = 8
 """Classes named in one note."""
 
@@ -160,14 +158,21 @@ def _generator(run: Run, source: Source) -> Generator:
     return as_generator(source, fitted, run.folder)
 
 
-def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> documents.PlanDocument:
-    """What a run of this recipe would do; writes nothing that stays."""
+def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listener: Listener) -> documents.PlanDocument:
+    """What a run of this recipe would do; nothing that stays is written but the calibration, which the run takes over.
+
+    Raises what the run would raise before it makes anything, held-out images among what it is given included.
+    """
     machine = Machine.of(workers=workers, device=device)
     with tempfile.TemporaryDirectory(prefix="twinset-plan-") as temporary:
         folder = Path(temporary)
+        listener.stage("read the real images")
         dataset, report = read_real(written)
         real = prepare_real(written.recipe, dataset, report, folder)
-        resolved = resolve(written.recipe.for_task(real.task), real, machine)
+        recipe = written.recipe.for_task(real.task)
+        told = [text for source in sources_of(recipe, folder) for text in refuse_held_out(source.method, real)]
+        listener.stage("calibrate: a few training steps are timed")
+        resolved = resolve_once(recipe, real, machine, listener)
         real = load_real(folder)
         seconds = estimate(resolved, real, machine)
     counts = counts_of(resolved, real.dataset.classes)
@@ -185,7 +190,7 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str) -> docu
         seconds={name: round(value, 1) for name, value in seconds.items()},
         bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.exports))),
         missing=missing_models(written.recipe),
-        notes=[*real.facts.notes, *_notes(real, resolved, seconds["whole run"])],
+        notes=[*real.facts.notes, *told, *_notes(real, resolved, seconds["whole run"])],
     )
 
 
@@ -199,15 +204,14 @@ def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
     if utility != "off":
         seeds, extra = utility.seeds, UtilityPlan.extra_seeds
         notes.append(
-            f"usefulness: every way to train runs with {seeds} seed{'' if seeds == 1 else 's'}, the two that are "
-            f"compared at last with {extra} more, {seeds + extra} in all"
+            f"usefulness: every way to train is run with {seeds} seed{'' if seeds == 1 else 's'}; the best one with "
+            f"synthetic images and the best one without, which the verdict compares, with {seeds + extra} seeds"
         )
         notes += plan_notes(utility)
-    asked = resolved.minutes * 60
-    if seconds > OVERRUN * asked:
+    if overruns(resolved, seconds):
         notes.append(
-            f"this takes about {duration(seconds)}, not the {duration(asked)} asked for: below a floor of training "
-            "steps the figures would mislead; fewer seeds or smaller images make it quicker"
+            f"the whole run takes longer than minutes: {resolved.minutes:g}, the least there is: below a floor of "
+            "training steps the figures would mislead; fewer seeds or smaller images make it quicker"
         )
     return notes
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinset import documents
 from twinset.dataset import Dataset
@@ -20,11 +21,12 @@ from twinset.evaluation.detectability.generated_detector import (
     Judgement,
     fit_detector,
 )
-from twinset.families import families
+from twinset.families import DIGEST_BYTES, families, fingerprint
 from twinset.formats import ReadReport, read
+from twinset.formats.reading import Look
 from twinset.pipeline.folders import refuse_inside
 from twinset.pipeline.reporting import Listener
-from twinset.pipeline.tools import source_of
+from twinset.pipeline.tools import check_way, source_of
 from twinset.randomness import Stream
 from twinset.recipe import expanded
 from twinset.threads import blas_threads
@@ -32,11 +34,13 @@ from twinset.threads import blas_threads
 BLOCK = 256
 """Images that are judged between two signs of progress."""
 
+SUFFIX = ".safetensors"
 SMALLEST = 8
 FAR_OUTSIDE = 0.1
 """An image with a larger share of features far beyond the fitted ones is unlike both sets."""
 
 SURE = 0.001
+CHANCE = 0.5
 
 
 def detect(
@@ -49,12 +53,15 @@ def detect(
     """
     began = time.monotonic()
     if rate is not None and rate not in RATES:
-        raise UsageError(f"expected --rate {' or '.join(map(str, RATES))}; got {rate:g}")
-    if on_bad_input not in ("refuse", "skip"):
-        raise UsageError(f"expected --on-bad-input refuse or skip; got {on_bad_input!r}")
+        raise UsageError(
+            f"expected --rate {' or '.join(map(str, RATES))}; got {rate:g}",
+            hint="detectors are calibrated for these shares of real images called generated; without --rate the "
+            "smallest that this one has",
+        )
+    check_way(on_bad_input)
     kept = load_detector(detector)
     listener.stage("read the images")
-    dataset, warnings = _read(source, skip=on_bad_input == "skip", equalise=kept.record.settings.equalise)
+    dataset, warnings, _ = _read(source, skip=on_bad_input == "skip", equalise=kept.record.settings.equalise)
     judged = _judge(kept, dataset, listener)
     asked = _calibrated_rate(kept) if rate is None else rate
     counted = int(judged.flagged(asked).sum())
@@ -73,7 +80,7 @@ def detect(
         sentence=reason if found is None else _sentence(counted, len(dataset), asked, found),
         limits=limits_of(kept),
         images=_images(judged, None if found is None else asked),
-        warnings=[*warnings, *_unlike(judged)],
+        warnings=[*_worthless(kept), *warnings, *_unlike(judged)],
         seconds=round(time.monotonic() - began, 3),
     )
 
@@ -86,24 +93,26 @@ def fit_and_keep(
     seed: int = 0,
     size: int | None = None,
     jpeg_quality: int | None = None,
+    keep_anyway: bool = False,
     listener: Listener,
 ) -> documents.FitDetectorDocument:
     """Fits a detector on two datasets and keeps it in a new file; never over one that is there.
+
+    One that does no better than chance on the images held out is :class:`DataError`, and nothing is written, unless
+    ``keep_anyway``; then it says so wherever it is used.
 
     ``size`` (pixels a side) and ``jpeg_quality`` take all pictures, those judged later too, through one resize and one
     JPEG coder, so that the files themselves do not give the sets away.
     """
     began = time.monotonic()
-    place = expanded(out)
-    if place.exists():
-        raise RunFolderError(f"{place}: expected no file there; got one", hint="choose another --out")
+    place = _new_file(out)
     for source in (real, synthetic):
         refuse_inside(place, source_of(source))
     equalise = Equalise(None if size is None else (size, size), jpeg_quality)
     listener.stage("read the images")
-    sets = [_read(source, skip=False, equalise=equalise) for source in (real, synthetic)]
-    (held, _), (made, _) = sets
-    belonging = families(held)
+    (held, looks, warnings), (made, others, more) = (_looked_at(source, equalise) for source in (real, synthetic))
+    shared = _shared(looks, others)
+    belonging = families(held, fingerprints=looks)
     if min(len(np.unique(belonging)), len(made)) < FEWEST:
         raise DataError(
             f"expected at least {FEWEST} images on each side that are not near copies of each other; got "
@@ -115,14 +124,55 @@ def fit_and_keep(
         fitted = fit_detector(
             held, made, rng=Stream(seed), settings=DetectorSettings(equalise=equalise), real_families=belonging
         )
+    if (worthless := _worthless(fitted)) and not keep_anyway:
+        raise DataError(
+            f"expected sets that a detector can tell apart; got these: {worthless[0]}",
+            hint="nothing was written: give more images, or keep it all the same with --keep-anyway",
+        )
     fitted.save(place)
     return documents.FitDetectorDocument(
         detector_file=str(place),
         detector=detector_part(fitted),
         limits=limits_of(fitted),
-        warnings=[*(text for _, warnings in sets for text in warnings), *_remedy(fitted)],
+        warnings=[*worthless, *shared, *warnings, *more, *_remedy(fitted)],
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _new_file(out: Path) -> Path:
+    """Where the detector goes; a place that cannot be written to is refused now, not after the fit."""
+    place = expanded(out)
+    if place.is_dir():
+        raise RunFolderError(
+            f"{place}: expected the name of a new file; got a folder", hint=f"--out {out / 'detector.safetensors'}"
+        )
+    if place.exists():
+        raise RunFolderError(f"{place}: expected no file there; got one", hint="choose another --out")
+    if place.suffix not in ("", SUFFIX):
+        raise UsageError(
+            f"expected --out NAME{SUFFIX}, which is what a detector is kept as; got {place.name}",
+            hint=f"--out {out.with_suffix(SUFFIX)}",
+        )
+    return place
+
+
+def _looked_at(source: str, equalise: Equalise) -> tuple[Dataset, NDArray[np.uint8], list[str]]:
+    """The images, their fingerprints (N, B), and warnings."""
+    dataset, warnings, looks = _read(source, skip=False, equalise=equalise, look=fingerprint)
+    assert looks is not None
+    return dataset, looks, warnings
+
+
+def _shared(real: NDArray[np.uint8], synthetic: NDArray[np.uint8]) -> list[str]:
+    """A warning where synthetic images are real ones, pixel by pixel; :class:`DataError` where all are."""
+    known = {row.tobytes() for row in real[:, :DIGEST_BYTES]}
+    equal = sum(row.tobytes() in known for row in synthetic[:, :DIGEST_BYTES])
+    if equal == len(synthetic):
+        raise DataError(
+            f"expected synthetic images that are not the real ones; got {equal}, all equal to real ones pixel by pixel",
+            hint="was the same folder given twice?",
+        )
+    return [f"{equal} synthetic images are real ones, pixel by pixel: no detector can tell those"] if equal else []
 
 
 def load_detector(path: Path) -> GeneratedDetector:
@@ -177,6 +227,19 @@ def limits_of(detector: GeneratedDetector) -> str:
     )
 
 
+def _worthless(detector: GeneratedDetector) -> list[str]:
+    """A warning where the AUC of the images held out may be chance."""
+    facts = detector.facts
+    low, high = facts.auc_interval
+    if low > CHANCE:
+        return []
+    return [
+        f"this detector may do no better than chance: AUC {facts.auc:.3f} ({low:.3f} … {high:.3f}) on "
+        f"{facts.held_out_real} real and {facts.held_out_synthetic} synthetic images held out; what it says of others "
+        "means nothing"
+    ]
+
+
 def _remedy(detector: GeneratedDetector) -> list[str]:
     """What to do where the files themselves give the sets away."""
     if not any("equalise both" in text for text in detector.facts.warnings):
@@ -184,16 +247,19 @@ def _remedy(detector: GeneratedDetector) -> list[str]:
     return ["such traits go where both sets are taken through one resize and one coder: --size, --jpeg-quality"]
 
 
-def _read(source: str, *, skip: bool, equalise: Equalise) -> tuple[Dataset, list[str]]:
+def _read(
+    source: str, *, skip: bool, equalise: Equalise, look: Look | None = None
+) -> tuple[Dataset, list[str], NDArray[np.uint8] | None]:
+    """The images, warnings, and what ``look`` gave for each."""
     dataset, report = read(
-        source_of(source), on_bad_input="skip" if skip else "refuse", to_skip="give --on-bad-input skip"
+        source_of(source), on_bad_input="skip" if skip else "refuse", to_skip="give --on-bad-input skip", look=look
     )
     if not len(dataset):
         raise DataError(f"{source}: expected at least one image; got none", hint="see `twinset inspect`")
     if equalise.size is None:
         _refuse_small(dataset, report)
     left = [f"{len(report.bad_files)} bad files left out, first {report.bad_files[0]}"] if report.bad_files else []
-    return dataset, [*report.warnings, *left]
+    return dataset, [*report.warnings, *left], report.looks
 
 
 def _refuse_small(dataset: Dataset, report: ReadReport) -> None:

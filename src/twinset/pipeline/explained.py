@@ -28,8 +28,8 @@ from twinset.report.explain import (
     PairsFacts,
     RegionFacts,
     RegionsFacts,
+    SetName,
 )
-from twinset.report.explain import Side as SideName
 from twinset.report.pictures import thumbnail
 
 Rows = NDArray[np.int64]
@@ -37,7 +37,7 @@ REGIONS, NEAREST, ODD, GAPS, OF_A_GAP = 5, 4, 9, 6, 6
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class Examined:
     """The images of one set that take part: ``rows`` (n,) of the dataset with their features (n, D) and class numbers
     (n,), −1 for those of no class. Of the whole set, ``families`` is how many independent images there are, ``counts``
     (C,) the images of each class."""
@@ -49,7 +49,7 @@ class Side:
     families: int
     counts: NDArray[np.integer]
 
-    def some(self, kept: Rows) -> Side:
+    def some(self, kept: Rows) -> Examined:
         """These of them."""
         if len(kept) == len(self.rows):
             return self
@@ -84,16 +84,16 @@ class Gaps:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Findings:
     """Everything that was found, in rows of those who took part; each one-sided search with its own set."""
 
     extractor: str
     classes: Sequence[str]
-    real: Side
-    synthetic: Side
+    real: Examined
+    synthetic: Examined
     alpha: float
-    uncovered: tuple[Side, OneSided]
-    unsupported: tuple[Side, OneSided]
+    uncovered: tuple[Examined, OneSided]
+    unsupported: tuple[Examined, OneSided]
     odd: Outliers
     gaps: Gaps | None
     pairing: Pairing | None
@@ -117,7 +117,7 @@ class _Pictures:
         return tuple(self.of(int(row)) for row in rows)
 
 
-def facts_of(found: Found) -> ExplanationFacts:
+def facts_of(found: Findings) -> ExplanationFacts:
     """The findings with pictures, for the page: the largest regions, the worst classes, the closest pairs."""
     real, synthetic = _Pictures(found.real.dataset), _Pictures(found.synthetic.dataset)
     return ExplanationFacts(
@@ -132,7 +132,7 @@ def facts_of(found: Found) -> ExplanationFacts:
     )
 
 
-def _notes(found: Found) -> list[str]:
+def _notes(found: Findings) -> list[str]:
     """Who took part."""
     notes = []
     for side, name in ((found.real, "real"), (found.synthetic, "synthetic")):
@@ -163,7 +163,11 @@ def _notes(found: Found) -> list[str]:
 
 
 def _regions(
-    found: Found, name: SideName, side: tuple[Side, OneSided], other: Side, pictures: tuple[_Pictures, _Pictures]
+    found: Findings,
+    name: SetName,
+    side: tuple[Examined, OneSided],
+    other: Examined,
+    pictures: tuple[_Pictures, _Pictures],
 ) -> RegionsFacts:
     own, result = side
     return RegionsFacts(
@@ -191,13 +195,13 @@ def _regions(
     )
 
 
-def classes_of(found: Found, region: Region, result: OneSided) -> tuple[ClassCount, ...]:
+def classes_of(found: Findings, region: Region, result: OneSided) -> tuple[ClassCount, ...]:
     """The classes of a region, the commonest first; images without a class are left out."""
     known = sorted((number for number in region.classes if number >= 0), key=lambda n: -region.classes[n])
     return tuple(ClassCount(found.classes[n], region.classes[n], result.by_class[n][1]) for n in known)
 
 
-def _odds(found: Found, real: _Pictures, synthetic: _Pictures) -> OddsFacts:
+def _odds(found: Findings, real: _Pictures, synthetic: _Pictures) -> OddsFacts:
     """Outliers before corner cases; of each, those that the twin lacks first."""
     odd, rows = found.odd, found.real.rows
     shown = [
@@ -221,7 +225,7 @@ def kinds_of(odd: Outliers) -> tuple[tuple[OddKind, OddImages], ...]:
     return ("outlier", odd.outliers), ("corner case", odd.corner_cases)
 
 
-def _gaps(found: Found, real: _Pictures, synthetic: _Pictures) -> ClassGapsFacts:
+def _gaps(found: Findings, real: _Pictures, synthetic: _Pictures) -> ClassGapsFacts:
     assert found.gaps is not None
     gaps = found.gaps.found
     beyond = [gap for gap in gaps.gaps if gap.beyond_chance]

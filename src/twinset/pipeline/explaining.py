@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset import documents
 from twinset.dataset import Dataset
-from twinset.embedding.embedder import embed_dataset
-from twinset.embedding.random_convolution import RandomConvolution
 from twinset.evaluation.explain import (
     ClassGapSettings,
     OneSided,
@@ -29,7 +27,8 @@ from twinset.evaluation.explain import (
 )
 from twinset.evaluation.neighbourhoods.neighbours_shown import closest_pairs
 from twinset.evaluation.protocol import Features
-from twinset.pipeline.explained import Found, Gaps, Pairing, Side, facts_of
+from twinset.families import one_of_each
+from twinset.pipeline.explained import Examined, Findings, Gaps, Pairing, facts_of
 from twinset.pipeline.explanation_part import part_of
 from twinset.randomness import Stream
 from twinset.report.explain import ExplanationFacts
@@ -37,7 +36,7 @@ from twinset.scores import Score
 from twinset.store import write_json
 
 if TYPE_CHECKING:
-    from twinset.pipeline.measuring import Features as RunFeatures
+    from twinset.pipeline.fidelity import Features as RunFeatures
     from twinset.pipeline.opening import Run
 
 Rows = NDArray[np.int64]
@@ -114,10 +113,10 @@ def explain(
     names = tuple(dict.fromkeys((*real.classes, *synthetic.classes))) if classes is None else tuple(classes)
     made_of = _by_parents(synthetic) if synthetic_families is None else synthetic_families
     sides = (
-        _side(real, features[0], names, families, chosen.limit, rng.child("real")),
-        _side(synthetic, features[1], names, made_of, chosen.limit, rng.child("synthetic")),
+        _examined(real, features[0], names, families, chosen.limit, rng.child("real")),
+        _examined(synthetic, features[1], names, made_of, chosen.limit, rng.child("synthetic")),
     )
-    found = Found(
+    found = Findings(
         extractor=extractor,
         classes=names,
         real=sides[0],
@@ -128,8 +127,7 @@ def explain(
         odd=outliers(sides[0].features, features[1]),
         gaps=_gaps(*sides, chosen, rng),
         pairing=None if training is None else _pairs(training, features, extractor, chosen, rng),
-        # Not those of single classes: over many classes some are raised by chance, and the test of classes is exact.
-        alarms=tuple(alarm.sentence for alarm in diversity_alarms(scores) if not alarm.class_name),
+        alarms=_alarms(scores),
     )
     facts = facts_of(found)
     return Explanation(facts, part_of(found, facts))
@@ -150,7 +148,7 @@ def explanation_of(
         classes=real.dataset.classes,
         extractor=features.extractor,
         scores=scores,
-        training=_training_of(run, accepted, features),
+        training=_training_of(real.training, features),
         families=real.part_families("validation", "test"),
         rng=run.stream.child("explanation"),
     )
@@ -159,14 +157,13 @@ def explanation_of(
     return found
 
 
-def _training_of(run: Run, accepted: Dataset, features: RunFeatures) -> Training:
-    """Training images by features that saw none of them: the run's own, or else fixed random ones."""
-    real = run.real
+def _training_of(training: Dataset, features: RunFeatures) -> Training:
+    """Training images by features that saw none of them: the run's own, or else those beside them."""
     if not features.saw_training:
-        return Training(real.training, features.training)
-    fixed = RandomConvolution()
-    shown, made, held = (embed_dataset(fixed, part, spec=real.spec) for part in (real.training, accepted, real.holdout))
-    return Training(real.training, shown, made, held, fixed.name)
+        return Training(training, features.training)
+    own = features.unseeing
+    assert own is not None
+    return Training(training, own.training, own.accepted, own.holdout, own.extractor)
 
 
 def _check(features: tuple[Features, Features], datasets: tuple[Dataset, Dataset]) -> None:
@@ -175,23 +172,20 @@ def _check(features: tuple[Features, Features], datasets: tuple[Dataset, Dataset
             raise ValueError(f"expected {name} features ({len(dataset)}, D), one row an image; got {array.shape}")
 
 
-def _side(
+def _examined(
     dataset: Dataset, features: Features, classes: Sequence[str], families: Families | None, limit: int, rng: Stream
-) -> Side:
+) -> Examined:
     """The images of one set that take part: one of each family, and of those at most ``limit``."""
-    rows = np.arange(len(dataset)) if families is None else _one_of_each(families, rng.child("families"))
+    rows = np.arange(len(dataset))
+    if families is not None:
+        rows = np.sort(one_of_each(families, rng.child("families").numpy().permutation(rows)))
     alone = len(rows)
     rows = _thinned(rows, limit, rng.child("thin"))
     numbers = {name: number for number, name in enumerate(classes)}
     table = np.array([*(numbers.get(name, -1) for name in dataset.classes), -1])
     array = features if len(rows) == len(features) else np.asarray(features[rows])
     ids = table[dataset.class_ids]
-    return Side(dataset, rows, array, ids[rows], alone, np.bincount(ids[ids >= 0], minlength=len(classes)))
-
-
-def _one_of_each(families: Families, rng: Stream) -> Rows:
-    order = rng.numpy().permutation(len(families))
-    return np.sort(order[np.unique(families[order], return_index=True)[1]])
+    return Examined(dataset, rows, array, ids[rows], alone, np.bincount(ids[ids >= 0], minlength=len(classes)))
 
 
 def _thinned(rows: Rows, limit: int, rng: Stream) -> Rows:
@@ -205,7 +199,9 @@ def _by_parents(dataset: Dataset) -> Rows:
     return np.array([numbers.setdefault(key or (row,), len(numbers)) for row, key in enumerate(keys)], dtype=np.int64)
 
 
-def _one_sided(which: str, own: Side, other: Side, settings: ExplainSettings, rng: Stream) -> tuple[Side, OneSided]:
+def _one_sided(
+    which: Literal["uncovered", "unsupported"], own: Examined, other: Examined, settings: ExplainSettings, rng: Stream
+) -> tuple[Examined, OneSided]:
     """Regions of ``own``, which is thinned where it is many times larger; with the images that took part."""
     most = max(settings.lopsided * len(other.rows), 20)
     own = own.some(_thinned(np.arange(len(own.rows)), most, rng.child(which, "thin")))
@@ -216,7 +212,7 @@ def _one_sided(which: str, own: Side, other: Side, settings: ExplainSettings, rn
     return own, unsupported(other.features, own.features, rng=stream, settings=asked, class_ids=ids)
 
 
-def _gaps(real: Side, synthetic: Side, settings: ExplainSettings, rng: Stream) -> Gaps | None:
+def _gaps(real: Examined, synthetic: Examined, settings: ExplainSettings, rng: Stream) -> Gaps | None:
     """Gaps of the classes with the most images; None where the images of a set have no classes."""
     ids = real.class_ids, synthetic.class_ids
     if min(side.max(initial=-1) for side in ids) < 0:
@@ -231,6 +227,11 @@ def _gaps(real: Side, synthetic: Side, settings: ExplainSettings, rng: Stream) -
     asked = ClassGapSettings(alpha=settings.alpha, limit=limit)
     found = class_gaps(real.features, synthetic.features, *seen, rng=rng.child("classes"), settings=asked)
     return Gaps(found, len(dropped), asked.fewest)
+
+
+def _alarms(scores: Sequence[Score]) -> tuple[str, ...]:
+    """Not those of single classes: over many classes some are raised by chance, and the test of classes is exact."""
+    return tuple(alarm.sentence for alarm in diversity_alarms(scores) if not alarm.class_name)
 
 
 def _pairs(

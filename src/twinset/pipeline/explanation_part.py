@@ -6,12 +6,12 @@ import numpy as np
 
 from twinset import documents
 from twinset.evaluation.explain import ClassGaps, OneSided, Region
-from twinset.pipeline.explained import Found, Side, classes_of, figures_of, kinds_of
+from twinset.pipeline.explained import Examined, Findings, classes_of, figures_of, kinds_of
 from twinset.report.explain import ExplanationFacts, RegionFacts, RegionsFacts
 from twinset.report.explain_words import region_sentence, regions_sentence, sentences_of
 
 
-def part_of(found: Found, facts: ExplanationFacts) -> documents.ExplanationPart:
+def part_of(found: Findings, facts: ExplanationFacts) -> documents.ExplanationPart:
     """The findings with the ids of all images in them."""
     return documents.ExplanationPart(
         extractor=found.extractor,
@@ -36,7 +36,9 @@ def part_of(found: Found, facts: ExplanationFacts) -> documents.ExplanationPart:
     )
 
 
-def _regions_part(found: Found, side: tuple[Side, OneSided], other: Side, facts: RegionsFacts) -> documents.RegionsPart:
+def _regions_part(
+    found: Findings, side: tuple[Examined, OneSided], other: Examined, facts: RegionsFacts
+) -> documents.RegionsPart:
     own, result = side
     return documents.RegionsPart(
         regions=[_region_part(found, region, own, other, result) for region in result.regions],
@@ -51,7 +53,9 @@ def _regions_part(found: Found, side: tuple[Side, OneSided], other: Side, facts:
     )
 
 
-def _region_part(found: Found, region: Region, own: Side, other: Side, result: OneSided) -> documents.RegionPart:
+def _region_part(
+    found: Findings, region: Region, own: Examined, other: Examined, result: OneSided
+) -> documents.RegionPart:
     classes = classes_of(found, region, result)
     rest = region.rows[region.rows != region.medoid]
     bare = RegionFacts((), (), len(region.rows), region.share, region.p_value, classes)
@@ -65,7 +69,7 @@ def _region_part(found: Found, region: Region, own: Side, other: Side, result: O
     )
 
 
-def _odd_part(found: Found) -> list[documents.OddPart]:
+def _odd_part(found: Findings) -> list[documents.OddPart]:
     synthetic = found.synthetic.dataset.ids
     return [
         documents.OddPart(
@@ -83,7 +87,7 @@ def _odd_part(found: Found) -> list[documents.OddPart]:
     ]
 
 
-def _gaps_part(found: Found, gaps: ClassGaps) -> dict[str, documents.ClassGapPart]:
+def _gaps_part(found: Findings, gaps: ClassGaps) -> dict[str, documents.ClassGapPart]:
     return {
         found.classes[gap.class_id]: documents.ClassGapPart(
             figures={

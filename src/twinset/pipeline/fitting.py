@@ -78,8 +78,7 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
     :class:`DataError` if its folders hold held-out images; looked for once, since what is in them is pinned.
     """
     marker = source.folder / "fitted.json"
-    if not marker.exists():
-        refuse_held_out(source.method, real)
+    told = () if marker.exists() else refuse_held_out(source.method, real)
     rng = run.child("fit", source.number)
     workspace = Workspace(
         folder=source.folder,
@@ -97,7 +96,7 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
         else:
             fitted = cast("Method | EditorMethod", source.method).fit(real.training, rng=rng)
     if not marker.exists():
-        remarks = list(fitted.remarks) if isinstance(fitted, Remarking) else []
+        remarks = [*told, *(fitted.remarks if isinstance(fitted, Remarking) else ())]
         for remark in remarks:
             listener.note(remark)
         write_json(marker, {"use": source.use, "seconds": round(time.monotonic() - began, 3), "remarks": remarks})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,13 +17,19 @@ from pathlib import Path
 import pydantic
 
 from twinset import __version__, documents
-from twinset.errors import RunFolderError
+from twinset.errors import RunFolderError, TwinsetError
 from twinset.pipeline.metering import Meter
 from twinset.recipe import WrittenRecipe, load_recipe
 from twinset.store import PUT_BACK, TEMPORARY, disk_refusals, read_json, write_bytes, write_json
 
 DECISIVE = ("twinset", "torch", "torchvision", "numpy")
 """Packages whose versions decide pixels: a run that is half made goes on with those that it began with."""
+
+WRITTEN_FIRST = (
+    *("split.json", "resolved.yaml", "log.jsonl", "timings.json", "energy.json"),
+    *("run.json", "recipe.yaml"),
+)
+"""What a run writes before anything is made, beside the folder ``real``."""
 
 PACKAGES = ("numpy", "scipy", "pillow", "pyarrow", "torch", "torchvision", "diffusers", "scikit-learn")
 
@@ -42,8 +49,8 @@ def refuse_inside(folder: Path, source: str | Path) -> None:
         raise RunFolderError(f"{folder}: expected a place outside {source}; got one inside", hint="choose another")
 
 
-def begin(folder: Path, written: WrittenRecipe) -> None:
-    """Makes the folder the run of this recipe. A folder with anything else in it is refused."""
+def begin(folder: Path, written: WrittenRecipe) -> bool:
+    """Makes the folder the run of this recipe; whether it was not before. A folder with anything else is refused."""
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder}: expected a folder; got a file", hint="choose another --out")
     present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -54,7 +61,7 @@ def begin(folder: Path, written: WrittenRecipe) -> None:
                 f"{folder}: expected the run of this recipe; got the run of another one",
                 hint="choose another --out; nothing was changed",
             )
-        return
+        return False
     recipe, text = folder / "recipe.yaml", written.recipe.to_yaml().encode()
     # A kill between the two writes below leaves our recipe alone; any other recipe.yaml is somebody's own.
     ours = {"run.lock"} | ({recipe.name} if _holds(recipe, text) else set())
@@ -74,6 +81,40 @@ def begin(folder: Path, written: WrittenRecipe) -> None:
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         },
     )
+    return True
+
+
+@contextmanager
+def no_empty_folders(folder: Path) -> Iterator[None]:
+    """Folders that the block makes for a run go again if it refuses the run and leaves them empty."""
+    missing: list[Path] = []
+    with suppress(OSError):  # names that no disk takes
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        yield
+    except TwinsetError:
+        with suppress(OSError):
+            for place in missing:
+                place.rmdir()
+        raise
+
+
+@contextmanager
+def taken_back(folder: Path) -> Iterator[None]:
+    """If the block refuses a run that :func:`begin` has just begun, before anything is made, the folder is empty again.
+
+    Not if the process is stopped, so that the same command continues.
+    """
+    try:
+        yield
+    except TwinsetError:
+        if not (folder / "environment.json").exists():
+            with suppress(OSError):
+                shutil.rmtree(folder / "real", ignore_errors=True)
+                # The run's identity goes last but for the recipe: a kill in between leaves what begin() knows.
+                for name in WRITTEN_FIRST:
+                    (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _holds(path: Path, data: bytes) -> bool:

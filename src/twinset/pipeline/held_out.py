@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from twinset.dataset import REAL, Dataset, Sample
 from twinset.errors import DataError
-from twinset.families import duplicates
+from twinset.families import DIGEST_BYTES, FINGERPRINT_BYTES, duplicates, fingerprint
 from twinset.generators.copypaste import CopyPaste
+from twinset.generators.folder import Folder
 from twinset.images import SUFFIXES
 from twinset.pipeline.real import RealData
 
@@ -58,10 +59,17 @@ def held_out_among(files: Sequence[Path], real: RealData) -> list[HeldOut]:
     ]
 
 
-def refuse_held_out(method: object, real: RealData) -> None:
-    """:class:`DataError` if copy–paste would paste, or paste on, pictures that the twin is judged by."""
-    if not isinstance(method, CopyPaste):
-        return
+def refuse_held_out(method: object, real: RealData) -> tuple[str, ...]:
+    """:class:`DataError` if what the twin is judged by is pasted, pasted on, or handed out as synthetic.
+
+    Else what a report should say of images that only come close to that.
+    """
+    if isinstance(method, CopyPaste):
+        _refuse_pasted(method, real)
+    return _refuse_handed_out(method, real) if isinstance(method, Folder) else ()
+
+
+def _refuse_pasted(method: CopyPaste, real: RealData) -> None:
     folders = [folder for folder in method.folders if folder is not None]
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
     shared = held_out_among(list(dict.fromkeys(files)), real)
@@ -73,6 +81,44 @@ def refuse_held_out(method: object, real: RealData) -> None:
             hint="take them out of the folder, or put those images into the training part: what a twin is made of "
             "must not be what it is judged by",
         )
+
+
+def _refuse_handed_out(method: Folder, real: RealData) -> tuple[str, ...]:
+    """Equal pixels are refused, near copies told: among many synthetic images some are like real ones by chance.
+
+    Compared are images as the run uses them: at its size where they have a class each, else as they came.
+    """
+    given, held = method.read(), real.holdout
+    names = [Path(path or id_) for path, id_ in zip(given.table.column("path").to_pylist(), given.ids, strict=True)]
+    if real.task == "classification":
+        made = (replace(one, image=real.spec.prepare(one.pixels()), path=None, sha256=None) for one in given)
+        given = Dataset.of(made, classes=given.classes)
+    prints = np.empty((len(held) + len(given), FINGERPRINT_BYTES), dtype=np.uint8)
+    for row, sample in enumerate((*held, *given)):
+        prints[row] = fingerprint(sample.pixels())
+    digests = [one.tobytes() for one in prints[:, :DIGEST_BYTES]]
+    known = dict(zip(digests[: len(held)], range(len(held)), strict=True))
+    found = copies_in(given, held, fingerprints=prints)
+    equal = {row: known[digest] for row, digest in enumerate(digests[len(held) :]) if digest in known}
+
+    def listed(rows: dict[int, int]) -> list[HeldOut]:
+        return [HeldOut(names[row], held.ids[at], str(held.splits[at])) for row, at in sorted(rows.items())]
+
+    if equal:
+        shared = listed(equal)
+        raise DataError(
+            f"{method.path}: expected synthetic images that are no held-out images; got {counted(shared)}, first "
+            f"{shared[0].file}, equal to {shared[0].id}",
+            hint="take them out of the folder: figures measured on images that are handed out say nothing",
+        )
+    near = listed(found)
+    if not near:
+        return ()
+    return (
+        f"Folder {Path(method.path).name}: of {len(given)} images, {counted(near)}, or near copies of such (first "
+        f"{near[0].file.name}, like {near[0].id}). What is measured on those may flatter the twin; take them out of "
+        "the folder unless such likeness is natural here.",
+    )
 
 
 def transductive(files: Sequence[Path], real: RealData) -> tuple[str, ...]:

@@ -52,18 +52,23 @@ class Metadata:
         return Bins.of([each for each in values if len(each)], step=MEASURES[name].step)
 
     def to_json(self) -> dict[str, object]:
-        """Distances, floors and excess by measure, as plain JSON types."""
+        """Distances, floors and excess by measure, as plain JSON types; null for the infinite ones of ``disjoint``."""
         gaps = {
             gap.measure: {
                 "floor": gap.floor,
-                "distance": dict(gap.distance),
-                "excess": dict(gap.excess),
+                "distance": _finite(gap.distance),
+                "excess": _finite(gap.excess),
+                "disjoint": [name for name, distance in gap.distance.items() if not np.isfinite(distance)],
                 "at_floor": dict(gap.at_floor),
                 "images": gap.images,
             }
             for gap in self.table.gaps
         }
         return {"before_is": self.before_is, "measures": gaps, "left_out": dict(self.table.left_out)}
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
 def metadata_of(run: Run, accepted: Dataset, everything: Dataset) -> Metadata | None:

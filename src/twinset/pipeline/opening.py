@@ -17,7 +17,7 @@ from twinset.pipeline.metering import check_energy, meter_of
 from twinset.pipeline.placed_choice import check_fits, check_part
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.reporting import Listener, RunLog
-from twinset.pipeline.resolving import Machine, resolve_once
+from twinset.pipeline.resolving import Machine, least_time, resolve_once
 from twinset.randomness import Stream, seed_for
 from twinset.recipe import Recipe, UsePart, WrittenRecipe
 from twinset.stages import CheckedMethod
@@ -100,7 +100,6 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     begun = (folder / "environment.json").exists()
     if begun and not ShardStore(folder).index_path.exists():
         refuse_another_environment(folder, machine.device)
-    listener.note(f"run {folder}")
     remove_temporaries(folder)
     timings = Timings(folder, meter_of(written.recipe.evaluate.cost))
     RunLog(folder / "log.jsonl").add("begin", workers=machine.workers, device=machine.device)
@@ -114,12 +113,15 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
             dataset, _ = read_real(written)
             refuse_another_dataset(folder, dataset.source_digest())
         real = load_real(folder)
+    listener.note(f"run {folder}")
     if written.recipe.evaluate.utility != "off":
         check_fits(written.recipe.evaluate.utility, real.task)
     if not (folder / "resolved.yaml").exists():
         with timings.stage("calibrate"):
             listener.stage("calibrate")
             resolved = resolve_once(written.recipe.for_task(real.task), real, machine, listener)
+            if text := least_time(written.recipe, resolved, real, machine):
+                listener.note(text)
             write_bytes(folder / "resolved.yaml", resolved.to_yaml().encode())
     if not begun:
         write_json(folder / "environment.json", environment(machine.device, machine.workers))

@@ -101,8 +101,11 @@ def network_of(utility: Utility, settings: StudySettings) -> str:
 
 
 def gate(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True) -> report.Gate | None:
-    """The copy test with its closest pairs as pictures; None if nothing was tested. ``blocks``: it may refuse."""
-    if gate.released is None:
+    """The copy test with its closest pairs as pictures; None if nothing was tested. ``blocks``: it may refuse.
+
+    A gate that refuses is shown also where nothing is left to release, and so no pair.
+    """
+    if gate.released is None and gate.passed:
         return None
     pairs = tuple(
         report.ClosePair(

@@ -17,10 +17,11 @@ from twinset.drawing import overlay
 from twinset.evaluation.cost import Cost
 from twinset.images import Pixels, resize
 from twinset.pipeline import page
+from twinset.pipeline.fidelity import Features
 from twinset.pipeline.fitting import remarks_of
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
-from twinset.pipeline.measuring import Features, Measured
+from twinset.pipeline.measuring import Measured
 from twinset.pipeline.metadata import shifts_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.parts import COST_ROWS

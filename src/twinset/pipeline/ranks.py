@@ -5,14 +5,16 @@ Near copies, and images made from the same parents, move together: they count as
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from twinset import documents
+from twinset import __version__, documents
 from twinset.dataset import Dataset
 from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, RunFolderError, UnknownNameError, UsageError
@@ -22,16 +24,19 @@ from twinset.families import families
 from twinset.formats import read
 from twinset.images import ImageSpec
 from twinset.pipeline.comparing.looking import features_cache, look
+from twinset.pipeline.comparing.pages import place_for
 from twinset.pipeline.comparing.question import embedder_named
-from twinset.pipeline.comparing.sides import name_of
-from twinset.pipeline.folders import result_of
+from twinset.pipeline.comparing.sources import name_of
+from twinset.pipeline.folders import environment_of, result_of
 from twinset.pipeline.real import choose_spec, load_real
+from twinset.pipeline.recorded_ranks import is_record, ranked_records
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import source_of
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart
+from twinset.report.ranking import RankedSet, RankingPage, render_ranking
 from twinset.stages import Embedder
-from twinset.store import ShardStore
+from twinset.store import ShardStore, write_bytes
 from twinset.threads import torch_threads
 
 FEWEST = 6
@@ -55,12 +60,58 @@ def leaderboard(
     extractor: str,
     by: str,
     seed: int,
+    report: Path | None = None,
     listener: Listener,
 ) -> documents.LeaderboardDocument:
-    """Ranks datasets and run folders against ``real``, or, of runs alone, against their common held-out images."""
+    """As :func:`ranked_sets`, and ``report`` also writes a page; a place that cannot be written to is refused first."""
+    place = place_for(report) if report is not None else None
+    found = ranked_sets(sources, real=real, extractor=extractor, by=by, seed=seed, listener=listener)
+    if place is None:
+        return found
+    names = [name_of(source) for source in sources]
+    command = shlex.join(["twinset", "leaderboard", *names, *(["--real", name_of(real)] if real else []), "--by", by])
+    page = RankingPage(
+        title=f"{len(names)} synthetic sets, ranked",
+        summary=f"{found.n_synthetic} images of each set against {found.n_real} real ones, by {found.extractor}.",
+        scores={
+            name: [
+                RankedSet(one.name, one.value, one.standard_error, one.best, one.worst) for one in found.scores[name]
+            ]
+            for name in sorted(found.scores, key=lambda each: each != found.by)
+        },
+        higher_is_better=RANKED,
+        notes=tuple(found.warnings),
+        command=command,
+        version=__version__,
+    )
+    write_bytes(place, render_ranking(page).encode())
+    return found.model_copy(update={"report": str(report)})
+
+
+def ranked_sets(
+    sources: Sequence[str],
+    *,
+    real: str | None,
+    extractor: str,
+    by: str,
+    seed: int,
+    listener: Listener,
+) -> documents.LeaderboardDocument:
+    """Ranks datasets and run folders against ``real``, or, of runs alone, against their common held-out images.
+
+    JSON files of comparisons and runs are ranked by what they say, where their protocols agree.
+    """
     by = {"kid": "kernel_distance", "frechet": "frechet_distance"}.get(by, by)
     if by not in RANKED:
         raise UnknownNameError("score to rank by", by, RANKED)
+    written = [source for source in sources if is_record(source)]
+    if written and (len(written) < len(sources) or real is not None):
+        raise UsageError(
+            f"expected sets and runs, or JSON files of comparisons alone; got {', '.join(written)} among others",
+            hint="what is written down has its real images already: leave out --real, and rank sets by themselves",
+        )
+    if written:
+        return ranked_records(sources, by=by)
     method = embedder_named(extractor)
     if isinstance(method, SelfTrained):
         raise UsageError(
@@ -154,16 +205,29 @@ def _contender(source: str) -> Contender:
             raise RunFolderError(
                 f"{folder}: expected a finished run; got one that is not", hint=f"twinset resume {folder}"
             )
-        result, real = result_of(folder), load_real(folder)
-        return Contender(
-            folder.resolve().name,
-            ShardStore(folder).accepted(real.dataset.classes),
-            real.holdout,
-            real.holdout.source_digest(),
-            result,
-        )
+        result = result_of(folder)
+        with _written_by_this_version(folder):
+            real = load_real(folder)
+            accepted, holdout = ShardStore(folder).accepted(real.dataset.classes), real.holdout
+        return Contender(folder.resolve().name, accepted, holdout, holdout.source_digest(), result)
     dataset, _ = read(folder, on_bad_input="refuse")
     return Contender(name_of(source), dataset)
+
+
+@contextmanager
+def _written_by_this_version(folder: Path) -> Iterator[None]:
+    """Files of a run that lack something, or hold something else, come out as a :class:`RunFolderError` about it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        by = ""
+        with suppress(RunFolderError):
+            by = environment_of(folder).get("twinset", "")
+        raise RunFolderError(
+            f"{folder}: expected a run as twinset {__version__} writes it; got files of another build"
+            f"{f' ({by})' if by else ''}: {' '.join(str(error).split())[:120]}",
+            hint=f"rank what it exported as a dataset: twinset leaderboard {folder / 'export'}/… --real REAL",
+        ) from error
 
 
 def _real(contenders: Sequence[Contender], source: str | None) -> Dataset:

@@ -19,6 +19,7 @@ from twinset.formats.threads import ordered_map
 from twinset.images import FULL_RANGE, ImageSpec, Window, encode_png
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart, Recipe, WrittenRecipe
+from twinset.sample import in_schema
 from twinset.splits import split
 from twinset.store import read_json, read_table, write_json, write_table
 
@@ -292,7 +293,7 @@ def load_real(folder: Path) -> RealData:
     """What :func:`prepare_real` left in a run folder."""
     values = read_json(folder / "split.json")
     assert isinstance(values, dict)
-    prepared = read_table(folder / "real" / "prepared.parquet").cast(SCHEMA)
+    prepared = in_schema(read_table(folder / "real" / "prepared.parquet"))
     manifest = read_table(folder / "real" / "manifest.parquet")
     stored = values["facts"]
     facts = replace(

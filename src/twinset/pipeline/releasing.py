@@ -13,6 +13,7 @@ from twinset import __version__, documents
 from twinset import release as out
 from twinset import report as page
 from twinset.dataset import UNITS, Dataset, Task
+from twinset.embedding.protocol import stamped
 from twinset.formats import losses, write
 from twinset.formats.writing import WritableFormat
 from twinset.pipeline.measuring import Measured, cost_of
@@ -158,7 +159,7 @@ def _document(
         counts=documents.Counts(
             planned=wanted, accepted=accepted, rejected=tried.rejected, failed=max(0, wanted - accepted)
         ),
-        scores=scores_part([*measured.scores, *gate_scores(measured.gate)]),
+        scores=scores_part([*measured.scores, *stamped(gate_scores(measured.gate), {}, seed=run.recipe.seed)]),
         utility=arms_part(measured.utility),
         utility_metric=measured.utility.metric if measured.utility is not None else METRICS[run.real.task],
         gate=gate_part(measured.gate, measured.accepted, run.real.training),
@@ -166,6 +167,11 @@ def _document(
         warnings=[*run.real.facts.notes, *limits],
         seconds=round(sum(run.timings.read().values()), 3),
     )
+
+
+def _sizes(dataset: Dataset) -> tuple[tuple[int, int], ...]:
+    """The distinct (height, width) of the images."""
+    return tuple(sorted({sample.shape()[:2] for sample in dataset}))
 
 
 def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits: Sequence[str]) -> None:
@@ -184,6 +190,9 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
         version=__version__,
         counts=measured.accepted.label_counts(),
         unit=UNITS[real.task],
+        task=real.task,
+        marked=out.Marked.of(measured.accepted),
+        sizes=_sizes(measured.accepted),
         images=len(measured.accepted),
         height=shape[0],
         width=shape[1],

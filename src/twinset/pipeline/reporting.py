@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from twinset.errors import printable
-from twinset.stages import Progress, silent
-from twinset.store import disk_refusals
+from twinset.progress import Progress, silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -137,6 +136,8 @@ class RunLog:
     def add(self, event: str, **facts: str | int | float | None) -> None:
         """Appends one event with the time of day; :class:`RunFolderError` if the disk refuses."""
         import json
+
+        from twinset.store import disk_refusals
 
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}, sort_keys=True)
         with disk_refusals(self.path, "to write a line"), self.path.open("a", encoding="utf-8") as handle:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pydantic
 
 from twinset import __version__, methods
-from twinset.downstream import UtilityPlan, choose_settings, study_seconds
+from twinset.downstream import UtilityPlan, choose_settings, placed_budget, study_seconds
+from twinset.downstream.budget import FEWEST_STEPS
 from twinset.errors import RecipeError, RunFolderError, UsageError
 from twinset.generators.folder import Folder
 from twinset.models.classical import flip_is_safe
@@ -24,7 +25,7 @@ from twinset.pipeline.folders import hardware
 from twinset.pipeline.placed_choice import check_fits
 from twinset.pipeline.planning import class_counts, placed_count, sources
 from twinset.pipeline.real import RealData
-from twinset.pipeline.reporting import Listener
+from twinset.pipeline.reporting import Listener, duration
 from twinset.recipe import Recipe, UsePart
 from twinset.stages import CalibratedMethod, PinnedMethod
 from twinset.store import write_bytes
@@ -35,6 +36,11 @@ OVERHEAD_SECONDS = 20.0
 FIT_SHARE = 0.4
 UTILITY_SHARE = 0.45
 TARGET_SHARE = 0.1
+LEAST_SECONDS = 10.0
+"""What is shared out however little time was asked for."""
+
+OVERRUN = 1.3
+"""A plan that takes longer than this share of the time asked for says so."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
     """The recipe with nothing left open."""
     training = real.training
     threads = min(available_cores(), 8) if recipe.threads == "auto" else recipe.threads
-    budget = max(10.0, recipe.minutes * 60 - OVERHEAD_SECONDS)
+    budget = max(LEAST_SECONDS, recipe.minutes * 60 - OVERHEAD_SECONDS)
     seconds = budget * FIT_SHARE / max(1, _calibrated(recipe))
 
     def decided(kind: methods.Kind, part: UsePart, where: str) -> UsePart:
@@ -202,6 +208,37 @@ def estimate(resolved: Recipe, real: RealData, machine: Machine) -> dict[str, fl
         )
     rest = OVERHEAD_SECONDS + (1 - FIT_SHARE - UTILITY_SHARE) * resolved.minutes * 60
     return {"fit": fits, "utility": study, "the rest": rest, "whole run": fits + study + rest}
+
+
+def overruns(resolved: Recipe, seconds: float) -> bool:
+    """Whether a run that takes ``seconds`` takes far more than its recipe asks for."""
+    return seconds > OVERRUN * resolved.minutes * 60
+
+
+def least_time(written: Recipe, resolved: Recipe, real: RealData, machine: Machine) -> str:
+    """A line for people whose ``minutes`` are too few for the least that is trained; "" where they are not.
+
+    Costs some seconds of probes, and those only where a floor was met.
+    """
+    if not _at_a_floor(written, resolved, real):
+        return ""
+    seconds = estimate(resolved, real, machine)["whole run"]
+    if not overruns(resolved, seconds):
+        return ""
+    return (
+        f"{written.minutes:g} minutes are too few: this run takes about {duration(seconds)}, the least there is; with "
+        "fewer training steps the figures would mislead. Fewer seeds or smaller images make it quicker."
+    )
+
+
+def _at_a_floor(written: Recipe, resolved: Recipe, real: RealData) -> bool:
+    """Whether something was left open that could not be made to fit the time."""
+    asked, decided = written.evaluate.utility, resolved.evaluate.utility
+    if asked != "off" and decided != "off" and asked.steps == "auto" and asked.command is None:
+        fewest = FEWEST_STEPS if real.task == "classification" else placed_budget.FEWEST_STEPS
+        if int(decided.steps) <= fewest:
+            return True
+    return written.minutes * 60 - OVERHEAD_SECONDS < LEAST_SECONDS and _calibrated(written) > 0
 
 
 def _spelled_out(part: UsePart, where: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from twinset import documents
@@ -12,11 +13,13 @@ from twinset.pipeline.folders import (
     began_on,
     begin,
     finished,
+    no_empty_folders,
     recipe_of,
     refuse_inside,
     refuse_unfinished,
     result_of,
     run_folder,
+    taken_back,
 )
 from twinset.pipeline.making import Maker
 from twinset.pipeline.manifest import MANIFEST, write_manifest
@@ -40,9 +43,11 @@ def run(
     folder = run_folder(written, out)
     refuse_inside(folder, written.source)
     machine = Machine.of(workers=workers, device=began_on(folder, device))
-    with locked(folder):
-        begin(folder, written)
-        return _finish(open_run(folder, written, machine, listener, reread=True))
+    with no_empty_folders(folder), locked(folder):
+        fresh = begin(folder, written)
+        with taken_back(folder) if fresh else nullcontext():
+            opened = open_run(folder, written, machine, listener, reread=True)
+        return _finish(opened)
 
 
 def resume(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:

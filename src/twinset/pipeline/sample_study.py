@@ -42,7 +42,7 @@ from twinset.pipeline.samples import ArmSamples, MeanErrors, Role, Samples
 from twinset.randomness import Stream
 
 if TYPE_CHECKING:
-    from twinset.pipeline.measuring import Features
+    from twinset.pipeline.fidelity import Features
 
 
 def samples_of(

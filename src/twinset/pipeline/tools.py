@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import cast, get_args
 from twinset import documents, methods
 from twinset.dataset import UNITS, Dataset
 from twinset.errors import RunFolderError, UsageError
-from twinset.formats import ReadReport, WriteReport, read, write
+from twinset.formats import ReadReport, WriteReport, losses, read, write
 from twinset.formats.counting import counted
 from twinset.formats.writing import WritableFormat
 from twinset.images import FULL_RANGE, Window
@@ -28,6 +29,19 @@ EXTRAS = {
     "energy": ("codecarbon",),
     "browser": ("selenium",),
 }
+
+
+IN_OWN_FIELDS = ("labels of whole pictures",)
+"""What a format has no place for and twinset writes all the same, to read it back."""
+
+
+def check_way(on_bad_input: str) -> None:
+    """:class:`UsageError` unless this is a value of ``--on-bad-input``."""
+    if on_bad_input not in ("refuse", "skip"):
+        raise UsageError(
+            f"expected --on-bad-input refuse or skip; got {on_bad_input!r}",
+            hint="refuse stops where something is bad; skip leaves that out and counts it",
+        )
 
 
 def source_of(text: str) -> str | Path:
@@ -63,11 +77,12 @@ def convert(
     leaves out bad files and objects. The notes say what was left out, and what the format cannot hold.
     """
     if to not in get_args(WritableFormat):
-        raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}")
+        near = difflib.get_close_matches(to, EXPORTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "docs/objects.md says what each can hold"
+        raise UsageError(f"expected --to one of {', '.join(EXPORTS)}; got {to!r}", hint=hint)
     if category_base is not None and to != "coco":
         raise UsageError(f"expected --category-base with --to coco; got --to {to}", hint="leave it out")
-    if on_bad_input not in ("refuse", "skip"):
-        raise UsageError(f"expected --on-bad-input refuse or skip; got {on_bad_input!r}")
+    check_way(on_bad_input)
     place = expanded(destination)
     refuse_inside(place, source_of(source))
     dataset, report = read(
@@ -76,7 +91,9 @@ def convert(
         to_skip="give --on-bad-input skip",
     )
     base = 1 if category_base is None else category_base
-    written = write(dataset, place, cast(WritableFormat, to), encode=encode_with_provenance, category_base=base)
+    format_ = cast(WritableFormat, to)
+    _refuse_classes(dataset, format_)
+    written = write(dataset, place, format_, encode=encode_with_provenance, category_base=base)
     return documents.ConvertDocument(
         source=source,
         destination=str(written.destination),
@@ -85,6 +102,17 @@ def convert(
         notes=list(dict.fromkeys([*report.warnings, *_skipped(report), *written.notes, *_lost(written)])),
         losses=dict(written.losses),
     )
+
+
+def _refuse_classes(dataset: Dataset, format: WritableFormat) -> None:
+    """:class:`UsageError` where all that is said is the class of every picture, and the format has no place for it."""
+    labelled = int((dataset.class_ids >= 0).sum())
+    if dataset.task == "classification" and labelled and losses(dataset, format).get("image classes") == labelled:
+        raise UsageError(
+            f"expected objects or masks to write {format}; got the class of {counted(labelled, 'pictures')}, for which "
+            "it has no place",
+            hint="write imagefolder, csv, parquet, webdataset or cvat, which hold the class of an image",
+        )
 
 
 def _skipped(report: ReadReport) -> Iterator[str]:
@@ -99,7 +127,8 @@ def _skipped(report: ReadReport) -> Iterator[str]:
 
 def _lost(written: WriteReport) -> Iterator[str]:
     for what, count in written.losses.items():
-        yield f"{counted(count, what)} {'has' if count == 1 else 'have'} no place in {written.format}"
+        own = " but in a field of twinset's own: other programs see none" if what in IN_OWN_FIELDS else ""
+        yield f"{counted(count, what)} {'has' if count == 1 else 'have'} no place in {written.format}{own}"
 
 
 def plugins() -> documents.PluginsDocument:
@@ -133,6 +162,10 @@ def init(source: str, *, out: Path | None) -> documents.InitDocument:
     inspection = inspect_dataset(where)
     name = source.removeprefix("builtin:") if isinstance(where, str) else where.resolve().stem
     path = expanded(out or f"{name}.yaml")
+    if path.is_dir():
+        raise RunFolderError(
+            f"{path}: expected the name of a new file; got a folder", hint=f"--out {path / f'{name}.yaml'}"
+        )
     if path.exists():
         raise RunFolderError(f"{path}: expected no file there; got one", hint="choose another --out")
     place = where if isinstance(where, str) else _from(path.resolve().parent, where.resolve())

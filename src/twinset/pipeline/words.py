@@ -90,7 +90,7 @@ def _arms(utility: dict[str, documents.ArmPart], metric: str) -> list[str]:
 
 def plan(document: documents.PlanDocument) -> str:
     """What a run would do."""
-    lines = ["plan"]
+    lines = ["plan, with times estimated from a few training steps on this machine"]
     for name in ("training", "validation", "test"):
         lines.append(f"  {name:<11} {_part(document, name, getattr(document, name))}")
     by_class = f" ({_counts(document.slots)})" if document.unit == "images" else ""
@@ -158,6 +158,11 @@ def comparison(document: documents.CompareDocument) -> str:
     return "\n".join(lines + ([f"report: {printable(document.report)}"] if document.report else []))
 
 
+def says_something(document: documents.CompareDocument) -> bool:
+    """Whether anything could be measured: a score, copies, or usefulness."""
+    return document.gate is not None or any(score.value is not None for score in document.scores.values())
+
+
 def leaderboard(document: documents.LeaderboardDocument) -> str:
     """Sets by the chosen score, best first, with the ranks that the images allow by every score."""
     lines = [
@@ -175,7 +180,8 @@ def leaderboard(document: documents.LeaderboardDocument) -> str:
         lines.append(f"  {_ranks(one):<6} {printable(one.name):<{width}} {figure:<34} {beside}".rstrip())
     lines += ["", "sets whose ranks overlap cannot be told apart"]
     lines += [f"{printable(name)}: {_verdict(verdict)}" for name, verdict in document.verdicts.items()]
-    return "\n".join([*lines, *(f"warning: {printable(text)}" for text in document.warnings)])
+    lines += [f"warning: {printable(text)}" for text in document.warnings]
+    return "\n".join(lines + ([f"report: {printable(document.report)}"] if document.report else []))
 
 
 def _ranks(one: documents.RankedPart) -> str:
@@ -185,7 +191,8 @@ def _ranks(one: documents.RankedPart) -> str:
 def _scores(scores: Mapping[str, documents.ScorePart]) -> list[str]:
     """A table of what was measured, then each reason why something was not, once."""
     width = max([28, *(len(printable(name)) for name, score in scores.items() if score.value is not None)])
-    lines = [f"  {'score':<{width}} {'value':>10}  {'interval':<22} {'real vs real':>12}  {'this set, as many':>17}"]
+    head = f"  {'score':<{width}} {'value':>10}  {'interval':<22} {'real vs real':>12}  {'this set, as many':>17}"
+    lines = [head] if any(score.value is not None for score in scores.values()) else ["nothing could be measured"]
     missing: dict[str, list[str]] = {}
     for name, score in scores.items():
         if score.value is None:

@@ -47,6 +47,8 @@ LABELS_IN: Mapping[WritableFormat, tuple[Task, ...]] = {
     "cvat": ("classification", *PLACED),
     "kitti": PLACED,
     "via": PLACED,
+    "bop": PLACED,
+    "hdf5": TASKS,
 }
 """Of which tasks a format holds the labels, so that they come back when it is read again."""
 

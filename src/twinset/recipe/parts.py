@@ -9,6 +9,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from twinset.formats.writing import WritableFormat
+from twinset.metric_names import DEFAULTS, chosen
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Side = Annotated[int, Field(ge=4, le=4096)]
@@ -214,10 +215,27 @@ class EvaluatePart(Part):
 
     embedder: UsePart = Field(UsePart(use="self"), description="Features of the fidelity metrics.")
     fidelity: bool = True
+    metrics: str | tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="What `fidelity` measures: names as `twinset compare --metrics` takes them, in a list, or `all`; "
+        f"default: {', '.join(DEFAULTS['run'])}.",
+    )
     metadata: bool = Field(True, description="Distributions of size, place, number and look of objects, by histogram.")
     explain: bool = Field(True, description="Which images the twin lacks and which it invents, by those features.")
     utility: UtilityPart | Literal["off"] = UtilityPart()
     cost: CostPart | None = Field(None, description="Hours for 1,000 images are always told; here prices and energy.")
+
+    @pydantic.model_validator(mode="after")
+    def _asked(self) -> EvaluatePart:
+        if self.metrics is not None and not self.fidelity:
+            raise ValueError("expected metrics with fidelity: true; got fidelity: false; leave one of them out")
+        return self
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What is measured, by name; :class:`~twinset.errors.UnknownNameError` for a name that there is not."""
+        return chosen("default" if self.metrics is None else self.metrics, by="run")
 
 
 class GatePart(Part):

@@ -12,6 +12,7 @@ import pydantic
 
 from twinset import methods
 from twinset.errors import RecipeError, UnknownNameError, UsageError
+from twinset.metric_names import chosen
 from twinset.recipe.explaining import explain
 from twinset.recipe.model import Recipe
 from twinset.recipe.parts import UsePart
@@ -90,6 +91,7 @@ def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRec
     except pydantic.ValidationError as error:
         raise explain(error, file) from error
     build_methods(recipe, file)
+    _check_metrics(recipe, file)
 
     def placed(path: str, at: KeyPath = ()) -> str:
         if path.startswith("builtin:"):
@@ -161,6 +163,20 @@ def build_methods(recipe: Recipe, file: YamlFile | None = None) -> None:
         for index, part in enumerate(parts):
             _build(kind, part, (key, index), file)
     _build("embedders", recipe.evaluate.embedder, ("evaluate", "embedder"), file)
+
+
+def _check_metrics(recipe: Recipe, file: YamlFile) -> None:
+    """The names under ``evaluate.metrics`` are those of ``compare --metrics``, and so is what is said of others."""
+    asked = recipe.evaluate.metrics
+    parts = [((), asked)] if isinstance(asked, str) else [((row,), name) for row, name in enumerate(asked or ())]
+    for row, name in parts:
+        try:
+            chosen(name, by="run")
+        except UnknownNameError as error:
+            at: KeyPath = ("evaluate", "metrics", *row)
+            where = ".".join(str(step) for step in at)
+            message = f"{where}: {error.message}"
+            raise RecipeError(message, path=file.name, line=file.line(at), hint=error.hint) from error
 
 
 def _build(kind: methods.Kind, part: UsePart, at: tuple[str | int, ...], file: YamlFile | None) -> None:

@@ -3,10 +3,12 @@
 from twinset.release.card import dataset_card
 from twinset.release.croissant import croissant
 from twinset.release.facts import ArmResult, Export, Parent, Release, ReleasedFile
+from twinset.release.marked import Marked
 
 __all__ = [
     "ArmResult",
     "Export",
+    "Marked",
     "Parent",
     "Release",
     "ReleasedFile",

@@ -6,13 +6,30 @@ Names from data (classes, files, licences) are escaped, so that no name can beco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from twinset.release.facts import Release
+from twinset.dataset import Task
+from twinset.release.facts import LABELS, Release
+from twinset.release.marked import Marked
 from twinset.scores import ANSWERS, Score
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+HUB: Mapping[Task, tuple[str, tuple[str, ...]]] = {
+    "classification": ("image-classification", ("multi-class-image-classification",)),
+    "detection": ("object-detection", ()),
+    "instance-segmentation": ("image-segmentation", ("instance-segmentation",)),
+    "semantic-segmentation": ("image-segmentation", ("semantic-segmentation",)),
+}
+"""``task_categories`` and ``task_ids`` as the hub names them."""
+
+TRAINED: Mapping[Task, str] = {
+    "classification": "classifier",
+    "detection": "detector",
+    "instance-segmentation": "detector",
+    "semantic-segmentation": "segmenter",
+}
 
 
 def dataset_card(release: Release) -> str:
@@ -49,10 +66,12 @@ def plain(text: str) -> str:
 def _front_matter(release: Release) -> str:
     import yaml
 
+    category, ids = HUB[release.task]
     head: dict[str, object] = {
         "pretty_name": " ".join(release.name.split()),
         "license": "unknown",
-        "task_categories": ["image-classification"],
+        "task_categories": [category],
+        **({"task_ids": list(ids)} if ids else {}),
         "tags": ["synthetic", "synthetic-data", "twinset"],
         "size_categories": [next((name for limit, name in SIZES if release.images < limit), "1M<n<10M")],
         "annotations_creators": ["machine-generated"],
@@ -75,16 +94,16 @@ def _introduction(release: Release) -> str:
     colour = "grey" if release.channels == 1 else "RGB"
     names = " and ".join(plain(parent.name) for parent in release.parents) or "no named dataset"
     return (
-        f"**Synthetic images.** {release.images:,} labelled {colour} images of {release.height} × {release.width} "
-        f"pixels in {len(release.counts)} classes, made by twinset {plain(release.version)} as a synthetic twin of "
-        f"{names}. Every file says so itself (XMP, IPTC `DigitalSourceType`), and names its parents if it was edited "
-        "or pasted from real ones."
+        f"**Synthetic images.** {release.images:,} {colour} images of {release.size_text} pixels, labelled with "
+        f"{LABELS[release.task]} in {len(release.counts)} classes, made by twinset {plain(release.version)} as a "
+        f"synthetic twin of {names}. Every file says so itself (XMP, IPTC `DigitalSourceType`), and names its parents "
+        "if it was edited or pasted from real ones."
     )
 
 
 def _verdict(release: Release) -> str:
     if release.decision is None:
-        return "Not measured: no classifier was trained with and without these images."
+        return f"Not measured: no {TRAINED[release.task]} was trained with and without these images."
     headline, _, rest = release.sentence.partition(": ")
     answer = ANSWERS[release.decision]
     told_again = rest[:1].upper() + rest[1:] if headline.lower() == answer.lower() and rest else release.sentence
@@ -106,13 +125,41 @@ def _percent(share: float) -> str:
 
 
 def _content(release: Release) -> str:
-    counts = _table(("class", release.unit), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
+    counts = _counts(release)
     formats = ", ".join(export.format for export in release.exports)
     size = sum(file.bytes for export in release.exports for file in export.files)
     if not formats:
         return counts
     files = "`croissant.json` lists every file with its digest."
     return f"{counts}\n\nFormats: {formats}; {size / 1e6:,.1f} MB in all. {files}"
+
+
+def _counts(release: Release) -> str:
+    """How much of every class there is; of objects also in how many images, how many in one, and how large."""
+    marked = release.marked
+    if marked is None or release.task == "semantic-segmentation":
+        table = _table(("class", release.unit), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
+    else:
+        rows = [(plain(name), f"{n:,}", f"{marked.images.get(name, 0):,}") for name, n in release.counts.items()]
+        total = ("all", f"{sum(release.counts.values()):,}", f"{release.images - marked.empty:,}")
+        table = _table(("class", release.unit, "images that show it"), [*rows, total])
+    return "\n\n".join([table, *(() if marked is None else _marked_lines(marked))])
+
+
+def _marked_lines(marked: Marked) -> Iterator[str]:
+    if marked.empty:
+        yield f"Images that show none of these classes: {marked.empty:,}."
+    if marked.per_image is not None and marked.sides is not None:
+        yield (
+            f"Objects in an image: {_spread(marked.per_image)}. Side of a box (square root of its area), in pixels: "
+            f"{_spread(marked.sides)}."
+        )
+
+
+def _spread(values: tuple[float, float, float]) -> str:
+    """``median 12 (10 % to 90 %: 4 … 30)``."""
+    low, middle, high = (f"{value:.3g}" for value in values)
+    return f"median {middle} (10 % to 90 %: {low} … {high})"
 
 
 def _making(release: Release) -> str:

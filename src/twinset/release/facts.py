@@ -8,12 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from twinset.dataset import Task
 from twinset.formats.writing import WritableFormat
+from twinset.release.marked import Marked
 from twinset.scores import Decision, Score
 
 ExportFormat = WritableFormat
 
 BLOCK = 1 << 20
+
+LABELS: Mapping[Task, str] = {
+    "classification": "one class each",
+    "detection": "boxes",
+    "instance-segmentation": "boxes and masks",
+    "semantic-segmentation": "a class for every pixel",
+}
+"""What a task's images are labelled with."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,9 @@ class Release:
     """Everything a release tells. ``counts`` maps class name to released images, or to what ``unit`` names;
     ``images`` is how many there are, ``methods`` maps a method to images.
 
+    ``task`` is what the labels are for, ``marked`` what is in the images where that is not one class each, and
+    ``sizes`` the distinct (height, width) where there are several; ``height`` and ``width`` are then the first image's.
+
     ``decision`` is None where no classifier was trained; ``difference`` is (value, low, high) in metric units;
     ``created`` an ISO date. The release has no licence of its own, only its parents have.
     """
@@ -112,6 +125,9 @@ class Release:
     limits: tuple[str, ...] = ()
     exports: tuple[Export, ...] = field(default_factory=tuple)
     unit: str = "images"
+    task: Task = "classification"
+    marked: Marked | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.height, self.width) < 1:
@@ -121,3 +137,11 @@ class Release:
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
         return (self.height, self.width, self.channels)
+
+    @property
+    def size_text(self) -> str:
+        """``96 × 128``, or ``48 × 64 … 96 × 128`` from the smallest to the largest area; height comes first."""
+        if len(self.sizes) < 2:
+            return f"{self.height} × {self.width}"
+        by_area = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
+        return " … ".join(f"{height} × {width}" for height, width in (by_area[0], by_area[-1]))

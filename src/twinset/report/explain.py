@@ -16,7 +16,7 @@ from twinset.report.model import Picture
 from twinset.report.pictures import data_uri, thumbnail
 from twinset.report.words import count, number
 
-Side = Literal["real", "synthetic"]
+SetName = Literal["real", "synthetic"]
 OddKind = Literal["outlier", "corner case"]
 
 SIDES = (96, 64, 48)
@@ -57,7 +57,7 @@ class RegionsFacts:
     ``chance_share``. ``alpha`` is the chance that anything is found in such sets.
     """
 
-    side: Side
+    side: SetName
     shown: tuple[RegionFacts, ...]
     found: int
     images: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -67,6 +68,8 @@ def _closed(facts: MeasureFacts) -> str:
     if "before" in facts.at_floor:
         return "was at the floor"
     before, after = (facts.distances[name] - facts.floor for name in ("before", "after"))
+    if math.isinf(before) or math.isinf(after):
+        return "shares nothing" if math.isinf(after) else "shared nothing before"
     return percent(1 - after / before) if before > 0 else NONE
 
 

@@ -12,8 +12,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
     >>> number(0.97312), number(12345.6), number(3.0), number(-0.00002), number(None)
     ('0.973', '12,346', '3', '−2.0e-5', '–')
+    >>> number(float("inf"))
+    '∞'
     """
-    if value is None or not math.isfinite(value):
+    if value is not None and math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value is None or math.isnan(value):
         return NONE
     size = abs(value)
     if size == round(size) or size >= 1000:

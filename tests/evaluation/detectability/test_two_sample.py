@@ -97,3 +97,24 @@ def test_under_ten_families_it_is_undefined_however_many_images_they_hold() -> N
     assert score.value is None
     assert "at least 10 families of real images; got 90 images of 9" in score.undefined_because
     assert auc(draw(12, 100, 3), draw(13, 90, 3), families=np.arange(100) // 10).value is not None
+
+
+def test_a_perfect_separation_is_no_certainty() -> None:
+    widths = []
+    for n in (20, 100):
+        score = auc(draw(0, n, 4), draw(1, n, 4) + 50)
+        assert score.value == 1
+        assert score.interval is not None
+        assert score.interval.high == 1
+        # Not above Wilson's for n of n: n / (n + 1.96²).
+        assert 0.5 < score.interval.low <= n / (n + 1.96**2) + 1e-6
+        widths.append(1 - score.interval.low)
+    assert widths[0] > 2 * widths[1]
+
+
+def test_equal_pictures_give_an_interval_with_a_width() -> None:
+    same = np.ones((30, 4))
+    score = auc(same, same)
+    assert score.value == 0.5
+    assert score.interval is not None
+    assert score.interval.low < 0.45 < 0.55 < score.interval.high

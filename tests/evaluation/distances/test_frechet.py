@@ -141,3 +141,17 @@ def test_nan_and_other_widths_are_refused() -> None:
         frechet_value(bad, draw(20, 10, 3))
     with pytest.raises(ValueError, match="one D; got 3 and 4"):
         frechet_from_moments(Moments.of(draw(21, 10, 3)), Moments.of(draw(22, 10, 4)))
+
+
+def test_the_error_of_families_is_that_of_drawing_them_as_a_whole() -> None:
+    draws = np.random.Generator(np.random.PCG64(0))
+    values, errors, alone = [], [], []
+    for _ in range(200):
+        of = np.repeat(np.arange(20), 6)
+        x, y = (0.7 * draws.normal(size=(20, 3))[of] + 0.7 * draws.normal(size=(120, 3)) for _ in range(2))
+        score = frechet_distance(x, y + 0.5, families=(of, of))
+        values.append(score.value)
+        errors.append(score.settings["standard_error"])
+        alone.append(frechet_distance(x, y + 0.5).settings["standard_error"])
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.25)
+    assert np.mean(alone) < 0.7 * np.std(values)

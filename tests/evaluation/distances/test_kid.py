@@ -79,3 +79,83 @@ def test_another_kernel_makes_another_distance() -> None:
         np.array([[0.0], [2.0]]), np.array([[1.0], [3.0]]), kernel=lambda rows, columns: rows @ columns.T
     )
     assert sums.value == pytest.approx(-1.0)
+
+
+def with_pictures(seed: int, pictures: int, shared: float) -> tuple[np.ndarray, np.ndarray]:
+    """Objects (M, 8), and their pictures (M,): those of one picture have a part of themselves in common."""
+    draws = np.random.Generator(np.random.PCG64(seed))
+    of = np.repeat(np.arange(pictures), 1 + draws.poisson(7, pictures))
+    common, own = draws.normal(size=(pictures, 8))[of], draws.normal(size=(len(of), 8))
+    return np.sqrt(shared) * common + np.sqrt(1 - shared) * own, of
+
+
+def test_families_of_one_image_change_nothing() -> None:
+    x, y = draw(0, 20, 3), draw(1, 15, 3) + 0.3
+    plain, alone = kernel_distance(x, y), kernel_distance(x, y, families=(np.arange(20)[::-1], np.arange(15)), block=4)
+    assert alone.value == pytest.approx(plain.value, rel=1e-12)
+    assert alone.settings["standard_error"] == pytest.approx(plain.settings["standard_error"], rel=1e-9)
+    assert plain.interval is not None
+    assert alone.interval is not None
+    assert (alone.interval.low, alone.interval.high) == pytest.approx((plain.interval.low, plain.interval.high))
+
+
+def test_pairs_within_a_family_do_not_count() -> None:
+    # x = {0, 1 | 2}, D = 1: pairs (0, 2) and (1, 2) with k = 1 and 27; y = {0 | 0}: k = 1; across: k(·, 0) = 1.
+    x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [0.0]])
+    found = kernel_sums(x, y, families=(np.array([5, 5, 2]), None))
+    assert found.value == pytest.approx(14 + 1 - 2)
+
+
+@pytest.mark.parametrize("block", [2, 9, 512])
+def test_sums_over_families_are_those_of_their_embeddings(block: int) -> None:
+    x, y = draw(0, 40, 5), draw(1, 30, 5) + 0.2
+    draws = np.random.Generator(np.random.PCG64(2))
+    families = draws.integers(0, 9, 40), draws.integers(0, 7, 30)
+    sums = kernel_sums(x, y, kernel=lambda rows, columns: rows @ columns.T, families=families, block=block)
+    totals = []
+    for rows, family in zip((x, y), families, strict=True):
+        number = np.unique(family, return_inverse=True)[1]
+        total = np.zeros((number.max() + 1, 5))
+        np.add.at(total, number, rows - rows.mean(axis=0))
+        totals.append(total / len(rows))
+    own = [total @ total.T for total in totals]
+    for found, gram in zip((sums.real, sums.synthetic), own, strict=True):
+        squares = (gram**2).sum() - (np.diagonal(gram) ** 2).sum()
+        assert found.spread() == pytest.approx((np.trace(gram), squares * len(gram) / (len(gram) - 1)), rel=1e-9)
+    assert sums._cross_spread() == pytest.approx(((totals[0] @ totals[1].T) ** 2).sum(), rel=1e-9)
+
+
+def test_the_jackknife_leaves_out_whole_families() -> None:
+    (x, of), y = with_pictures(3, 6, 0.5), draw(4, 9, 8)
+    values = np.array([kernel_sums(x[of != k], y, families=(of[of != k], None)).value for k in range(6)])
+    rest = np.array([kernel_sums(x, np.delete(y, i, axis=0), families=(of, None)).value for i in range(9)])
+    expected = 5 / 6 * ((values - values.mean()) ** 2).sum() + 8 / 9 * ((rest - rest.mean()) ** 2).sum()
+    assert kernel_sums(x, y, families=(of, None)).standard_error == pytest.approx(np.sqrt(expected), rel=1e-9)
+
+
+def test_objects_of_equal_laws_that_share_pictures_are_at_zero() -> None:
+    held = {True: 0, False: 0}
+    values = []
+    for repeat in range(100):
+        (x, of), (y, by) = with_pictures(2 * repeat, 20, 0.5), with_pictures(2 * repeat + 1, 20, 0.5)
+        for families, name in (((of, by), True), ((None, None), False)):
+            score = kernel_distance(x, y, families=families)
+            assert score.interval is not None
+            held[name] += score.interval.low <= 0 <= score.interval.high
+            values += [score.value] if name else []
+    assert held[True] >= 88
+    assert held[False] < 40
+    assert abs(np.mean(values)) < 2.5 * np.std(values) / 10
+
+
+def test_an_interval_around_a_negative_estimate_reaches_below_it_and_holds_zero() -> None:
+    negative = []
+    for seed in range(40):
+        score = kernel_distance(draw(2 * seed, 60, 8), draw(2 * seed + 1, 60, 8))
+        assert score.value is not None
+        assert score.interval is not None
+        if score.value < 0:
+            negative.append(score.value)
+            assert score.interval.low < score.value - 0.5 * abs(score.interval.high - score.value)
+            assert score.interval.high >= 0
+    assert len(negative) > 10

@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from twinset.embedding.weights import LPIPS
 from twinset.errors import MissingModelError
 from twinset.evaluation.pairs.diversity import Classes
-from twinset.evaluation.pairs.lpips import LAYOUTS, Lpips, Name, PerceptualNetwork
+from twinset.evaluation.pairs.lpips import Lpips, Name, PerceptualNetwork
 from twinset.evaluation.pairs.perceptual import (
     PerceptualDistance,
     lpips,
@@ -247,5 +248,5 @@ def test_weights_of_another_layout_are_refused(tmp_path: Path) -> None:
 def test_checkpoint_names_are_torchvisions() -> None:
     from torchvision.models import AlexNet_Weights, VGG16_Weights
 
-    assert AlexNet_Weights.IMAGENET1K_V1.url.endswith(LAYOUTS["alex"].checkpoint)
-    assert VGG16_Weights.IMAGENET1K_V1.url.endswith(LAYOUTS["vgg"].checkpoint)
+    assert AlexNet_Weights.IMAGENET1K_V1.url.endswith(LPIPS["alex"].checkpoint.file)
+    assert VGG16_Weights.IMAGENET1K_V1.url.endswith(LPIPS["vgg"].checkpoint.file)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score, top_k_accuracy_score
 
 from twinset.evaluation.predictions import simultaneous
@@ -115,6 +116,15 @@ def test_intervals_of_many_classes_are_wider_than_that_of_one() -> None:
     assert scores["recall[0]"].settings["interval"] == "Wilson, 5 at once (max_t)"
     again = {s.name: s for s in class_scores(said, rng=Stream(0))}
     assert again["f1[2]"].interval == scores["f1[2]"].interval
+
+
+@pytest.mark.parametrize("n", [30, 100])
+@pytest.mark.parametrize("share", [0.5, 0.65, 0.8, 0.9, 0.95])
+def test_the_interval_of_accuracy_holds_it_in_92_to_98_percent_of_all_test_sets(n: int, share: float) -> None:
+    told = np.tile([1.0, 0.0], (n, 1))
+    intervals = [accuracy(Classified(told, (np.arange(n) >= right).astype(int))).interval for right in range(n + 1)]
+    held = [interval is not None and interval.low <= share <= interval.high for interval in intervals]
+    assert 0.92 <= binom.pmf(np.arange(n + 1), n, share) @ np.array(held) <= 0.98
 
 
 def test_wrong_inputs_say_what_is_expected() -> None:

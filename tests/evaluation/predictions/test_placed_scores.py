@@ -18,20 +18,22 @@ def boxes(draw: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate([low, low + 20], axis=1).reshape(-1, 4)
 
 
-def pictures(seed: int, n: int, *, found: float = 0.8) -> tuple[list[Instances], list[Instances]]:
+def pictures(
+    seed: int, n: int, *, found: float = 0.8, prior: np.ndarray = PRIOR
+) -> tuple[list[Instances], list[Instances]]:
     """Objects of three classes, of which ``found`` are, and false alarms; both vary from picture to picture."""
     draw = Stream(seed).numpy()
     truth, said = [], []
     for _ in range(n):
         hard = draw.random() * 0.4
-        ids = draw.choice(3, draw.integers(0, 5), p=PRIOR)
+        ids = draw.choice(3, draw.integers(0, 5), p=prior)
         seen, alarms = draw.random(len(ids)) < found - hard + 0.2, int(draw.poisson(0.5 + hard))
         truth.append(Instances((100, 100), ids, boxes(draw, len(ids))))
         confidences = np.concatenate([draw.beta(3, 1.5, size=int(seen.sum())), draw.beta(1.5, 2, size=alarms)])
         said.append(
             Instances(
                 (100, 100),
-                np.concatenate([ids[seen], draw.choice(3, alarms, p=PRIOR)]),
+                np.concatenate([ids[seen], draw.choice(3, alarms, p=prior)]),
                 np.concatenate([truth[-1].boxes[seen], boxes(draw, alarms)]),
                 confidences=confidences.astype(np.float32),
             )
@@ -39,8 +41,8 @@ def pictures(seed: int, n: int, *, found: float = 0.8) -> tuple[list[Instances],
     return truth, said
 
 
-def matches(seed: int, n: int, **more: float) -> Matches:
-    return match_detections(*pictures(seed, n, **more), n_classes=3, iou_thresholds=(0.5, 0.75))
+def matches(seed: int, n: int, *, prior: np.ndarray = PRIOR) -> Matches:
+    return match_detections(*pictures(seed, n, prior=prior), n_classes=3, iou_thresholds=(0.5, 0.75))
 
 
 def by_name(scores: list[Score]) -> dict[str, Score]:
@@ -119,6 +121,20 @@ def test_a_perfect_detector_has_an_interval_and_no_error() -> None:
     for score in scores:
         assert score.value is None or score.value == pytest.approx(1.0)
         assert score.interval is None or score.interval.low < 0.95
+
+
+def test_a_class_seen_in_one_picture_makes_the_mean_uncertain_though_no_draw_shows_it() -> None:
+    truth, _ = pictures(4, 12)
+    first = next(n for n, one in enumerate(truth) if (one.class_ids == 1).any())
+    kept = [one.take((one.class_ids == 0) | (np.arange(len(truth)) == first)[n]) for n, one in enumerate(truth)]
+    said = [Instances(o.size, o.class_ids, o.boxes, confidences=np.ones(len(o), np.float32)) for o in kept]
+    scores = by_name(average_precision_scores(match_detections(kept, said, n_classes=3), rng=Stream(0), draws=50))
+    shown = [scores[f"ap[{c}]"].counts["real"] for c in range(3) if scores[f"ap[{c}]"].value is not None]
+    assert min(shown) == 1 < max(shown)
+    # Half a picture more or less of each class, independent of each other, in their mean.
+    expected = np.linalg.norm(0.5 / np.array(shown)) / len(shown)
+    assert scores["ap"].settings["standard_error"] == pytest.approx(expected)
+    assert scores["ap[0]"].settings["standard_error"] == pytest.approx(0, abs=1e-9)
 
 
 def maps(seed: int, n: int) -> np.ndarray:
@@ -208,3 +224,15 @@ def test_all_average_precisions_hold_at_once() -> None:
             for table in tables
         ]
         assert 0.91 <= np.mean(held) <= 0.99, names
+
+
+@pytest.mark.slow
+def test_the_mean_holds_its_expectation_with_a_class_of_four_objects() -> None:
+    rare = np.array([0.6, 0.36, 0.04])
+    scores = [
+        average_precision_scores(matches(seed, 50, prior=rare), rng=Stream(seed), draws=200)[0] for seed in range(500)
+    ]
+    target = np.mean([score.value for score in scores if score.value is not None])
+    held = [score.interval is not None and score.interval.low <= target <= score.interval.high for score in scores]
+    # Without the half picture of each class it was 87 %.
+    assert 0.93 <= np.mean(held) <= 0.995

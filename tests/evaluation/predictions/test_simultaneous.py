@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm, t
@@ -114,6 +116,16 @@ def test_the_largest_difference_allows_for_having_been_picked() -> None:
     assert error == pytest.approx(np.sqrt((0.25 + 0.09) / 100 + 2 * 0.005**2))
     assert 0.24 < interval.low < 0.4 - 1.96 * error
     assert interval.high > 0.4 + 1.96 * error
+
+
+def test_figures_that_rest_on_two_families_have_an_interval_that_says_next_to_nothing() -> None:
+    right, family = np.tile([True, True, False], 6), np.arange(18) % 2
+    found = Estimates.ratios(one_hot(np.arange(18) % 3 // 2, 2, where=right), np.ones((18, 2)), families=family)
+    apart = replace(found, values=np.array([0.65, 0.6]), slack=np.array([0.16, 0.16]))
+    for interval in apart.share_intervals(rng=Stream(0)):
+        assert interval is not None
+        assert interval.low < 0.01
+        assert interval.high > 0.99
 
 
 def test_undefined_figures_have_no_interval_and_do_not_widen_others() -> None:

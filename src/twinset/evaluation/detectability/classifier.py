@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from twinset.evaluation.detectability.permutation import p_value_of
 from twinset.evaluation.protocol import wilson_interval
+from twinset.families import one_of_each
 from twinset.scores import Interval
 
 Array = NDArray[np.float64]
@@ -71,8 +72,17 @@ class HeldOut:
 
     @property
     def auc_interval(self) -> Interval:
-        """DeLong's 95 %, widened for cross-validation."""
+        """DeLong's 95 %, widened for cross-validation; where that ends at 0 or 1, Wilson's at its standard error too.
+
+        So a perfect separation is as sure as that of one image in as many independent trials, not certain.
+        """
         low, high = max(0.0, self.auc - 1.96 * self.error), min(1.0, self.auc + 1.96 * self.error)
+        if low == 0 or high == 1 or self.error == 0:
+            most = self.independent / 2
+            spread = self.auc * (1 - self.auc)
+            trials = max(1.0, min(most, spread / self.error**2) if self.error > 0 else most)
+            wilson = wilson_interval(self.auc * trials, trials)
+            low, high = min(low, wilson[0]), max(high, wilson[1])
         return Interval(min(low, self.auc), max(high, self.auc))
 
     @property
@@ -84,9 +94,7 @@ class HeldOut:
 
 def drawn_rows(family: Rows, size: int, draw: np.random.Generator) -> Rows:
     """``size`` random rows of ``family`` (N,), ascending, no two of one family: a row is drawn, its family leaves."""
-    order = draw.permutation(len(family))
-    first = np.sort(np.unique(family[order], return_index=True)[1])[:size]
-    return np.sort(order[first])
+    return np.sort(one_of_each(family, draw.permutation(len(family)))[:size])
 
 
 def design_of(pooled: Array, *, fourier_features: int, draw: np.random.Generator) -> Array:

@@ -15,6 +15,7 @@ from twinset.store import write_bytes
 
 Array = NDArray[np.float64]
 SCHEMA = "twinset/generated-detector/1"
+MADE_BY = "`twinset fit-detector REAL SYNTHETIC --out FILE` makes one, as does twinset.fit_detector in Python"
 
 
 def digest_of(arrays: Mapping[str, Array], record: bytes) -> str:
@@ -47,15 +48,19 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], bytes]:
         with safe_open(path, framework="np") as file:
             header = json.loads((file.metadata() or {}).get("detector", "{}"))
             arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise DataError(
-            f"{path}: expected a detector of twinset; got {error}", hint="fit one and keep it with .save(path)"
+            f"{path}: expected a detector of twinset; got a file that is damaged, or of another kind", hint=MADE_BY
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a detector of twinset; got {error.strerror or error}", hint=MADE_BY
         ) from error
     known = isinstance(header, dict) and header.get("schema") == SCHEMA
     if not known or any(array.dtype != np.float64 for array in arrays.values()):
         raise DataError(
             f"{path}: expected a detector ({SCHEMA}); got tensors of another kind",
-            hint="fit one and keep it with .save(path)",
+            hint=MADE_BY,
         )
     record = str(header.get("record", "")).encode()
     if digest_of(arrays, record) != header.get("sha256"):

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.distances.kid import FEW, INTERVAL, KernelSums, kernel_sums
+from twinset.evaluation.distances.kernel_sums import INTERVAL, KernelSums, kernel_sums
+from twinset.evaluation.distances.kid import FEW
 from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features, blocks
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score

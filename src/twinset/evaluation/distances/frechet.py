@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinset.evaluation.protocol import FEATURES, Evidence, Features, Need, as_features, blocks
+from twinset.evaluation.protocol import FEATURES, Evidence, Families, Features, Need, as_features, blocks, families_of
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score
 from twinset.threads import torch_threads
@@ -114,14 +114,20 @@ def cheaper_route(n: int, m: int, dimension: int) -> Route:
 
 
 def frechet_distance(
-    real: Features, synthetic: Features, *, extractor: str | None = None, route: Route | None = None
+    real: Features,
+    synthetic: Features,
+    *,
+    extractor: str | None = None,
+    route: Route | None = None,
+    families: tuple[Families | None, Families | None] = (None, None),
 ) -> Score:
     """The Fréchet distance of real (N, D) and synthetic (M, D) features with a 95 % interval; lower is better.
 
     The interval is the delta method's: the influence of every image on the distance, whose variance over N
     is the squared standard error. It is about the expectation of this estimator at this N (which is biased
     upwards), not about N = ∞. A percentile bootstrap would be wrong here: resampling adds its own bias.
-    Undefined for fewer than two images on either side.
+    ``families`` (N,), (M,) say which images belong together, such as objects of one picture: their influences are
+    added up before. Undefined for fewer than two images or families on either side.
 
     >>> x = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
     >>> round(float(frechet_distance(x, x + [3.0, 4.0]).value), 6)
@@ -132,9 +138,13 @@ def frechet_distance(
     if min(n, m) < 2:
         reason = f"a covariance needs at least 2 images on each side; got {n} real and {m} synthetic"
         return Score(NAME, None, False, counts, undefined_because=reason, extractor=extractor)
+    kin = families_of(real, families[0]), families_of(synthetic, families[1])
+    if min(int(each.max()) for each in kin) < 1:
+        reason = "an interval needs images of at least 2 families on each side; got those of one"
+        return Score(NAME, None, False, counts, undefined_because=reason, extractor=extractor)
     chosen = route or cheaper_route(n, m, dimension)
     value, influences = frechet_influences(real, synthetic, route=chosen)
-    error = _standard_error(influences)
+    error = _standard_error(influences, kin)
     warnings: tuple[str, ...] = ()
     if min(n, m) < 5 * dimension:
         warnings = (
@@ -247,8 +257,13 @@ def _cut_noise(eigenvalues: Array) -> Array:
     return np.where(eigenvalues > floor, eigenvalues, 0.0)
 
 
-def _standard_error(influences: tuple[Array, Array]) -> float:
-    return float(np.sqrt(sum(values.var(ddof=1) / len(values) for values in influences)))
+def _standard_error(influences: tuple[Array, Array], families: tuple[NDArray[np.int64], NDArray[np.int64]]) -> float:
+    """Of the sum of two means of N influences (N,), whose families (N,), numbered from 0, are drawn as a whole."""
+    total = 0.0
+    for values, family in zip(influences, families, strict=True):
+        sums = np.bincount(family, weights=values - values.mean())
+        total += float(sums @ sums) / len(values) ** 2 * len(sums) / (len(sums) - 1)
+    return float(np.sqrt(total))
 
 
 def _dual(real: Features, synthetic: Features) -> tuple[float, tuple[Array, Array]]:

@@ -18,11 +18,9 @@ Since no weight is negative the distance is a squared Euclidean one, between vec
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,10 +28,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from twinset.embedding.embedder import as_rgb, in_fixed_batches
+from twinset.embedding.weights import LpipsName, check_lpips, lpips_files, lpips_hints
 from twinset.errors import MissingModelError
-from twinset.models.vision.weights import PICKLED
 
-Name = Literal["alex", "vgg"]
+Name = LpipsName
 BATCH = 8
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """ImageNet's mean and deviation, for pictures in [−1, 1]."""
@@ -43,20 +41,16 @@ EPSILON = 1e-10
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where a variant's files come from, after which layers it looks, their channels, and what pictures it takes."""
+    """After which layers of a variant's backbone it looks, their channels, and what pictures it takes."""
 
-    backbone: str
-    checkpoint: str
-    heads_digest: str
     taps: tuple[int, ...]
     channels: tuple[int, ...]
     smallest: int
 
 
-# torchvision puts the first eight digits of a checkpoint's sha256 into its name.
 LAYOUTS: Mapping[Name, _Layout] = {
-    "alex": _Layout("alexnet", "alexnet-owt-7be5be79.pth", "df73285e", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31),
-    "vgg": _Layout("vgg16", "vgg16-397923af.pth", "a78928a0", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512), 16),
+    "alex": _Layout((1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31),
+    "vgg": _Layout((3, 8, 15, 22, 29), (64, 128, 256, 512, 512), 16),
 }
 
 
@@ -77,23 +71,11 @@ class Lpips:
 
     def files(self) -> tuple[Path, Path]:
         """Backbone and heads: the files that are, or should be, there."""
-        home = Path(os.environ.get("TWINSET_MODELS") or "~/.cache/twinset/models").expanduser()
-        names = f"{LAYOUTS[self.name].backbone}.safetensors", f"lpips-{self.name}.safetensors"
-        given = self.backbone, self.heads
-        backbone, heads = (
-            Path(path).expanduser() if path else home / name for path, name in zip(given, names, strict=True)
-        )
-        return backbone, heads
+        return lpips_files(self.name, self.backbone, self.heads)
 
     def check(self) -> None:
         """Raises :class:`MissingModelError`, in no time, if a file is not there or is a pickle."""
-        for path, what, hint in zip(self.files(), ("backbone", "heads"), _hints(self.name), strict=True):
-            if path.suffix in PICKLED:
-                raise MissingModelError(
-                    f"{path}: expected safetensors; got pickled weights, which can run code", hint=hint
-                )
-            if not path.is_file():
-                raise MissingModelError(f"{path}: expected the {what} of LPIPS ({self.name}); got no file", hint=hint)
+        check_lpips(self.name, self.backbone, self.heads)
 
     def load(self) -> PerceptualNetwork:
         """The network; its name holds the first twelve digits of the sha256 of both files.
@@ -102,8 +84,8 @@ class Lpips:
         """
         self.check()
         layout, (backbone, heads) = LAYOUTS[self.name], self.files()
-        hints = _hints(self.name)
-        features = _features(layout, _tensors(backbone, hints[0]), backbone, hints[0])
+        hints = lpips_hints(self.name)
+        features = _features(self.name, _tensors(backbone, hints[0]), backbone, hints[0])
         weights = _heads(layout, _tensors(heads, hints[1]), heads, hints[1])
         digest = hashlib.sha256()
         for path in (backbone, heads):
@@ -145,26 +127,6 @@ class PerceptualNetwork:
         return torch.cat(looks, dim=1)
 
 
-def _hints(name: Name) -> tuple[str, str]:
-    layout = LAYOUTS[name]
-    digits = layout.checkpoint.removesuffix(".pth")[-8:]
-    return (
-        f"put torchvision's weights there, {layout.checkpoint} (sha256 begins with {digits}) as safetensors: "
-        f"{_conversion(layout.checkpoint, f'{layout.backbone}.safetensors')}; twinset downloads nothing",
-        f"put the heads of the lpips package there, lpips/weights/v0.1/{name}.pth (sha256 begins with "
-        f"{layout.heads_digest}) as safetensors: {_conversion(f'{name}.pth', f'lpips-{name}.safetensors')}; "
-        "twinset downloads nothing",
-    )
-
-
-def _conversion(source: str, target: str) -> str:
-    # The heads were saved from a GPU: without map_location they open on no other machine.
-    return (
-        'convert them by `python -c "import torch, safetensors.torch as s; '
-        f"s.save_file(torch.load('{source}', weights_only=True, map_location='cpu'), '{target}')\"`"
-    )
-
-
 def _tensors(path: Path, hint: str) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -179,12 +141,12 @@ def _tensors(path: Path, hint: str) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _features(layout: _Layout, tensors: Mapping[str, torch.Tensor], path: Path, hint: str) -> nn.Sequential:
+def _features(name: Name, tensors: Mapping[str, torch.Tensor], path: Path, hint: str) -> nn.Sequential:
     from torchvision import models
 
     with torch.device("meta"):  # no storage, and no draw from the global generator
-        built = (models.alexnet if layout.backbone == "alexnet" else models.vgg16)(weights=None).features
-    network = nn.Sequential(*list(built)[: layout.taps[-1] + 1])
+        built = (models.alexnet if name == "alex" else models.vgg16)(weights=None).features
+    network = nn.Sequential(*list(built)[: LAYOUTS[name].taps[-1] + 1])
     state = {}
     for key, value in network.state_dict().items():
         found = tensors.get(f"features.{key}")

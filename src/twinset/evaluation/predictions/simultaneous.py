@@ -267,7 +267,8 @@ def _share_interval(value: float, trials: float, z: float, *, several: bool) -> 
         return 0.0, 1.0
     if not several or trials >= FEW:
         return wilson_interval(value * trials, trials, z=z)
-    tail, right = float(ndtr(-z)), value * trials
+    # Two families push z so far out that betaincinv gives NaN; it bounds nothing there.
+    tail, right = max(float(ndtr(-z)), 1e-60), value * trials
     low = float(betaincinv(right, trials - right + 1, tail)) if right > 0 else 0.0
     return low, float(betaincinv(right + 1, trials - right, 1 - tail)) if right < trials else 1.0
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.dataset import Dataset
-from twinset.embedding.extraction import extract, pictures_digest
+from twinset.embedding.extraction import extract, kept_rows, pictures_digest
+from twinset.embedding.feature_cache import FeatureCache, features_limit
+from twinset.embedding.protocol import spec_for
 from twinset.families import FINGERPRINT_BYTES, fingerprint
 from twinset.images import ImageSpec, PixelBatch, Pixels
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import cache_folder
 from twinset.stages import Embedder, Progress
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,20 +32,25 @@ class Seen:
     dataset: Dataset
     features: dict[str, NDArray[np.float32]]
     digest: str
+    scratch: Path
     pixels: PixelBatch | None = None
     fingerprints: NDArray[np.uint8] | None = None
 
     def where(self, kept: NDArray[np.bool_]) -> Seen:
-        """The pictures of these rows only; arrays of others are copied into memory."""
+        """The pictures of these rows only; what is memory-mapped stays so, copied in blocks to files of ``scratch``."""
         if kept.all():
             return self
         dataset = self.dataset.where(kept)
+
+        def rows_of(array: NDArray[T]) -> NDArray[T]:
+            return kept_rows(array, kept, self.scratch / f"{secrets.token_hex(16)}.npy")
+
         return replace(
             self,
             dataset=dataset,
-            features={name: rows[kept] for name, rows in self.features.items()},
+            features={name: rows_of(rows) for name, rows in self.features.items()},
             digest=pictures_digest(dataset),
-            pixels=None if self.pixels is None else self.pixels[kept],
+            pixels=None if self.pixels is None else rows_of(self.pixels),
             fingerprints=None if self.fingerprints is None else self.fingerprints[kept],
         )
 
@@ -67,7 +78,7 @@ def look(
     *,
     spec: ImageSpec,
     scratch: Path,
-    cache: Path | None,
+    cache: FeatureCache | None,
     progress: Progress,
     name: str,
     pixels: bool = True,
@@ -87,22 +98,20 @@ def look(
         consumers=(fingerprints,) if copies else (),
         progress=lambda done, total: progress(done, total, name),
     )
-    return Seen(dataset, found.features, found.digest, found.pixels, fingerprints.rows if copies else None)
+    return Seen(dataset, found.features, found.digest, scratch, found.pixels, fingerprints.rows if copies else None)
 
 
-def features_cache(listener: Listener) -> Path | None:
-    """Where features are kept; None, with a note, where that folder cannot be written to."""
+def features_cache(listener: Listener) -> FeatureCache | None:
+    """Where features are kept; None, with a note, where that folder cannot be written to.
+
+    :class:`~twinset.errors.UsageError` where the limit of the user is no number.
+    """
+    limit = features_limit()
     try:
         folder = cache_folder() / "features"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
+            return FeatureCache(folder, limit)
     except (OSError, RuntimeError) as error:
         listener.note(f"features are not kept for the next time: {error}")
         return None
-
-
-def spec_for(embedder: Embedder, spec: ImageSpec) -> ImageSpec:
-    """The size at which this extractor gets its pictures: its own side, squared and in colour, or ``spec``."""
-    side = getattr(embedder, "side", None)
-    return ImageSpec(side, side, 3) if isinstance(side, int) else spec

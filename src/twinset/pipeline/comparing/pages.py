@@ -12,7 +12,7 @@ from twinset import __version__, documents, report
 from twinset.dataset import Dataset
 from twinset.errors import UsageError
 from twinset.pipeline import page
-from twinset.pipeline.comparing.sides import Sources, name_of
+from twinset.pipeline.comparing.sources import Sources, name_of
 from twinset.pipeline.comparing.utility import Measured
 from twinset.pipeline.explaining import Explanation
 from twinset.pipeline.parts import arms_part, gate_part, scores_part, verdict_part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from twinset.errors import DataError, UsageError
 from twinset.families import DIGEST_BYTES, families
 from twinset.formats import read
 from twinset.pipeline.comparing.looking import Seen
-from twinset.pipeline.comparing.question import Question
+from twinset.pipeline.comparing.sources import Sources
 from twinset.pipeline.held_out import copies_in
 from twinset.pipeline.tools import source_of
 
-FEATURES = ".npy"
 BLOCK = 4096
 
 
@@ -32,43 +30,6 @@ class Sides:
     shown: Seen | None
     families: NDArray[np.int64]
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where the sides come from, as the user named them."""
-
-    real: str
-    synthetic: str
-    train: str | None = None
-
-    @property
-    def are_features(self) -> bool:
-        """Whether all sides are arrays of features; :class:`UsageError` where only some are."""
-        given = [text for text in (self.real, self.synthetic, self.train) if text is not None]
-        arrays = [text for text in given if text.lower().endswith(FEATURES)]
-        if arrays and len(arrays) < len(given):
-            raise UsageError(
-                f"expected all sides as pictures, or all as features; got {', '.join(given)}",
-                hint="features of two extractors, or of pictures and none, cannot be compared",
-            )
-        return bool(arrays)
-
-    def command(self, question: Question) -> str:
-        """What makes the comparison again, with names in place of paths."""
-        words = ["twinset", "compare", name_of(self.real), name_of(self.synthetic)]
-        words += ["--train", name_of(self.train)] if self.train is not None else []
-        words += ["--utility"] if question.utility else []
-        words += ["--by", question.by] if question.by is not None else []
-        words += ["--metrics", question.metrics] if question.metrics != "default" else []
-        name, colon, _ = question.extractor.partition(":")
-        words += ["--extractor", f"{name}:FILE" if colon else name, "--seed", str(question.seed)]
-        return shlex.join(words)
-
-
-def name_of(source: str) -> str:
-    """A dataset as it may stand on a page that others read."""
-    return source if source.startswith("builtin:") else Path(source).resolve().name
 
 
 def datasets(

@@ -11,27 +11,19 @@ from pathlib import Path
 from twinset import __version__, documents
 from twinset.copytest import Known
 from twinset.dataset import Dataset
+from twinset.embedding.protocol import protocol_of, stamped
 from twinset.embedding.random_convolution import RandomConvolution
-from twinset.embedding.self_trained import SelfTrained
-from twinset.errors import DataError, MissingModelError, UsageError
+from twinset.errors import DataError, UsageError
 from twinset.evaluation import ByClass, fidelity
 from twinset.evaluation.explain import diversity_alarms
 from twinset.images import ImageSpec
-from twinset.pipeline.comparing.looking import Seen, features_cache, look, spec_for
-from twinset.pipeline.comparing.metrics import (
-    MEASURES,
-    Asked,
-    available,
-    matched_classes,
-    measured,
-    reason,
-    undefined,
-)
+from twinset.pipeline.comparing.asking import Asked, matched_classes
+from twinset.pipeline.comparing.looking import Seen, features_cache, look
+from twinset.pipeline.comparing.metrics import MEASURES, Loaded, loaded, on_device, undefined
 from twinset.pipeline.comparing.pages import Found, Side, document_of, page_of, place_for
 from twinset.pipeline.comparing.question import Question, embedder_named
 from twinset.pipeline.comparing.sides import (
     Sides,
-    Sources,
     check_finite,
     check_not_empty,
     datasets,
@@ -39,10 +31,12 @@ from twinset.pipeline.comparing.sides import (
     read_features,
     sides_of,
 )
+from twinset.pipeline.comparing.sources import Sources
 from twinset.pipeline.comparing.utility import measured_utility
 from twinset.pipeline.explaining import Explanation, Training, explain
 from twinset.pipeline.real import choose_spec
 from twinset.pipeline.reporting import Listener, Quiet
+from twinset.pipeline.resolving import Machine
 from twinset.privacy.gate import GateResult, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.randomness import Stream
@@ -53,40 +47,49 @@ from twinset.store import write_bytes
 from twinset.threads import available_cores, torch_threads
 
 GIVEN = "given features"
+OF_TRAINING: Mapping[str, str] = {"nearest_record": "nearest", "authenticity": "authenticity"}
+"""Metrics that need training images, by how their scores are called."""
+
+AS_GIVEN: Mapping[str, str | int] = {"extractor": GIVEN, "resize": "the caller's"}
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """All that the one pass gave: the sides, their extractor, which other extractor each measure reads (None: none),
-    and why some cannot be measured here. ``size`` says, for people, at which size ``spec`` compares."""
+    """All that the one pass gave: the sides, their extractor, and the measures with theirs.
+
+    ``size`` says, for people, at which size ``spec`` compares.
+    """
 
     sides: Sides
     embedder: Embedder
-    extractors: Mapping[str, str | None]
-    missing: Mapping[str, str]
+    measures: Loaded
     spec: ImageSpec
     size: str
+    device: str
+
+    @property
+    def protocols(self) -> dict[str, dict[str, str | int]]:
+        """How features were made, by the extractor's name."""
+        used = [self.embedder, *(each for each in self.measures.extractors.values() if each is not None)]
+        return {each.name: protocol_of(each, self.spec) for each in used}
 
 
 def compare(
-    real: str,
-    synthetic: str,
+    sources: Sources,
     *,
-    train: str | None,
     question: Question,
     report: Path | None,
     workers: int | None,
     listener: Listener,
 ) -> documents.CompareDocument:
-    """The comparison as a document; ``report`` also writes a page."""
+    """The comparison that a checked question asks for, as a document; ``report`` also writes a page."""
     began = time.monotonic()
-    sources = Sources(real, synthetic, train)
-    question.check()
+    embedder_named(question.extractor)
     place = place_for(report) if report is not None else None
     if sources.are_features:
         found = _of_features(sources, question)
     else:
-        explained = report is not None or question.metrics == "all"
+        explained = report is not None or question.asks_for("all")
         found = _of_pictures(sources, question, workers or available_cores(), listener, explained=explained)
     document = document_of(found, sources, report, seconds=time.monotonic() - began)
     if place is not None:
@@ -99,13 +102,10 @@ def fidelity_of(
     synthetic: Dataset,
     *,
     training: Dataset | None,
-    extractor: str,
+    question: Question,
     rng: Stream,
-    metrics: str = "default",
 ) -> list[Score]:
-    """The scores of a comparison of datasets, and nothing else; ``metrics`` as ``--metrics`` takes them."""
-    question = Question(extractor, metrics)
-    question.check()
+    """The scores of a comparison of datasets, and nothing else."""
     check_not_empty(real, synthetic)
     with tempfile.TemporaryDirectory(prefix="twinset-compare-") as folder:
         scratch = Path(folder)
@@ -130,6 +130,7 @@ def _of_pictures(sources: Sources, question: Question, workers: int, listener: L
                 gate=gate,
                 spec=prepared.spec,
                 seed=question.seed,
+                seconds=question.utility_seconds,
                 workers=workers,
                 listener=listener,
             )
@@ -146,7 +147,9 @@ def _of_pictures(sources: Sources, question: Question, workers: int, listener: L
             gate=gate,
             measured=measured,
             size=prepared.size,
-            protocol=_protocol(prepared.embedder, question, prepared.spec, sides.held.digest, sides.made.digest),
+            protocol=_protocol(
+                protocol_of(prepared.embedder, prepared.spec), question, sides.held.digest, sides.made.digest
+            ),
             warnings=(*sides.warnings, *_no_classes(sides, question), *alarms),
             explanation=explanation,
         )
@@ -182,6 +185,11 @@ def _of_features(sources: Sources, question: Question) -> Found:
         raise UsageError(
             "expected pictures with --utility or --by; got features", hint="features have neither labels nor pixels"
         )
+    if question.extractor != Question().extractor:
+        raise UsageError(
+            f"expected pictures with --extractor; got features, of which {question.extractor} extracts nothing",
+            hint="leave out --extractor",
+        )
     held, made = read_features(sources.real), read_features(sources.synthetic)
     shown = read_features(sources.train) if sources.train is not None else None
     if len({array.shape[1] for array in (held, made, shown) if array is not None}) > 1:
@@ -202,21 +210,21 @@ def _of_features(sources: Sources, question: Question) -> Found:
             holdout=held if shown is not None else None,
             metrics=question.feature_metrics,
         )
-    if shown is None and question.metrics in ("default", "all"):
-        scores = without_training(scores)
+    if shown is None:
+        scores = without_training(scores, question)
     counts = {"real": len(held), "synthetic": len(made)}
     for name in question.names:
-        if name in MEASURES and question.metrics != "all":
+        if name in MEASURES and question.asks_for(name):
             scores += undefined(name, counts, "it needs pictures; got features alone")
     return Found(
         real=Side(sources.real, None, len(held)),
         synthetic=Side(sources.synthetic, None, len(made)),
         training=None,
-        scores=tuple(scores),
+        scores=tuple(stamped(scores, {GIVEN: AS_GIVEN}, seed=question.seed)),
         gate=None,
         measured=None,
         size=f"features of {held.shape[1]} numbers",
-        protocol=_protocol(None, question, None, digest_of(held), digest_of(made)),
+        protocol=_protocol(AS_GIVEN, question, digest_of(held), digest_of(made)),
         warnings=("features alone: neither copies nor utility can be measured",),
     )
 
@@ -233,21 +241,24 @@ def _prepared(
 ) -> Prepared:
     """Extractors loaded, every picture looked at once, and real images that are training images left out."""
     method = embedder_named(question.extractor)
-    if isinstance(method, SelfTrained) and shown is None:
-        raise UsageError("expected --train with --extractor self; got none", hint="or use --extractor random")
     spec, size = choose_spec(ImagePart(), held)
-    ready, missing = available(question.names, clip=question.path_of("clip"), inception=question.path_of("inception"))
-    nothing = held.take([])
+    device = Machine.of(workers=None, device=question.device).device
     with torch_threads(1):
-        fitted = method.fit(shown if shown is not None else held, spec=spec, rng=rng.child("embedder"))
-        others: dict[str, Embedder | None] = {}
-        for measure, needed in ready.items():
-            try:
-                others[measure] = None if needed is None else needed.fit(nothing, spec=spec, rng=rng.child("extractor"))
-            except MissingModelError as error:
-                missing[measure] = reason(error)
+        fitted = on_device(
+            method.fit(shown if shown is not None else held, spec=spec, rng=rng.child("embedder")), device
+        )
+        measures = loaded(
+            question.names,
+            nothing=held.take([]),
+            spec=spec,
+            rng=rng.child("extractor"),
+            device=device,
+            clip=question.path_of("clip"),
+            inception=question.path_of("inception"),
+        )
         fixed = (RandomConvolution(),) if fitted.fitted_on else ()
-        embedders = list({each.name: each for each in (fitted, *fixed, *others.values()) if each is not None}.values())
+        others = measures.extractors.values()
+        embedders = list({each.name: each for each in (fitted, *fixed, *others) if each is not None}.values())
         progress, cache = listener.stage("looking at pictures"), features_cache(listener)
 
         def seen(dataset: Dataset, name: str) -> Seen:
@@ -265,15 +276,14 @@ def _prepared(
         found = sides_of(
             seen(held, "real"), seen(made, "synthetic"), seen(shown, "training") if shown is not None else None
         )
-    names = {name: each.name if each is not None else None for name, each in others.items()}
-    return Prepared(found, fitted, names, missing, spec, size)
+    return Prepared(found, fitted, measures, spec, size, device)
 
 
 def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Score]:
     """Every metric that is asked for; those on features first, the undefined say why."""
     sides, embedder = prepared.sides, prepared.embedder
     name, saw = embedder.name, bool(embedder.fitted_on)
-    asked = Asked(sides.held, sides.made, sides.shown, embedder, sides.families, rng)
+    asked = Asked(sides.held, sides.made, sides.shown, embedder, sides.families, rng, prepared.device)
     exposed = sides.shown.features[name] if sides.shown is not None and not saw else None
     labels = asked.labels if question.by == "class" else None
     by_class = None
@@ -292,14 +302,10 @@ def _scores(prepared: Prepared, question: Question, *, rng: Stream) -> list[Scor
             by_class=by_class,
             metrics=question.feature_metrics,
         )
-        if exposed is None and question.metrics in ("default", "all"):
-            scores = without_training(scores)
-        for each in question.names:
-            if each in prepared.missing:
-                scores += undefined(each, asked.counts, prepared.missing[each])
-            elif each in prepared.extractors:
-                scores += measured(each, asked, extractor=prepared.extractors[each], clip=question.path_of("clip"))
-    return scores
+        if exposed is None:
+            scores = without_training(scores, question)
+        scores += prepared.measures.scores(question.names, asked)
+    return stamped(scores, prepared.protocols, seed=question.seed)
 
 
 def _no_classes(sides: Sides, question: Question) -> tuple[str, ...]:
@@ -309,9 +315,10 @@ def _no_classes(sides: Sides, question: Question) -> tuple[str, ...]:
     return ("not by class: the images of both sets have no class of their own of equal name",)
 
 
-def without_training(scores: Sequence[Score]) -> list[Score]:
-    """The scores without those that ask for training images: nobody gave any."""
-    return [score for score in scores if not score.name.startswith(("nearest_record", "authenticity"))]
+def without_training(scores: Sequence[Score], question: Question) -> list[Score]:
+    """The scores without those that ask for training images, where nobody gave any nor named the metric."""
+    unasked = tuple(start for start, name in OF_TRAINING.items() if not question.asks_for(name))
+    return [score for score in scores if not score.name.startswith(unasked)]
 
 
 def _gate(sides: Sides) -> GateResult | None:
@@ -334,17 +341,11 @@ def _gate(sides: Sides) -> GateResult | None:
 
 
 def _protocol(
-    extractor: Embedder | None, question: Question, spec: ImageSpec | None, real: str, synthetic: str
+    extraction: Mapping[str, str | int], question: Question, real: str, synthetic: str
 ) -> dict[str, str | int]:
     """What two comparisons must share for their numbers to be compared, and what was compared."""
-    size: dict[str, str | int] = {}
-    if extractor is not None and spec is not None:
-        seen = spec_for(extractor, spec)
-        size = {"size": f"{seen.width} x {seen.height} x {seen.channels}", "fit": seen.fit}
     return {
-        "extractor": GIVEN if extractor is None else extractor.name,
-        "resize": "bicubic, antialiased" if spec is not None else "the caller's",
-        **size,
+        **extraction,
         "seed": question.seed,
         "version": __version__,
         "real_digest": real,

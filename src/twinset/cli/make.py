@@ -1,0 +1,89 @@
+"""Commands that make a twin: a recipe for it, a run, the rest of a run. Heavy imports happen inside."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twinset.cli.options import Device, Json, Quiet, RunFolder, Workers, answer, device_named, progress
+from twinset.errors import printable
+
+
+def run(
+    source: Annotated[str, typer.Argument(metavar="RECIPE|DIR|builtin:NAME", help="What to make a twin of.")],
+    out: Annotated[Path | None, typer.Option(help="The run folder; default: runs/NAME-KEY.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Time that the whole run should take.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a recipe key.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    workers: Workers = None,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make, align, measure, audit and release a synthetic twin. The same command again continues.
+
+    \b
+    Examples:
+      twinset run builtin:digits
+      twinset run photos/ --minutes 5
+      twinset run recipe.yaml --set count=500 --set gate.copies=report --out runs/mine
+      twinset run recipe.yaml --dry-run
+    """
+    from twinset import pipeline
+    from twinset.pipeline import words
+    from twinset.recipe import recipe_for
+
+    written = recipe_for(source, overrides=set_ or [], minutes=minutes)
+    if dry_run:
+        with closing(progress(quiet=quiet)) as listener:
+            plan = pipeline.dry_run(written, workers=workers, device=device_named(device), listener=listener)
+        answer(plan, lambda: words.plan(plan), as_json=json)
+        return
+    with closing(progress(quiet=quiet)) as listener:
+        document = pipeline.run(written, out=out, workers=workers, device=device_named(device), listener=listener)
+    answer(document, lambda: words.run(document), as_json=json)
+    raise typer.Exit(pipeline.exit_code(document))
+
+
+def resume(
+    run: RunFolder,
+    workers: Workers = None,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Continue a run that was stopped, from what is committed.
+
+    \b
+    Examples:
+      twinset resume runs/photos-1a2b3c4d
+      twinset resume runs/photos-1a2b3c4d --workers 2
+    """
+    from twinset import pipeline
+    from twinset.pipeline import words
+
+    with closing(progress(quiet=quiet)) as listener:
+        document = pipeline.resume(run, workers=workers, device=device_named(device), listener=listener)
+    answer(document, lambda: words.run(document), as_json=json)
+    raise typer.Exit(pipeline.exit_code(document))
+
+
+def init(
+    source: Annotated[str, typer.Argument(metavar="DIR|FILE|builtin:NAME", help="A dataset.")],
+    out: Annotated[Path | None, typer.Option(help="Where the recipe goes; default: NAME.yaml here.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a commented recipe for a dataset; never overwrites a file.
+
+    \b
+    Examples:
+      twinset init photos/
+      twinset init photos/ --out recipes/photos.yaml
+    """
+    from twinset import pipeline
+
+    document = pipeline.init(source, out=out)
+    answer(document, lambda: "wrote {0}\nnext: twinset run {0}".format(printable(document.recipe)), as_json=json)

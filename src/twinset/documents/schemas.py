@@ -1,0 +1,58 @@
+"""Every JSON object by its name, its schema, and its text."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from twinset.documents.comparisons import CompareDocument, LeaderboardDocument
+from twinset.documents.datasets import ConvertDocument, InspectDocument
+from twinset.documents.detectors import DetectDocument, FitDetectorDocument
+from twinset.documents.explanations import ExplanationDocument
+from twinset.documents.failures import ErrorDocument
+from twinset.documents.installation import DoctorDocument, PluginsDocument
+from twinset.documents.runs import InitDocument, PlanDocument, RunDocument, StatusDocument, VerifyDocument
+from twinset.documents.trainers import TrainerRequestDocument, TrainerResponseDocument
+from twinset.errors import UnknownNameError
+
+DOCUMENTS: dict[str, type[BaseModel]] = {
+    "run": RunDocument,
+    "plan": PlanDocument,
+    "status": StatusDocument,
+    "verify": VerifyDocument,
+    "inspect": InspectDocument,
+    "compare": CompareDocument,
+    "leaderboard": LeaderboardDocument,
+    "explanation": ExplanationDocument,
+    "detect": DetectDocument,
+    "fit-detector": FitDetectorDocument,
+    "convert": ConvertDocument,
+    "init": InitDocument,
+    "plugins": PluginsDocument,
+    "doctor": DoctorDocument,
+    "error": ErrorDocument,
+    "trainer-request": TrainerRequestDocument,
+    "trainer-response": TrainerResponseDocument,
+}
+
+
+def schema(name: str) -> dict[str, object]:
+    """The JSON Schema of a document, or of the recipe; :class:`UnknownNameError` for others."""
+    if name == "recipe":
+        from twinset.recipe import Recipe
+
+        return Recipe.model_json_schema()
+    name = {"resume": "run", "evaluate": "run"}.get(name, name)
+    if name not in DOCUMENTS:
+        raise UnknownNameError("schema", name, [*DOCUMENTS, "recipe"])
+    return DOCUMENTS[name].model_json_schema()
+
+
+def to_json(document: BaseModel) -> str:
+    """One line of JSON. A path that is not UTF-8 has its odd bytes as escapes, as Python's ``json`` reads them back."""
+    try:
+        return document.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        return json.dumps(document.model_dump(mode="json", by_alias=True))

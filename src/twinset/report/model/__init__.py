@@ -1,0 +1,46 @@
+"""What a report shows: plain numbers, words and small pictures; one file a part of the page.
+
+The pipeline fills it, :mod:`twinset.report.html` draws it. Every part but the title is optional, so that one page
+serves a whole run and a bare comparison of two datasets. All texts are data: nothing in here is ever taken as markup.
+"""
+
+from twinset.report.model.answer import Arm, Difference, Trial, Utility, Verdict
+from twinset.report.model.copies import ClosePair, Gate
+from twinset.report.model.cost import Cost, CostOfThousand
+from twinset.report.model.datasets import AlignmentFacts, DatasetFacts, Problem, ScoreValues
+from twinset.report.model.likeness import FeatureMap, MapSet, MetricTable
+from twinset.report.model.objects import MeasureFacts, MetadataFacts
+from twinset.report.model.page import ReportData
+from twinset.report.model.pictures import ClassGrid, Gallery, Picture, Rejected, Twin
+from twinset.report.model.samples import BoxSize, SampleArm, SampleBin, SampleFacts
+
+__all__ = [
+    "AlignmentFacts",
+    "Arm",
+    "BoxSize",
+    "ClassGrid",
+    "ClosePair",
+    "Cost",
+    "CostOfThousand",
+    "DatasetFacts",
+    "Difference",
+    "FeatureMap",
+    "Gallery",
+    "Gate",
+    "MapSet",
+    "MeasureFacts",
+    "MetadataFacts",
+    "MetricTable",
+    "Picture",
+    "Problem",
+    "Rejected",
+    "ReportData",
+    "SampleArm",
+    "SampleBin",
+    "SampleFacts",
+    "ScoreValues",
+    "Trial",
+    "Twin",
+    "Utility",
+    "Verdict",
+]
