@@ -13,6 +13,7 @@ import yaml
 import twinset
 from twinset import documents, pipeline
 from twinset.errors import DataError, MissingModelError, RecipeError
+from twinset.images import decode, encode_png
 from twinset.pipeline.reporting import Quiet
 
 
@@ -128,6 +129,8 @@ def test_nothing_to_make_is_refused(real: Path, tmp_path: Path) -> None:
         twinset.run(quick(real, count={"0": 0}), out=tmp_path / "none", workers=1, quiet=True)
     lone = tmp_path / "lone"
     shutil.copytree(real / "3", lone / "3")
+    for file in (lone / "3").iterdir():  # no held-out images themselves
+        file.write_bytes(encode_png(255 - decode(file.read_bytes())))
     folder = quick(real, count={"5": 4}, generate=[{"use": "folder", "path": str(lone)}], edit=[])
     with pytest.raises(DataError, match="expected images of 5"):
         twinset.run(folder, out=tmp_path / "empty", workers=1, quiet=True)

@@ -279,7 +279,10 @@ def test_classes_are_matched_by_name_whatever_their_order(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [({"metrics": "fid"}, "expected a metric out of .*'fid'"), ({"by": "colour"}, "expected a grouping out of class")],
+    [
+        ({"metrics": "fid"}, "expected a metric out of .*'fid'"),
+        ({"by": "colour"}, "expected a value of --by out of class"),
+    ],
 )
 def test_wrong_names_are_refused_before_the_work(asked: dict[str, str], told: str) -> None:
     with pytest.raises(UsageError, match=told):

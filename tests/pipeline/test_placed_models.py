@@ -181,7 +181,7 @@ def test_a_plan_says_when_a_model_is_too_slow_for_the_time(real: Path, monkeypat
         assert utility["steps"] >= placed_budget.FEWEST_STEPS
         assert utility["width"] == "auto"
         assert utility["model"] == DETECTOR
-        return [note for note in plan.notes if note.startswith("this takes about")]
+        return [note for note in plan.notes if note.startswith("the whole run takes longer than minutes")]
 
     assert notes(2.0)
     assert not notes(0.001)

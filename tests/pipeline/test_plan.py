@@ -130,7 +130,7 @@ def test_diffusion_on_boxes_names_the_reason_and_what_to_use() -> None:
     with pytest.raises(RecipeError, match="one class per image, no boxes or masks") as caught:
         plan_of(generate=[{"use": "diffusion"}])
     assert caught.value.exit_code == 2
-    assert caught.value.hint == "use copypaste or folder"
+    assert caught.value.hint == "use render or copypaste or folder"
     with pytest.raises(ValueError, match=r"one class each.*got images for instance-segmentation; use CopyPaste"):
         Diffusion().fit(labelled("instance-segmentation"), rng=0)
 

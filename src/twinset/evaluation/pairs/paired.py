@@ -19,7 +19,7 @@ Pictures = NDArray[np.uint8] | NDArray[np.floating]
 
 Array = NDArray[np.float64]
 Block = tuple[slice, Pictures, Pictures]
-BLOCK_PIXELS = 1 << 17
+BLOCK_PIXELS = 1 << 19
 """Pixels, all channels counted, that are read at once."""
 
 
