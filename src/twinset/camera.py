@@ -64,8 +64,8 @@ class Camera:
         The field of view is that of the longer side. Raises :class:`ValueError` where eye and target coincide.
 
         >>> camera = Camera.looking((0, -2, 0), (0, 0, 0), size=(100, 200), field_of_view_degrees=90)
-        >>> camera.project(np.array([[0.0, 0.0, 1.0]]))[0].round(6).tolist()
-        [[100.0, 0.0]]
+        >>> camera.project(np.array([[1.0, 0.0, 0.5]]))[0].round(6).tolist()
+        [[150.0, 25.0]]
         """
         if not 1 <= field_of_view_degrees <= 170:
             raise ValueError(f"expected a field of view of 1…170 degrees; got {field_of_view_degrees}")

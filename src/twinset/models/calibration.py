@@ -96,7 +96,7 @@ def calibrate(
             step = seconds_per_step(
                 network, spec, n_classes, batch, device=device, clock=clock, hopeless=HOPELESS * budget / enough
             )
-            steps = int(budget / step)
+            steps = int(budget / step * (1 + 1e-9))  # the clock's last bits lose no step
             plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), AUGMENT)
             if steps >= enough:
                 break

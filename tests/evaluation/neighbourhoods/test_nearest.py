@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from twinset.evaluation import Evidence, NearestRecord, NearestRecords
+from twinset.evaluation.neighbourhoods.nearest import resampled_medians
 from twinset.randomness import Stream
 
 
@@ -77,3 +78,14 @@ def test_a_holdout_of_copies_leaves_the_ratio_undefined() -> None:
     ratio, _ = scores(draw(13, 50, 3), train, train.copy())
     assert ratio.value is None
     assert "exact copies" in ratio.undefined_because
+
+
+@pytest.mark.parametrize("count", [5, 6, 41])
+def test_medians_of_resamples_are_those_of_drawing_them(count: int) -> None:
+    values = np.random.default_rng(0).normal(size=count)
+    quick = resampled_medians(values, 40_000, np.random.default_rng(1))
+    rows = np.random.default_rng(2).integers(count, size=(40_000, count))
+    slow = np.median(values[rows], axis=1)
+    assert quick.mean() == pytest.approx(slow.mean(), abs=0.015)
+    assert quick.std() == pytest.approx(slow.std(), rel=0.03)
+    np.testing.assert_allclose(*(np.quantile(each, [0.1, 0.5, 0.9]) for each in (quick, slow)), atol=0.05)

@@ -138,14 +138,26 @@ class NearestRecord:
 
     def _bootstrap(self, records: NearestRecords, ratio: float, rng: Stream) -> Interval | None:
         draw = rng.child("nearest-record").numpy()
-        medians = []
-        for values in (records.synthetic, records.holdout):
-            rows = draw.integers(len(values), size=(self.resamples, len(values)))
-            medians.append(np.median(values[rows], axis=1))
+        medians = [resampled_medians(values, self.resamples, draw) for values in (records.synthetic, records.holdout)]
         if (medians[1] <= 0).any():
             return None
         low, high = np.quantile(medians[0] / medians[1], [0.025, 0.975])
         return Interval(min(float(low), ratio), max(float(high), ratio))
+
+
+def resampled_medians(values: Array, resamples: int, draws: np.random.Generator) -> Array:
+    """Medians (resamples,) of as many draws with replacement as there are values (N,), without making them.
+
+    The ranks drawn are N uniform numbers, of which the k-th smallest has a beta distribution; given it, the next is
+    the least of N − k on the rest (David and Nagaraja 2003, *Order Statistics*, section 2.5). A thousand draws of five
+    thousand values so cost two thousand numbers.
+    """
+    count, ordered = len(values), np.sort(values)
+    k = (count + 1) // 2
+    lower = draws.beta(k, count + 1 - k, size=resamples)
+    ranks = [lower] if count % 2 else [lower, lower + (1 - lower) * draws.beta(1, count - k, size=resamples)]
+    rows = [np.minimum((count * rank).astype(np.int64), count - 1) for rank in ranks]
+    return np.asarray(np.mean([ordered[row] for row in rows], axis=0))
 
 
 def _counts(evidence: Evidence) -> dict[str, int]:

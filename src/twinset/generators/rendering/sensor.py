@@ -84,8 +84,8 @@ class Lens:
         """As :meth:`Camera.project`, into the distorted picture.
 
         >>> camera = Camera((100, 100), (50.0, 50.0), (50.0, 50.0), np.eye(4))
-        >>> Lens(camera, 0.1).project([[0.8, 0.0, 1.0]])[0].round(2).tolist()  # at r (1 + r²/10) is .8/√2
-        [[88.88, 50.0]]
+        >>> Lens(camera, 0.1).project([[0.8, 0.0, 1.0]])[0].round(2).tolist()  # r (1 + r²/10) is .8/√2
+        [[88.83, 50.0]]
         """
         pixels, depth = self.camera.project(points)
         if self.k1 == 0:
