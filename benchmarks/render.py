@@ -21,7 +21,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -131,8 +130,6 @@ def main() -> None:
     arguments.add_argument("--threads", default="1,2,4")
     arguments.add_argument("--pictures", type=int, default=200)
     given = arguments.parse_args()
-    # Else numba, imported with the first renderer, takes benchmarks/coverage.py for the package of that name.
-    sys.path.remove(str(Path(__file__).parent))
     scene = benchmark_scene()
     found: dict[str, object] = {"machine": machine("numba"), "triangles": sum(len(o.mesh.faces) for o in scene.objects)}
     for threads in (int(count) for count in given.threads.split(",")):

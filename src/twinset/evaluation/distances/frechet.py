@@ -28,7 +28,7 @@ from twinset.threads import torch_threads
 
 NAME = "frechet_distance"
 COVERAGE = ".88–.99 simulated (four laws, equal and apart, N = 100 and 1,000, D = 32)"
-"""How often the nominal 95 % interval held the expectation: ``benchmarks/coverage.py``, 2,000 repetitions. The low end
+"""How often the nominal 95 % interval held the expectation: ``benchmarks/interval_coverage.py``, 2,000 repetitions. The low end
 are skewed mixtures and a lost mode at N = 100."""
 
 ONE_THREAD = 1000

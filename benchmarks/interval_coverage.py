@@ -1,6 +1,6 @@
 """How often do the 95 % intervals beside the scores hold what they are about: the score's expectation at that N?
 
-    uv run python benchmarks/coverage.py [--repetitions 2000] [--scores frechet,kid,accuracy,ap] [--seed 0]
+    uv run python benchmarks/interval_coverage.py [--repetitions 2000] [--scores frechet,kid,accuracy,ap] [--seed 0]
                                          [--workers 4] [--cells FOLDER]
 
 Samples are drawn from laws that are known (``coverage_laws.py``). The expectation of an estimator at this N (which is
