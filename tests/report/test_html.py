@@ -18,7 +18,7 @@ from twinset.report.pictures import encode_all
 from twinset.report.scripts import script_json
 from twinset.report.tables import matrix_of
 from twinset.report.words import size_of
-from twinset.scores import Score
+from twinset.scores import Interval, Score
 
 MakeData = Callable[..., ReportData]
 
@@ -288,3 +288,24 @@ def test_every_score_of_a_comparison_has_words_for_people() -> None:
     for name in names:
         assert entry_for(name).label != name.replace("_", " "), name
     assert entry_for("vendi_ratio_q1[cat]").label == "Vendi ratio, order 1, cat"
+
+
+def test_intervals_say_what_they_are_about_and_how_often_they_hold(report_data: MakeData) -> None:
+    held = Score(
+        "frechet_distance",
+        2.0,
+        False,
+        {"real": 50, "synthetic": 50},
+        interval=Interval(1.0, 3.0),
+        settings={"interval_coverage": ".88–.99 simulated"},
+    )
+    with_one = "".join(
+        Page(render(dataclasses.replace(report_data(), metrics=(MetricTable("Likeness", (held,)),)))).words
+    )
+    assert "on average at these numbers of images" in with_one
+    assert "an interval held it in .88–.99 simulated" in with_one
+    bare = dataclasses.replace(held, interval=None)
+    without = "".join(
+        Page(render(dataclasses.replace(report_data(), metrics=(MetricTable("Likeness", (bare,)),)))).words
+    )
+    assert "an interval held it" not in without
