@@ -28,8 +28,8 @@ from twinset.threads import torch_threads
 
 NAME = "frechet_distance"
 COVERAGE = ".88–.99 simulated (four laws, equal and apart, N = 100 and 1,000, D = 32)"
-"""How often the nominal 95 % interval held the expectation: ``benchmarks/interval_coverage.py``, 2,000 repetitions. The low end
-are skewed mixtures and a lost mode at N = 100."""
+"""How often the nominal 95 % interval held the expectation: ``benchmarks/interval_coverage.py``, 2,000 repetitions. The
+low end are skewed mixtures and a lost mode at N = 100."""
 
 ONE_THREAD = 1000
 """Matrices of up to so many rows or columns are factorised on one thread; 200 times faster on a busy machine."""

@@ -8,9 +8,9 @@ low estimate comes with too small an error. The interval holds every θ that the
 
 a quadratic in θ. tr C² and, from the influences, Λ come from sums of the kernel and of its square. The distance is
 never negative, its estimate may be: the interval then reaches as far below 0 as estimates scatter where the distance is
-0, 1.96 √(2 tr C²) below the estimate, and always holds 0. In simulation (``benchmarks/interval_coverage.py``) it holds the truth
-in 93–98 % for equal and shifted laws, where the jackknife's fell to 73 %; but in 77–88 % only, like the jackknife's,
-where a rare mode is what differs.
+0, 1.96 √(2 tr C²) below the estimate, and always holds 0. In simulation (``benchmarks/interval_coverage.py``) it holds
+the truth in 94–97 % for equal and shifted laws, where the jackknife's fell to 73 %; but in 83–94 % only where a rare
+mode is what differs.
 
 Images may come in families, such as the objects of one picture. Those of a family are alike without the sets being so:
 pairs within a family are then left out of the sums, and C is that of families that are drawn as a whole.

@@ -26,8 +26,8 @@ from twinset.scores import Score
 NAME = "kernel_distance"
 FEW = 1000
 COVERAGE = ".83–.97 simulated (four laws, equal and apart, N = 100 and 1,000, D = 32)"
-"""How often it held the expectation: ``benchmarks/interval_coverage.py``, 2,000 repetitions. The low end is a mode of one in
-twenty that the synthetic side lost, at N = 100."""
+"""How often it held the expectation: ``benchmarks/interval_coverage.py``, 2,000 repetitions. The low end is a mode of
+one in twenty that the synthetic side lost, at N = 100."""
 
 
 def kernel_distance(
