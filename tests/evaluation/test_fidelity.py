@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 from twinset.evaluation import (
     PRDC,
@@ -19,6 +20,7 @@ from twinset.evaluation import (
 )
 from twinset.randomness import Stream
 from twinset.scores import Score
+from twinset.threads import blas_threads, torch_threads
 
 
 def draw(seed: int, n: int, d: int) -> np.ndarray:
@@ -183,3 +185,32 @@ def test_an_interval_without_width_says_that_it_is_no_certainty() -> None:
     assert any("no width, which is no certainty" in text for text in far["density"].warnings)
     # Wilson's interval has one at the end of the scale.
     assert not any("no width" in text for text in far["precision"].warnings)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_figures_do_not_depend_on_the_number_of_threads(threads: int) -> None:
+    draws = np.random.default_rng(0)
+    real, synthetic = draws.normal(size=(60, 8)), draws.normal(0.2, 1, size=(50, 8))
+    classes = ByClass(("a", "b"), np.arange(60) % 2, np.arange(50) % 2)
+
+    def figures(count: int) -> list[tuple[str, float | None]]:
+        with torch_threads(count), blas_threads(1):
+            scores = fidelity(real, synthetic, extractor="x", rng=Stream(0), by_class=classes)
+            assert torch.get_num_threads() == count
+        return [(score.name, score.value) for score in scores]
+
+    assert figures(threads) == figures(1)
+
+
+def test_an_error_of_one_metric_is_raised_and_threads_are_put_back() -> None:
+    class Broken:
+        needs = frozenset({"features"})
+
+        def measure(self, evidence: Evidence, *, rng: Stream) -> list[Score]:
+            raise RuntimeError("broken")
+
+    features = np.random.default_rng(0).normal(size=(20, 4))
+    with torch_threads(3):
+        with pytest.raises(RuntimeError, match="broken"):
+            fidelity(features, features, extractor="x", rng=Stream(0), metrics=[PRDC(), Broken()])
+        assert torch.get_num_threads() == 3

@@ -138,13 +138,16 @@ def _predictions(design: Array, labellings: Labellings, ridge: float) -> Array:
     from scipy.linalg import cho_factor, cho_solve
 
     scores = np.empty_like(labellings.labels)
-    for number in range(labellings.folds):
-        seen, mine = labellings.fold != number, labellings.fold == number
-        train = design[seen]
-        penalty = np.full(design.shape[1], ridge * len(train))
-        penalty[0] = 1e-9 * len(train)  # the intercept goes free
-        factor = cho_factor(train.T @ train + np.diag(penalty), lower=True)
-        scores[mine] = design[mine] @ cho_solve(factor, train.T @ labellings.labels[seen])
+    parts = [design[labellings.fold == number] for number in range(labellings.folds)]
+    products = np.stack([part.T @ part for part in parts])  # a fold's once, not in the training of every other fold
+    targets = np.stack([part.T @ labellings.labels[labellings.fold == k] for k, part in enumerate(parts)])
+    for number, part in enumerate(parts):
+        others = np.arange(labellings.folds) != number
+        count = len(design) - len(part)
+        penalty = np.full(design.shape[1], ridge * count)
+        penalty[0] = 1e-9 * count  # the intercept goes free
+        factor = cho_factor(products[others].sum(axis=0) + np.diag(penalty), lower=True)
+        scores[labellings.fold == number] = part @ cho_solve(factor, targets[others].sum(axis=0))
     return scores
 
 
