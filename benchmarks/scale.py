@@ -28,7 +28,7 @@ from hardware import machine
 
 from twinset.evaluation.distances.frechet import Moments, frechet_from_moments
 from twinset.evaluation.distances.kid import kernel_distance
-from twinset.evaluation.neighbourhoods.points import release
+from twinset.evaluation.mapped import gathered, release
 from twinset.evaluation.neighbourhoods.prdc import prdc
 
 SEED = 0
@@ -82,9 +82,7 @@ def frechet(real: np.memmap, synthetic: np.memmap) -> dict[str, float]:
 
 def kid(real: np.memmap, synthetic: np.memmap, size: int) -> dict[str, float]:
     draw = np.random.Generator(np.random.PCG64(SEED + 1))
-    parts = [np.array(each[np.sort(draw.permutation(len(each))[:size])]) for each in (real, synthetic)]
-    for each in (real, synthetic):
-        release(each)
+    parts = [gathered(each, np.sort(draw.permutation(len(each))[:size])) for each in (real, synthetic)]
     score = kernel_distance(*parts)
     return {"kernel_distance": float(score.value or 0.0), "standard_error": float(score.settings["standard_error"])}
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.mapped import release
 from twinset.randomness import Stream
 from twinset.scores import Score
 
@@ -115,9 +116,11 @@ def mean_of(features: Features, what: str, *, block: int = 4096) -> NDArray[np.f
     """Mean (D,) of (N, D) features, read in blocks."""
     if not len(features):
         raise ValueError(f"expected at least one {what} image; got none")
-    return np.asarray(
-        sum(as_features(features[part], what).sum(axis=0) for part in blocks(len(features), block))
-    ) / len(features)
+    total = np.zeros(features.shape[1])
+    for part in blocks(len(features), block):
+        total += as_features(features[part], what).sum(axis=0)
+        release(features)
+    return total / len(features)
 
 
 def wilson_interval(successes: float, trials: float, *, z: float = 1.959964) -> tuple[float, float]:

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from twinset.evaluation.neighbourhoods.points import Points, Screen, pair_squares, release, screening_margin
+from twinset.evaluation.neighbourhoods.points import Points, Screen, pair_squares, screening_margin
 
 
 def points(seed: int, n: int, d: int, *, scale: float = 1.0, centre: np.ndarray | None = None) -> Points:
@@ -59,15 +57,3 @@ def test_pairs_are_told_by_differences_so_that_copies_are_at_zero() -> None:
     x = np.random.Generator(np.random.PCG64(3)).normal(size=(5, 3)).astype(np.float32) + 1e4
     assert pair_squares(x, x.copy(), np.arange(5), np.arange(5)).tolist() == [0.0] * 5
     assert pair_squares(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]), np.array([0]), np.array([0])).tolist() == [25.0]
-
-
-def test_pages_of_a_file_are_let_go_and_come_back_and_other_arrays_are_left_alone(tmp_path: Path) -> None:
-    values = np.arange(20_000, dtype=np.float32).reshape(-1, 4)
-    values.tofile(tmp_path / "f")
-    mapped = np.memmap(tmp_path / "f", dtype=np.float32, mode="r", shape=values.shape)
-    changed = np.memmap(tmp_path / "f", dtype=np.float32, mode="c", shape=values.shape)
-    changed[:] = -1.0
-    for each in (mapped, changed, values):
-        release(each)
-    assert np.array_equal(mapped, values)
-    assert (changed == -1).all()

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.mapped import gathered
 from twinset.evaluation.protocol import Features, blocks
 
 Rows = NDArray[np.int64]
@@ -24,7 +25,7 @@ def copy_groups(features: Features, *, rows: Rows | None = None, block: int = 40
     first: dict[bytes, int] = {}
     found = np.empty(len(chosen), dtype=np.int64)
     for part in blocks(len(chosen), block):
-        values = np.ascontiguousarray(features[chosen[part]]) + 0  # −0 + 0 = 0
+        values = gathered(features, chosen[part]) + 0  # −0 + 0 = 0
         for place, (number, row) in enumerate(zip(chosen[part], values, strict=True), start=part.start):
             found[place] = first.setdefault(hashlib.blake2b(row.tobytes(), digest_size=16).digest(), int(number))
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.neighbourhoods.points import Points, Rows, Single, release
+from twinset.evaluation.mapped import gathered, release
+from twinset.evaluation.neighbourhoods.points import Points, Rows, Single
 from twinset.evaluation.protocol import blocks
 from twinset.randomness import Stream
 
@@ -17,7 +18,7 @@ def coordinates(points: Points, *, rng: Stream, block: int = 4096) -> Single:
     """Coordinates float32 (N, ≤ 32) of the points on the principal directions of a sample of them."""
     draw = rng.child("coordinates").numpy()
     sample = np.sort(draw.permutation(len(points))[:SAMPLE])
-    centred = np.subtract(points.features[sample], points.centre, dtype=np.float64)
+    centred = np.subtract(gathered(points.features, sample), points.centre, dtype=np.float64)
     centred -= centred.mean(axis=0)
     small = centred.shape[0] < centred.shape[1]
     values, vectors = np.linalg.eigh(centred @ centred.T if small else centred.T @ centred)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from twinset.evaluation.mapped import release
 from twinset.evaluation.neighbourhoods.balls import Balls
 from twinset.evaluation.neighbourhoods.groups import coordinates, groups
 from twinset.evaluation.neighbourhoods.lazy_balls import LazyBalls, Pairs
 from twinset.evaluation.neighbourhoods.memberships import Memberships
-from twinset.evaluation.neighbourhoods.points import Points, Screen, Single, release
+from twinset.evaluation.neighbourhoods.points import Points, Screen, Single
 from twinset.evaluation.neighbourhoods.screened_memberships import InRealBalls
 from twinset.evaluation.protocol import blocks
 from twinset.randomness import Stream

@@ -15,12 +15,12 @@ are scaled by a power of two to norms ≤ 1, and ``TINY`` is taken off as well, 
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.mapped import AT_ONCE, gathered, release
 from twinset.evaluation.protocol import Features, as_features, blocks, mean_of
 
 TINY = 1e-30
@@ -65,7 +65,7 @@ class Points:
 
     def take(self, rows: slice | Indices) -> Points:
         """Some of the points, their features copied into memory."""
-        features = np.array(self.features[rows])
+        features = np.array(self.features[rows]) if isinstance(rows, slice) else gathered(self.features, rows)
         release(self.features)
         return Points(features, self.centre, self.norms[rows])
 
@@ -161,12 +161,11 @@ def pair_squares(first: Features, second: Features, rows: Indices, columns: Indi
     squares = np.empty(len(rows))
     # Few rows at once, so that they stay in the processor's cache: four times faster at D = 2,048.
     at_once = max(16, (1 << 17) // first.shape[1])
-    for many in blocks(len(rows), 2048):
-        for start in range(many.start, many.stop, at_once):
-            part = slice(start, min(start + at_once, many.stop))
-            difference = np.subtract(first[rows[part]], second[columns[part]], dtype=np.float64)
-            squares[part] = np.einsum("ij,ij->i", difference, difference)
-        # Scattered rows bring the pages around them along.
+    if isinstance(first, np.memmap) or isinstance(second, np.memmap):
+        at_once = min(at_once, AT_ONCE)
+    for part in blocks(len(rows), at_once):
+        difference = np.subtract(first[rows[part]], second[columns[part]], dtype=np.float64)
+        squares[part] = np.einsum("ij,ij->i", difference, difference)
         release(first)
         release(second)
     return squares
@@ -200,21 +199,4 @@ def merged(known: Array, owners: NDArray[np.intp], values: Array) -> Array:
 
 def centre_of(features: Features, what: str, block: int) -> Array:
     """The mean (D,) of (N, D) features."""
-    mean = mean_of(features, what, block=block)
-    release(features)
-    return mean
-
-
-def release(features: Features) -> None:
-    """Lets go of the pages of a file that is memory-mapped for reading; what is read again comes from the file.
-
-    Without it the whole file counts as memory of this process. Anything else is left alone: pages of a map that may be
-    written to could hold changes.
-    """
-    base: object = features
-    if not isinstance(features, np.memmap) or features.flags.writeable:
-        return
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap) and features.mode == "r" and hasattr(base, "madvise"):
-        base.madvise(mmap.MADV_DONTNEED)
+    return mean_of(features, what, block=block)

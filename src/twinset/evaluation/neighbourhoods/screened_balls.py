@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twinset.evaluation.mapped import release
 from twinset.evaluation.neighbourhoods.balls import TIE, Balls, balls_from
 from twinset.evaluation.neighbourhoods.points import (
     CROWDED,
@@ -24,7 +25,6 @@ from twinset.evaluation.neighbourhoods.points import (
     merged,
     pair_squares,
     product_squares,
-    release,
     smallest,
 )
 from twinset.evaluation.protocol import blocks

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from twinset.evaluation.mapped import release
 from twinset.evaluation.neighbourhoods.balls import TIE, Balls
 from twinset.evaluation.neighbourhoods.memberships import Memberships, weighed
 from twinset.evaluation.neighbourhoods.points import (
@@ -20,7 +21,6 @@ from twinset.evaluation.neighbourhoods.points import (
     Screen,
     Single,
     pair_squares,
-    release,
 )
 from twinset.evaluation.protocol import blocks
 
