@@ -20,7 +20,7 @@ import resource
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from hardware import machine
 
 from twinset.evaluation.distances.frechet import Moments, frechet_from_moments
 from twinset.evaluation.distances.kid import kernel_distance
-from twinset.evaluation.mapped import gathered, release
+from twinset.evaluation.mapped import gathered
 from twinset.evaluation.neighbourhoods.prdc import prdc
 
 SEED = 0
@@ -68,16 +68,8 @@ def written(path: Path, law: Law, count: int, *, synthetic: bool) -> np.memmap:
     return np.memmap(path, dtype=np.float32, mode="r", shape=(count, law.dimension))
 
 
-def streamed(features: np.memmap) -> Iterator[np.ndarray]:
-    for start in range(0, len(features), BLOCK):
-        yield features[start : start + BLOCK]
-        release(features)
-
-
 def frechet(real: np.memmap, synthetic: np.memmap) -> dict[str, float]:
-    return {
-        "frechet_distance": frechet_from_moments(Moments.stream(streamed(real)), Moments.stream(streamed(synthetic)))
-    }
+    return {"frechet_distance": frechet_from_moments(Moments.of(real), Moments.of(synthetic))}
 
 
 def kid(real: np.memmap, synthetic: np.memmap, size: int) -> dict[str, float]:

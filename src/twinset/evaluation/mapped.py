@@ -8,6 +8,7 @@ around it: 64 KiB, or 2 MiB where the system keeps the file in large pages.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,13 @@ def release(features: NDArray[np.floating]) -> None:
         base = base.base
     if isinstance(base, mmap.mmap) and features.mode == "r" and hasattr(base, "madvise"):
         base.madvise(mmap.MADV_DONTNEED)
+
+
+def passing(features: NDArray[np.floating], block: int) -> Iterator[NDArray[np.floating]]:
+    """All of (N, D), at most ``block`` rows at a time; the pages of each are released when the next is asked for."""
+    for start in range(0, len(features), block):
+        yield features[start : start + block]
+        release(features)
 
 
 def gathered(features: NDArray[np.floating], rows: NDArray[np.integer]) -> NDArray[np.floating]:

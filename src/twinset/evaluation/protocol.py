@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.mapped import release
+from twinset.evaluation.mapped import passing
 from twinset.randomness import Stream
 from twinset.scores import Score
 
@@ -116,11 +116,7 @@ def mean_of(features: Features, what: str, *, block: int = 4096) -> NDArray[np.f
     """Mean (D,) of (N, D) features, read in blocks."""
     if not len(features):
         raise ValueError(f"expected at least one {what} image; got none")
-    total = np.zeros(features.shape[1])
-    for part in blocks(len(features), block):
-        total += as_features(features[part], what).sum(axis=0)
-        release(features)
-    return total / len(features)
+    return np.asarray(sum(as_features(part, what).sum(axis=0) for part in passing(features, block))) / len(features)
 
 
 def wilson_interval(successes: float, trials: float, *, z: float = 1.959964) -> tuple[float, float]:

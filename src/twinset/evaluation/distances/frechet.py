@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twinset.evaluation.mapped import passing
 from twinset.evaluation.protocol import FEATURES, Evidence, Families, Features, Need, as_features, blocks, families_of
 from twinset.randomness import Stream
 from twinset.scores import Interval, Score
@@ -48,7 +49,7 @@ class Moments:
     @staticmethod
     def of(features: Features, *, what: str = "given", block: int = 4096) -> Moments:
         """Moments of (N, D) features, read ``block`` rows at a time; ``what`` names them in errors."""
-        return Moments.stream((features[part] for part in blocks(len(features), block)), what=what)
+        return Moments.stream(passing(features, block), what=what)
 
     @staticmethod
     def stream(parts: Iterable[Features], *, what: str = "given") -> Moments:

@@ -28,6 +28,8 @@ from twinset.evaluation.protocol import Families, Features, as_features, familie
 from twinset.scores import Interval
 
 INTERVAL = "distances that the estimate does not reject; below 0 only estimates are, never a distance"
+AT_HAND = 2**23
+"""Numbers of one side that are held as float64: 64 MiB."""
 Array = NDArray[np.float64]
 Kernel = Callable[[Array, Array], Array]
 """A kernel on blocks: vectors float64 (A, D) and (B, D) in, values float64 (A, B) out; symmetric, written anew."""
@@ -174,28 +176,41 @@ class Ordered:
 
     features: Features
     edges: NDArray[np.int64]
+    what: str
 
     @staticmethod
-    def of(features: Features, families: Families | None) -> Ordered:
-        """Every image is a family of its own where ``families`` (N,) is None."""
-        if families is None:
-            return Ordered(features, np.arange(len(features) + 1))
-        family = families_of(features, families)
-        return Ordered(
-            features[np.argsort(family, kind="stable")], np.concatenate([[0], np.cumsum(np.bincount(family))])
-        )
+    def of(features: Features, families: Families | None, what: str) -> Ordered:
+        """Every image is a family of its own where ``families`` (N,) is None; ``what`` names them in errors.
+
+        Few features are converted to float64 here, more of them block by block.
+        """
+        edges = np.arange(len(features) + 1)
+        if families is not None:
+            family = families_of(features, families)
+            features = features[np.argsort(family, kind="stable")]
+            edges = np.concatenate([[0], np.cumsum(np.bincount(family))])
+        return Ordered(as_features(features, what) if features.size <= AT_HAND else features, edges, what)
 
     @property
     def sizes(self) -> Array:
         """(F,) images of each family."""
         return np.diff(self.edges).astype(np.float64)
 
-    def parts(self, what: str, block: int) -> Iterator[tuple[slice, Array]]:
-        """Families, and their images float64 (B, D): as many whole families as begin within ``block`` images."""
-        first = 0
+    @property
+    def alone(self) -> bool:
+        """Whether every image is a family of its own."""
+        return len(self.edges) == len(self.features) + 1
+
+    def parts(self, block: int, *, first: int = 0) -> Iterator[tuple[slice, Array]]:
+        """Families from ``first`` on and their images float64 (B, D): as many whole families as begin within ``block``
+        images."""
         while first < len(self.edges) - 1:
             last = max(first + 1, int(np.searchsorted(self.edges, self.edges[first] + block, side="right")) - 1)
-            yield slice(first, last), as_features(self.features[self.edges[first] : self.edges[last]], what)
+            rows = self.features[self.edges[first] : self.edges[last]]
+            yield (
+                slice(first, last),
+                rows if len(self.features) * rows.shape[1] <= AT_HAND else as_features(rows, self.what),
+            )
             first = last
 
     def summed(self, values: Array, families: slice, *, axis: int) -> Array:
@@ -216,32 +231,33 @@ def kernel_sums(
 
     ``families`` (N,), (M,) say which images belong together; None: none of that side.
     """
-    first, second = (Ordered.of(each, family) for each, family in zip((real, synthetic), families, strict=True))
+    first, second = Ordered.of(real, families[0], "real"), Ordered.of(synthetic, families[1], "synthetic")
     sizes = first.sizes, second.sizes
     across_real, across_synthetic = (np.zeros_like(each) for each in sizes)
     weighted_real, weighted_synthetic = (np.zeros_like(each) for each in sizes)
     squares = 0.0
-    for mine, rows in first.parts("real", block):
-        for theirs, columns in second.parts("synthetic", block):
+    for mine, rows in first.parts(block):
+        for theirs, columns in second.parts(block):
             values = first.summed(second.summed(kernel(rows, columns), theirs, axis=1), mine, axis=0)
             across_real[mine] += values.sum(axis=1)
             across_synthetic[theirs] += values.sum(axis=0)
-            weighted_real[mine] += values @ sizes[1][theirs]
-            weighted_synthetic[theirs] += sizes[0][mine] @ values
+            if not (first.alone and second.alone):
+                weighted_real[mine] += values @ sizes[1][theirs]
+                weighted_synthetic[theirs] += sizes[0][mine] @ values
             squares += float(np.einsum("ij,ij->", values, values))
-    within = [_within(each, what, kernel, block) for each, what in ((first, "real"), (second, "synthetic"))]
+    if first.alone and second.alone:
+        weighted_real, weighted_synthetic = across_real, across_synthetic
+    within = [_within(each, kernel, block) for each in (first, second)]
     return KernelSums(within[0], within[1], across_real, across_synthetic, weighted_real, weighted_synthetic, squares)
 
 
-def _within(ordered: Ordered, what: str, kernel: Kernel, block: int) -> Within:
+def _within(ordered: Ordered, kernel: Kernel, block: int) -> Within:
     """Each block off the diagonal is computed once and used for both its sides."""
     sizes = ordered.sizes
     sums, weighted, own = (np.zeros_like(sizes) for _ in range(3))
     squares = 0.0
-    for mine, rows in ordered.parts(what, block):
-        for theirs, columns in ordered.parts(what, block):
-            if theirs.start < mine.start:
-                continue
+    for mine, rows in ordered.parts(block):
+        for theirs, columns in ordered.parts(block, first=mine.start):
             values = ordered.summed(ordered.summed(kernel(rows, columns), theirs, axis=1), mine, axis=0)
             alone = theirs.start == mine.start
             if alone:
@@ -249,11 +265,11 @@ def _within(ordered: Ordered, what: str, kernel: Kernel, block: int) -> Within:
                 np.fill_diagonal(values, 0.0)
             else:
                 sums[theirs] += values.sum(axis=0)
-                weighted[theirs] += sizes[mine] @ values
+                weighted[theirs] += 0.0 if ordered.alone else sizes[mine] @ values
             sums[mine] += values.sum(axis=1)
-            weighted[mine] += values @ sizes[theirs]
+            weighted[mine] += 0.0 if ordered.alone else values @ sizes[theirs]
             squares += (1 if alone else 2) * float(np.einsum("ij,ij->", values, values))
-    return Within(sizes, sums, weighted, own, squares)
+    return Within(sizes, sums, sums if ordered.alone else weighted, own, squares)
 
 
 def _centred_squares(
