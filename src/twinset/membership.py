@@ -80,6 +80,29 @@ def _placement(statistic: float, variance: float, auc: float) -> Placement:
     return Placement(float(norm.sf(statistic / np.sqrt(variance))) if variance > 0 else 0.5, auc)
 
 
+@dataclass(frozen=True)
+class PlacedAuc:
+    """The chance that a member outscores another of its stratum, its standard error, and a one-sided p-value of ½."""
+
+    auc: float
+    standard_error: float
+    p_value: float
+
+
+def placement_auc(members: Scores, others: Scores, strata: Strata) -> PlacedAuc:
+    """AUC of ``members`` (N,) over ``others`` (K,) within strata, weighed as in :func:`placement_test`.
+
+    The error is DeLong's (DeLong, DeLong and Clarke-Pearson 1988), the test the one above.
+
+    >>> round(placement_auc(np.array([2.0, 3.0]), np.array([1.0, 2.5]), Strata.single(2, 2)).auc, 3)
+    0.75
+    """
+    statistic, auc, first, second = _placements(members, others, strata)
+    pairs = sum(len(rows) * len(those) / (len(rows) + len(those) + 1) for rows, those in strata.pairs())
+    variance = float((first**2).sum() + (second**2).sum()) / pairs**2
+    return PlacedAuc(auc, variance**0.5, _placement(statistic, _null_variance(members, others, strata), auc).p_value)
+
+
 def _null_variance(members: Scores, others: Scores, strata: Strata) -> float:
     variance = 0.0
     for rows, other_rows in strata.pairs():

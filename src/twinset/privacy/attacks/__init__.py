@@ -1,0 +1,1 @@
+"""Attacks, one file each: given what is released, which real images were trained on?"""

@@ -1,0 +1,65 @@
+"""Monte Carlo attack: how many synthetic images fall near to a real one (Hilprecht et al. 2019)?
+
+The score is the share of synthetic images within ε. The paper's heuristic for ε is the median, over the real images, of
+the distance to the nearest synthetic one; smaller ones are swept beside it, because a generator that copies few images
+exactly is told apart at small distances alone. The scores of all ε are added as ranks. Where no synthetic image lies
+within any ε, the distance to the nearest decides, so that scores do not tie at 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twinset.copying import Pictures
+from twinset.membership import Scores
+from twinset.privacy.attacks.dataset import SeenDataset
+from twinset.privacy.attacks.densities import as_rows
+from twinset.randomness import Stream
+
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class MonteCarlo:
+    """``quantiles`` of the least distances of all targets are the radii ε."""
+
+    quantiles: tuple[float, ...] = (0.5, 0.1)
+
+    def __post_init__(self) -> None:
+        if not self.quantiles or any(not 0 < each < 1 for each in self.quantiles):
+            raise ValueError(f"expected quantiles in (0, 1); got {self.quantiles}")
+
+    @property
+    def name(self) -> str:
+        """monte_carlo."""
+        return "monte_carlo"
+
+    @property
+    def needs_reference(self) -> bool:
+        """No."""
+        return False
+
+    def scores(self, targets: Pictures, seen: SeenDataset, *, rng: Stream) -> Scores:  # noqa: ARG002
+        """Sum over ε of the rank of the share within ε, in [0, 1) each; float64 (N,)."""
+        from scipy.stats import rankdata
+
+        rows, made = np.asarray(as_rows(targets), dtype=np.float64), np.asarray(as_rows(seen.synthetic), dtype=float)
+        least = np.concatenate([_distances(rows[part], made).min(axis=1) for part in _parts(len(rows))])
+        radii = np.quantile(least, self.quantiles)
+        counts = np.concatenate(
+            [(_distances(rows[part], made)[:, :, None] <= radii).sum(axis=1) for part in _parts(len(rows))]
+        )
+        ranks = rankdata(counts, axis=0).sum(axis=1)
+        nearest = rankdata(-least) / (len(rows) + 1)
+        return np.asarray((ranks + nearest) / len(rows))
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
+
+
+def _distances(rows: Scores, made: Scores) -> Scores:
+    squares = (rows**2).sum(axis=1)[:, None] + (made**2).sum(axis=1) - 2 * rows @ made.T
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))

@@ -1,0 +1,130 @@
+"""Can this audit find a leak at all, and does it keep quiet where there is none?
+
+An audit that finds nothing says little until it has found something that was hidden for it. *Planted* copies of
+training images take the place of released images, fewer and fewer, as they are and disguised; the least number that is
+still found is what "no leakage detected above …" is about. And *independent* sets, real images of the held-out side
+that stand for a release made without the training images, must pass (Annamalai et al. 2024 show how audits fail that
+were never tested so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.copying import Pictures
+from twinset.images import PixelBatch
+from twinset.privacy.attacks.figures import clopper_pearson
+from twinset.randomness import Stream
+from twinset.scores import Interval
+
+How = Literal["verbatim", "disguised"]
+Flag = Callable[[Pictures], bool]
+"""Whether a set in place of the released one is flagged."""
+
+Rows = NDArray[np.int64]
+
+COUNTS = (1, 2, 5, 10, 20, 50)
+REQUIRED = 10
+"""So many planted copies, or what 2 % of the outputs are if that is more, must be found: else nothing is said."""
+
+SHIFTED_FROM = 24
+"""Pictures of fewer pixels a side are not shifted: a pixel would be much of what they show."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Whether ``count`` distinct training images among ``total`` outputs were found."""
+
+    how: How
+    count: int
+    total: int
+    found: bool
+
+
+@dataclass(frozen=True)
+class Independents:
+    """How many of ``sets`` independent sets were flagged; ``interval`` of the rate is Clopper and Pearson's."""
+
+    flagged: int
+    sets: int
+
+    @property
+    def interval(self) -> Interval:
+        """Of the rate."""
+        return clopper_pearson(self.flagged, self.sets)
+
+    @property
+    def sound(self) -> bool:
+        """Whether 5 % false alarms are compatible with what was seen."""
+        return self.interval.low <= 0.05
+
+
+def required(total: int) -> int:
+    """How many planted copies among ``total`` outputs an audit must find."""
+    return max(REQUIRED, round(0.02 * total))
+
+
+def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -> tuple[Planted, ...]:
+    """Copies of random training images in place of random outputs, from many to few; it stops at what is not found.
+
+    ``flag`` must be of these training images, and must not be true of the set as it is.
+    """
+    total = len(synthetic)
+    most = min(required(total), len(training), total)
+    results = []
+    for how in ("verbatim", "disguised"):
+        for count in sorted({*(each for each in COUNTS if each < most), most}, reverse=True):
+            draw = rng.child("planted", how, count).numpy()
+            chosen, places = draw.permutation(len(training))[:count], draw.permutation(total)[:count]
+            made = np.array(synthetic)
+            copies: Pictures = training[chosen]  # type: ignore[assignment]
+            made[places] = copies if how == "verbatim" else disguised(copies, rng=rng.child(how))
+            results.append(Planted(how, count, total, flag(made)))
+            if not results[-1].found:
+                break
+    return tuple(results)
+
+
+def disguised(copies: Pictures, *, rng: Stream) -> Pictures:
+    """Copies as a careless generator makes them: pictures flipped, shifted by a pixel where that is little, lighter or
+    darker, with noise
+    of 2 % of the range; features with noise of a tenth of the distance between two of them."""
+    draw = rng.numpy()
+    if copies.dtype != np.uint8:
+        rows = np.asarray(copies, dtype=np.float64)
+        usual = float(np.median(np.linalg.norm(rows - np.roll(rows, 1, axis=0), axis=1))) if len(rows) > 1 else 1.0
+        noise = draw.standard_normal(rows.shape) * (0.1 * usual / rows.shape[1] ** 0.5)
+        return np.asarray(rows + noise, dtype=copies.dtype)  # type: ignore[return-value]
+    return np.stack([_disguised(pixels, draw) for pixels in copies])
+
+
+def independent(flag_of: Callable[[Rows, Rows], bool], count: int, *, sets: int, rng: Stream) -> Independents:
+    """``flag_of(made, holdout)`` for rows of random halves of ``count`` images: one is the release, one held out."""
+    if count < 4 or sets < 1:
+        raise ValueError(f"expected at least 4 images and a set; got {count} and {sets}")
+    flagged = 0
+    for number in range(sets):
+        order = rng.child("independent", number).numpy().permutation(count)
+        flagged += flag_of(np.sort(order[: count // 2]), np.sort(order[count // 2 :]))
+    return Independents(flagged, sets)
+
+
+def least_found(planted: Sequence[Planted], how: How) -> int | None:
+    """The fewest planted copies that were found; None where not even the most were."""
+    found = [each.count for each in planted if each.how == how and each.found]
+    return min(found) if found else None
+
+
+def _disguised(pixels: PixelBatch, draw: np.random.Generator) -> PixelBatch:
+    moved = pixels[:, ::-1] if draw.random() < 0.5 else pixels
+    height, width = moved.shape[:2]
+    if min(height, width) >= SHIFTED_FROM:
+        down, right = int(draw.integers(0, 3)), int(draw.integers(0, 3))
+        moved = np.pad(moved, ((1, 1), (1, 1), (0, 0)), mode="edge")[down : down + height, right : right + width]
+    lit = moved * draw.uniform(0.9, 1.1) + draw.normal(0, 5, pixels.shape)
+    return np.clip(np.rint(lit), 0, 255).astype(np.uint8)

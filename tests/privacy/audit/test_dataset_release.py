@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from twinset.copying import copy_features
+from twinset.copytest import Known
+from twinset.privacy.audit.controls import Independents, Planted, disguised, independent, least_found, plant
+from twinset.privacy.audit.dataset_release import BlindBaseline, DatasetAudit, DatasetRelease, audit_dataset
+from twinset.randomness import Stream
+
+
+@pytest.fixture(scope="module")
+def pools() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training, held-out and reference digits: three times uint8 (599, 8, 8, 1) with classes (599,)."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, :, :, None]
+    order = np.random.Generator(np.random.PCG64(0)).permutation(len(images))
+    return [(images[rows], found.target[rows]) for rows in np.array_split(order, 3)]
+
+
+def smoothed(pool: tuple[np.ndarray, np.ndarray], seed: int, *, deviation: float = 12.0) -> np.ndarray:
+    """A kernel-density generator: images of the pool with noise."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    chosen = pool[0][draw.integers(len(pool[0]), size=599)]
+    return np.clip(np.rint(chosen + draw.normal(0, deviation, chosen.shape)), 0, 255).astype(np.uint8)
+
+
+def gaussian(pool: tuple[np.ndarray, np.ndarray], seed: int) -> np.ndarray:
+    """A full Gaussian for every class of the pool."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    made = []
+    for name in range(10):
+        rows = pool[0][pool[1] == name].reshape(-1, 64).astype(float)
+        made.append(draw.multivariate_normal(rows.mean(axis=0), np.cov(rows.T) + 1e-3 * np.eye(64), size=60))
+    return np.clip(np.rint(np.concatenate(made)[:599].reshape(-1, 8, 8, 1)), 0, 255).astype(np.uint8)
+
+
+def canaries(pools: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """An independent generator that repeats ten training images in 2 % of its outputs."""
+    made = smoothed(pools[2], 3)
+    made[:12] = pools[0][0][np.arange(12) % 10]
+    return made
+
+
+def audit(pools: list[tuple[np.ndarray, np.ndarray]], made: np.ndarray, **more: object) -> DatasetAudit:
+    (training, classes), (holdout, others), (reference, _) = pools
+    release = DatasetRelease(made, training, holdout, reference, Known(classes), Known(others))
+    return audit_dataset(release, rng=Stream(0), **more)  # type: ignore[arg-type]
+
+
+def test_a_verbatim_copier_is_found(pools) -> None:
+    found = audit(pools, pools[0][0], controls=False)
+    assert found.answer == "leak_found"
+    assert found.attacks[0].auc > 0.99
+    assert found.attacks[0].powers[-1].share > 0.99
+
+
+def test_ten_canaries_in_two_percent_of_the_outputs_are_found_though_no_attack_sees_them(pools) -> None:
+    found = audit(pools, canaries(pools), controls=False)
+    assert found.answer == "leak_found"
+    assert found.test.training_hits == 10
+    assert max(figures.auc for figures in found.attacks) < 0.56
+    assert found.closest.p_value > 0.01
+
+
+def test_a_kernel_density_generator_is_found(pools) -> None:
+    assert audit(pools, smoothed(pools[0], 1), controls=False).answer == "leak_found"
+
+
+def test_a_gaussian_for_every_class_is_found(pools) -> None:
+    found = audit(pools, gaussian(pools[0], 1), controls=False)
+    assert found.answer == "leak_found"
+    assert found.test.training_hits == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [smoothed, gaussian])
+def test_independent_generators_pass_and_what_was_planted_is_told(pools, make) -> None:
+    found = audit(pools, make(pools[2], 1), independent_sets=2)
+    assert found.answer == "no_leakage_detected", found.finding
+    assert {each.how for each in found.planted if each.found} == {"verbatim", "disguised"}
+    assert found.independents is not None
+    assert found.independents.flagged == 0
+    assert "planted copies of training images" in found.finding
+    assert "private" not in found.finding
+
+
+def test_without_controls_nothing_is_given_clearance(pools) -> None:
+    assert audit(pools, smoothed(pools[2], 1), controls=False).answer == "inconclusive"
+
+
+def test_who_can_tell_the_sides_apart_without_the_release_makes_it_inconclusive(pools) -> None:
+    features = [(copy_features(images), classes) for images, classes in pools]
+    made = copy_features(smoothed(pools[2], 1))
+    fair, unfair = (audit(features, made, blind=BlindBaseline(a, a - 0.03, a + 0.03)) for a in (0.52, 0.6))
+    assert fair.answer == "no_leakage_detected", fair.finding
+    assert unfair.answer == "inconclusive"
+    assert "differ without the release (AUC 0.60" in unfair.finding
+
+
+def test_scaled_distances_change_no_answer(pools) -> None:
+    features = [(copy_features(images), classes) for images, classes in pools]
+    scaled = [(8 * rows, classes) for rows, classes in features]
+    for made in (canaries(pools), smoothed(pools[2], 1), gaussian(pools[0], 1)):
+        rows = copy_features(made)
+        first, second = audit(features, rows, controls=False), audit(scaled, 8 * rows, controls=False)
+        assert first.answer == second.answer
+        for name, p_value in first.p_values.items():
+            assert second.p_values[name] == pytest.approx(p_value, rel=1e-3), name
+
+
+@pytest.mark.slow
+def test_independent_generators_are_flagged_at_most_as_often_as_alpha_says() -> None:
+    """Two hundred splits of digits, each with a generator that saw the third part: 5 % and binomial error."""
+    from scipy.stats import binom
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, :, :, None]
+    flagged = 0
+    for seed in range(200):
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(images))
+        parts = [(images[rows], found.target[rows]) for rows in np.array_split(order, 3)]
+        made = copy_features(smoothed(parts[2], seed))
+        features = [(copy_features(pictures), classes) for pictures, classes in parts]
+        flagged += audit(features, made, controls=False, alpha=0.05).answer == "leak_found"
+    assert flagged <= binom.ppf(0.99, 200, 0.05)
+
+
+def test_fewer_and_fewer_copies_are_planted_until_one_is_missed() -> None:
+    training = np.arange(100.0)[:, None]
+    asked: list[int] = []
+
+    def flag(made: np.ndarray) -> bool:
+        copies = int(np.isin(made, training).sum())
+        asked.append(copies)
+        return copies >= 5
+
+    found = plant(flag, np.full((300, 1), -1.0), training, rng=Stream(0))
+    verbatim = [each for each in found if each.how == "verbatim"]
+    assert asked[: len(verbatim)] == [10, 5, 2]
+    assert least_found(found, "verbatim") == 5
+    assert least_found([Planted("verbatim", 10, 300, False)], "verbatim") is None
+
+
+def test_halves_of_the_others_share_no_image_and_false_alarms_are_counted() -> None:
+    seen: list[bool] = []
+
+    def flag_of(made: np.ndarray, holdout: np.ndarray) -> bool:
+        assert not set(made.tolist()) & set(holdout.tolist())
+        assert len(made) + len(holdout) == 9
+        seen.append(len(seen) < 2)
+        return seen[-1]
+
+    found = independent(flag_of, 9, sets=6, rng=Stream(0))
+    assert (found.flagged, found.sets) == (2, 6)
+    assert found.sound
+    assert not Independents(4, 6).sound
+
+
+def test_disguised_copies_are_changed_but_near() -> None:
+    pixels = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    smooth = np.repeat(np.repeat(pixels[:, ::8, ::8], 8, axis=1), 8, axis=2)
+    made = disguised(smooth, rng=Stream(0))
+    assert made.shape == smooth.shape
+    assert made.dtype == np.uint8
+    assert not np.array_equal(made, smooth)
+    rows = np.random.Generator(np.random.PCG64(1)).normal(size=(50, 8)).astype(np.float32)
+    moved = np.linalg.norm(disguised(rows, rng=Stream(0)) - rows, axis=1)
+    assert 0.02 < moved.mean() / np.linalg.norm(rows - np.roll(rows, 1, axis=0), axis=1).mean() < 0.2
