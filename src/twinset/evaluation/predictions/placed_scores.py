@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 Groups = NDArray[np.integer]
 Figure = Literal["ap", "ap50", "ap75"]
 DRAWS = 1000
-COVERAGE = ".93–.98 simulated (four laws of detectors, 50 and 200 images)"
+COVERAGE = ".94–.98 simulated (four laws of detectors, 50 and 200 images)"
 """How often the interval of the mean over classes held its expectation: ``benchmarks/interval_coverage.py``."""
 
 

@@ -82,8 +82,8 @@ def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -
             draw = rng.child("planted", how, count).numpy()
             chosen, places = draw.permutation(len(training))[:count], draw.permutation(total)[:count]
             made = np.array(synthetic)
-            copies: Pictures = training[chosen]  # type: ignore[assignment]
-            made[places] = copies if how == "verbatim" else disguised(copies, rng=rng.child(how))
+            copies = training[chosen]
+            made[places] = copies if how == "verbatim" else disguised(copies, rng=rng.child(how))  # type: ignore[arg-type]
             results.append(Planted(how, count, total, flag(made)))
             if not results[-1].found:
                 break
@@ -91,9 +91,11 @@ def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -
 
 
 def disguised(copies: Pictures, *, rng: Stream) -> Pictures:
-    """Copies as a careless generator makes them: pictures flipped, shifted by a pixel where that is little, lighter or
-    darker, with noise
-    of 2 % of the range; features with noise of a tenth of the distance between two of them."""
+    """Copies as a careless generator makes them.
+
+    Pictures are flipped, shifted by a pixel where that is little, lighter or darker, with noise of 2 % of the range;
+    features get noise of a tenth of the distance between two of them.
+    """
     draw = rng.numpy()
     if copies.dtype != np.uint8:
         rows = np.asarray(copies, dtype=np.float64)
