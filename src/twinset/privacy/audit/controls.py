@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +82,17 @@ def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -
             draw = rng.child("planted", how, count).numpy()
             chosen, places = draw.permutation(len(training))[:count], draw.permutation(total)[:count]
             made = np.array(synthetic)
-            copies = training[chosen]
-            made[places] = copies if how == "verbatim" else disguised(copies, rng=rng.child(how))  # type: ignore[arg-type]
-            results.append(Planted(how, count, total, flag(made)))
+            made[places] = copies_of(training, chosen, how, rng=rng.child(how))
+            results.append(Planted(how, count, total, flag(cast(Pictures, made))))
             if not results[-1].found:
                 break
     return tuple(results)
+
+
+def copies_of(training: Pictures, rows: Rows, how: How, *, rng: Stream) -> Pictures:
+    """These training images as they are, or disguised."""
+    copies: Pictures = training[rows]
+    return copies if how == "verbatim" else disguised(copies, rng=rng)
 
 
 def disguised(copies: Pictures, *, rng: Stream) -> Pictures:
@@ -101,7 +106,7 @@ def disguised(copies: Pictures, *, rng: Stream) -> Pictures:
         rows = np.asarray(copies, dtype=np.float64)
         usual = float(np.median(np.linalg.norm(rows - np.roll(rows, 1, axis=0), axis=1))) if len(rows) > 1 else 1.0
         noise = draw.standard_normal(rows.shape) * (0.1 * usual / rows.shape[1] ** 0.5)
-        return np.asarray(rows + noise, dtype=copies.dtype)  # type: ignore[return-value]
+        return cast(Pictures, (rows + noise).astype(copies.dtype))
     return np.stack([_disguised(pixels, draw) for pixels in copies])
 
 
