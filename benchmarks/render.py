@@ -1,6 +1,7 @@
 """How many labelled pictures a second does the embedded renderer draw, beside its peers?
 
-    uv run python benchmarks/render.py [--peers PYTHON] [--cycles PYTHON] [--threads 1,2,4] [--pictures 200]
+    uv run python benchmarks/render.py [--peers PYTHON] [--cycles PYTHON] [--threads 1,2,4] [--processes 1,2,4]
+        [--pictures 200] [--images 10000]
 
 The scene: 320 × 320, five objects of about 5,000 triangles on a plane, RGB with shadows at two samples a pixel and
 axis, depth, ids and normals. pyrender (OpenGL; without a GPU, Mesa's software renderer) is the peer of equal technique:
@@ -12,17 +13,23 @@ is a path tracer: what it draws is more real, and the ratio says nothing about t
     uv pip install --python peers-bpy/bin/python bpy
 
 Every side draws the same scene again and again and is warmed up first. Processor time stands beside wall time: a busy
-machine distorts it less. The last line is JSON.
+machine distorts it less. Threads share one renderer; processes have one each. ``--images`` draws so many different
+pictures, one of five meshes new in each, and says how much memory the process held on the way (0: left out; Linux
+only). The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,14 +107,65 @@ def write(scene: Scene, path: Path) -> None:
     np.savez(path, **{name: np.asarray(value) for name, value in numbers.items()})
 
 
-def ours(scene: Scene, threads: int, pictures: int) -> dict[str, float]:
-    renderer = Rasterizer()
+def by_threads(threads: int, pictures: int) -> dict[str, float]:
+    scene, renderer = benchmark_scene(), Rasterizer()
     list(renderer.render_many([scene] * 4 * threads, threads=threads))
     wall, processor = time.perf_counter(), time.process_time()
     for _ in renderer.render_many((scene for _ in range(pictures)), threads=threads):
         pass
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     return {"wall_s": wall / pictures, "processor_s": processor / pictures, "images_per_s": pictures / wall}
+
+
+def drawn_here(pictures: int) -> float:
+    """Draws so many pictures on one thread of this process; its processor time."""
+    scene, renderer = benchmark_scene(), Rasterizer()
+    list(renderer.render_many([scene] * 4))
+    start = time.process_time()
+    for _ in range(pictures):
+        renderer.render(scene)
+    return time.process_time() - start
+
+
+def by_processes(processes: int, pictures: int) -> dict[str, float]:
+    """The same by processes of one thread each; what starting them takes is not counted."""
+    share = pictures // processes
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(drawn_here, [share] * processes))
+        # Warm-up is part of either run, and falls out of the difference.
+        walls, busy = [], []
+        for count in (share, 2 * share):
+            start = time.perf_counter()
+            busy.append(sum(pool.map(drawn_here, [count] * processes)))
+            walls.append(time.perf_counter() - start)
+    wall, drawn = walls[1] - walls[0], share * processes
+    return {"wall_s": wall / drawn, "processor_s": (busy[1] - busy[0]) / drawn, "images_per_s": drawn / wall}
+
+
+def different(count: int) -> Iterator[Scene]:
+    """Scenes seen from different places, one mesh new in each."""
+    scene, draws = benchmark_scene(), np.random.default_rng(0)
+    for picture in range(count):
+        objects = list(scene.objects)
+        row = picture % 5
+        pose = objects[row].pose.copy()
+        pose[:2, 3] += draws.normal(0, 0.1, 2)
+        objects[row] = replace(objects[row], mesh=replace(objects[row].mesh), pose=pose)
+        eye = (draws.uniform(-3, 3), -5, draws.uniform(1, 4))
+        camera = Camera.looking(eye, (0, 0, 0.5), size=(320, 320), field_of_view_degrees=50)
+        yield replace(scene, camera=camera, objects=tuple(objects))
+
+
+def memory_of(pictures: int, threads: int = 2, stops: int = 20) -> dict[str, object]:
+    """MiB held after every so manieth part of the pictures, and by how much the last half of them grew."""
+    renderer, held = Rasterizer(), []
+    for number, frame in enumerate(renderer.render_many(different(pictures), threads=threads), 1):
+        assert (frame.ids >= 0).any()
+        if number % max(1, pictures // stops) == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            held.append(round(pages * os.sysconf("SC_PAGESIZE") / 2**20, 1))
+    half = held[len(held) // 2 :]
+    return {"pictures": pictures, "threads": threads, "held_mib": held, "growth_mib": round(max(half) - half[0], 1)}
 
 
 def peer(python: str, name: str, scene: Path, repeats: int, threads: int) -> dict[str, float] | str:
@@ -128,13 +186,26 @@ def main() -> None:
     arguments.add_argument("--peers", help="an interpreter with pyrender")
     arguments.add_argument("--cycles", help="an interpreter with bpy")
     arguments.add_argument("--threads", default="1,2,4")
+    arguments.add_argument("--processes", default="")
     arguments.add_argument("--pictures", type=int, default=200)
+    arguments.add_argument("--images", type=int, default=0)
     given = arguments.parse_args()
     scene = benchmark_scene()
     found: dict[str, object] = {"machine": machine("numba"), "triangles": sum(len(o.mesh.faces) for o in scene.objects)}
-    for threads in (int(count) for count in given.threads.split(",")):
-        found[f"twinset {threads}"] = row = ours(scene, threads, given.pictures)
-        print(f"twinset, {threads} threads: {row['images_per_s']:.0f} images/s, {1e3 * row['processor_s']:.1f} ms each")
+    for kind, counts, measured in (
+        ("threads", given.threads, by_threads),
+        ("processes", given.processes, by_processes),
+    ):
+        for count in (int(text) for text in counts.split(",") if text):
+            row = measured(count, given.pictures)
+            found[f"twinset {count}" if kind == "threads" else f"twinset {count} {kind}"] = row
+            speed, each = row["images_per_s"], 1e3 * row["processor_s"]
+            first = found.get("twinset 1")
+            times = f", {speed / first['images_per_s']:.2f}× one thread" if isinstance(first, dict) else ""
+            print(f"twinset, {count} {kind}: {speed:.0f} images/s, {each:.1f} ms of processor each{times}", flush=True)
+    if given.images:
+        found["memory"] = memory = memory_of(given.images)
+        print(f"memory over {given.images} images: {memory['held_mib']} MiB; {memory['growth_mib']} in the last half")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "scene.npz")
         write(scene, path)

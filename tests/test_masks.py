@@ -92,3 +92,19 @@ def test_what_many_texts_cover_is_what_each_covers() -> None:
 @pytest.mark.parametrize("text", [b"", b"\xff", b"o", b"ooooooooooooooooo1", b"O0"])
 def test_damaged_texts_cover_nothing_and_spoil_no_others(text: bytes) -> None:
     assert covered([b"22", text, b"13"]).tolist() == [4, -1, 4]
+
+
+def test_a_part_of_a_mask_has_the_runs_of_the_whole() -> None:
+    draws = np.random.default_rng(0)
+    for _ in range(60):
+        height, width = draws.integers(1, 9, 2)
+        top, left = draws.integers(0, height), draws.integers(0, width)
+        part = draws.random((draws.integers(1, height - top + 1), draws.integers(1, width - left + 1))) < 0.6
+        whole = np.zeros((height, width), dtype=bool)
+        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+        assert Rle.of_part(part, (int(top), int(left)), (int(height), int(width))) == Rle.of(whole)
+
+
+def test_a_part_outside_its_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a part inside"):
+        Rle.of_part(np.ones((2, 2), dtype=bool), (3, 0), (4, 4))

@@ -37,15 +37,21 @@ _HOME = {
     "Stream": "twinset.randomness",
     "TwinsetError": "twinset.errors",
     "align": "twinset.api",
+    "audit": "twinset.api",
+    "curate": "twinset.api",
+    "check_metadata": "twinset.api",
     "compare": "twinset.api",
     "leaderboard": "twinset.api",
     "detect": "twinset.api",
     "evaluate": "twinset.api",
     "fit_detector": "twinset.api",
+    "infer_metadata": "twinset.api",
     "inspect": "twinset.api",
     "load": "twinset.api",
+    "preview": "twinset.api",
     "resume": "twinset.api",
     "run": "twinset.api",
+    "scene": "twinset.api",
     "status": "twinset.api",
     "verify": "twinset.api",
 }
@@ -55,15 +61,21 @@ __all__ = ["__version__", *sorted(_HOME)]
 if TYPE_CHECKING:
     from twinset.annotations import Annotation as Annotation
     from twinset.api import align as align
+    from twinset.api import audit as audit
+    from twinset.api import check_metadata as check_metadata
     from twinset.api import compare as compare
+    from twinset.api import curate as curate
     from twinset.api import detect as detect
     from twinset.api import evaluate as evaluate
     from twinset.api import fit_detector as fit_detector
+    from twinset.api import infer_metadata as infer_metadata
     from twinset.api import inspect as inspect
     from twinset.api import leaderboard as leaderboard
     from twinset.api import load as load
+    from twinset.api import preview as preview
     from twinset.api import resume as resume
     from twinset.api import run as run
+    from twinset.api import scene as scene
     from twinset.api import status as status
     from twinset.api import verify as verify
     from twinset.dataset import Dataset as Dataset

@@ -16,8 +16,10 @@ from twinset.pipeline.reporting import Console, Listener, Quiet
 
 if TYPE_CHECKING:
     from twinset import documents
+    from twinset.alignment.curation import Curated, Curation
     from twinset.dataset import Dataset
     from twinset.randomness import RandomSource
+    from twinset.recipe import WrittenRecipe
     from twinset.scores import Score
     from twinset.stages import Aligner, Alignment, SetFilter
 
@@ -52,13 +54,40 @@ def run(
 
     ``recipe``: a YAML file, the values of one, or a dataset (folder, table file or ``"builtin:digits"``) for defaults.
     """
-    from twinset.recipe import recipe_for, recipe_from_values
-
-    written = recipe_from_values(recipe) if isinstance(recipe, Mapping) else recipe_for(recipe)
     with closing(_listener(quiet)) as listener:
         return pipeline.run(
-            written, out=None if out is None else Path(out), workers=workers, device=device, listener=listener
+            _written(recipe), out=None if out is None else Path(out), workers=workers, device=device, listener=listener
         )
+
+
+def preview(
+    recipe: str | Path | Mapping[str, object],
+    *,
+    out: str | Path = "preview.png",
+    count: int = 12,
+    force: bool = False,
+    quiet: bool = False,
+) -> documents.PreviewDocument:
+    """A contact sheet of ``count`` pictures that the recipe's generators and editors make, as PNG, in seconds.
+
+    Pictures stand beside the same with their labels. What trains a network first is named and left out. ``recipe`` as
+    :func:`run` takes it; a file that is there is overwritten with ``force`` only.
+    """
+    with closing(_listener(quiet)) as listener:
+        return pipeline.preview(_written(recipe), out=Path(out), count=count, force=force, listener=listener)
+
+
+def scene(
+    recipe: str | Path | Mapping[str, object],
+    *,
+    index: int = 0,
+    out: str | Path = "scene.glb",
+    force: bool = False,
+    quiet: bool = False,
+) -> documents.SceneDocument:
+    """The 3D scene of picture ``index`` of :func:`preview`'s sheet as binary glTF, for recipes with ``use: render``."""
+    with closing(_listener(quiet)) as listener:
+        return pipeline.scene(_written(recipe), index=index, out=Path(out), force=force, listener=listener)
 
 
 def resume(
@@ -80,6 +109,51 @@ def verify(run: str | Path, *, samples: int = 8, device: str = "auto", quiet: bo
         raise ValueError(f"expected samples ≥ 0; got {samples}")
     with closing(_listener(quiet)) as listener:
         return pipeline.verify(Path(run), samples=samples, device=device, listener=listener)
+
+
+def infer_metadata(
+    synthetic: str | Path,
+    real: str | Path,
+    *,
+    out: str | Path,
+    extractors: Sequence[str] = ("random", "pixels", "self"),
+    selection: str = "none",
+    seed: int = 0,
+) -> documents.InferenceDocument:
+    """Depth, occlusion, shape, light, … of real images by what synthetic ones say of themselves; kept in a new file.
+
+    ``extractors``: ``random``, ``pixels``, ``self``, ``NAME`` or ``NAME:PATH`` of pretrained weights,
+    ``detector:PATH``; ``selection``: ``none`` or ``forest``.
+    :func:`twinset.alignment.inference.infer` does it on arrays.
+    """
+    return pipeline.infer_to_file(
+        str(synthetic),
+        str(real),
+        out=Path(out),
+        extractors=extractors,
+        selection=selection,
+        seed=seed,
+        listener=Quiet(),
+    )
+
+
+def check_metadata(
+    source: str | Path, *, images: str | Path, port: int = 0, ratings: str | Path | None = None, serve: bool = True
+) -> documents.CheckMetadataDocument:
+    """A page on this machine on which people rate inferred values 0–5; returns the summary when Ctrl-C ends it.
+
+    ``source``: a file of :func:`infer_metadata`, or a run; ``images``: the folder of the real images. With ``serve``
+    False only the summary.
+    """
+    return pipeline.check_metadata(
+        Path(source), images=Path(images), port=port, ratings=None if ratings is None else Path(ratings), serve=serve
+    )
+
+
+def _written(recipe: str | Path | Mapping[str, object]) -> WrittenRecipe:
+    from twinset.recipe import recipe_for, recipe_from_values
+
+    return recipe_from_values(recipe) if isinstance(recipe, Mapping) else recipe_for(recipe)
 
 
 def _listener(quiet: bool) -> Listener:
@@ -158,6 +232,37 @@ def fit_detector(
     )
 
 
+def audit(
+    run: str | Path | None = None,
+    *,
+    synthetic: str | Path | None = None,
+    train: str | Path | None = None,
+    holdout: str | Path | None = None,
+    reference: str | Path | None = None,
+    alpha: float = 0.01,
+    seed: int = 0,
+    controls: bool = True,
+    on_bad_input: str = "refuse",
+) -> documents.AuditDocument:
+    """Whether a released dataset shows which real images it was made from: of a run, or of any three sets.
+
+    ``holdout`` are real images that the generator never saw, ``reference`` others beside them, for the attacks that
+    weigh densities. Without ``controls`` only a leak can be found. :class:`~twinset.errors.UsageError` for too few
+    sets.
+    """
+    from twinset.pipeline.auditing import AuditQuestion
+
+    return pipeline.audit(
+        None if run is None else Path(run),
+        synthetic=None if synthetic is None else str(synthetic),
+        train=None if train is None else str(train),
+        holdout=None if holdout is None else str(holdout),
+        reference=None if reference is None else str(reference),
+        question=AuditQuestion(alpha, seed, controls, on_bad_input),
+        listener=Quiet(),
+    )
+
+
 def leaderboard(
     *sets: str | Path,
     real: str | Path | None = None,
@@ -207,6 +312,26 @@ def align(
     ]
     spec, _ = choose_spec(ImagePart(), training)
     return align_with(synthetic, training=training, holdout=holdout, spec=spec, aligners=built, rng=Stream.of(rng))
+
+
+def curate(
+    synthetic: Dataset,
+    *,
+    training: Dataset,
+    holdout: Dataset,
+    rng: RandomSource,
+    settings: Curation | None = None,
+) -> Curated:
+    """Which shapes of rendered objects are unlike the real ones: ``.dropped`` by class, and a table of all.
+
+    ``generator.without(curated.dropped)`` draws them no more. :class:`ValueError` for objects that name no shape.
+    """
+    from twinset.alignment.shape_scores import curate_dataset
+    from twinset.pipeline.real import choose_spec
+    from twinset.recipe import ImagePart
+
+    spec, _ = choose_spec(ImagePart(), training)
+    return curate_dataset(synthetic, training=training, holdout=holdout, spec=spec, rng=rng, settings=settings)
 
 
 def evaluate(

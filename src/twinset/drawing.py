@@ -85,6 +85,13 @@ def overlay(
 
 def overlay_small(sample: Sample, classes: Sequence[str], side: int) -> Pixels:
     """A thumbnail whose longer side is ``side`` pixels, without names: uint8 RGB."""
+    return overlay_scaled(sample, classes, side, line=1, labels=False)
+
+
+def overlay_scaled(
+    sample: Sample, classes: Sequence[str], side: int, *, line: int | None = None, labels: bool = True
+) -> Pixels:
+    """As :func:`overlay` at another size, the longer side ``side`` pixels: what is drawn stays sharp."""
     pixels = sample.pixels()
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
@@ -92,7 +99,7 @@ def overlay_small(sample: Sample, classes: Sequence[str], side: int) -> Pixels:
     annotation = sample.annotation
     if annotation is not None:
         annotation = resized(annotation, (height, width), size)
-    return overlay(resize(pixels, *size), annotation, classes, line=1, labels=False)
+    return overlay(resize(pixels, *size), annotation, classes, line=line, labels=labels)
 
 
 def printable(text: str) -> str:

@@ -74,7 +74,7 @@ class NormalMap:
         values = np.asarray(normals, dtype=np.float64)
         if values.ndim != 3 or values.shape[2] != 3 or 0 in values.shape:
             raise ValueError(f"expected normals (H, W, 3); got shape {values.shape}")
-        lengths = np.linalg.norm(values, axis=2)
+        lengths = np.sqrt(np.einsum("hwc,hwc->hw", values, values))
         if not ((np.abs(lengths - 1) <= NEAR_UNIT) | (lengths == 0)).all():
             raise ValueError("expected normals of length 1, or 0 where there is no surface; got others")
         whole = np.rint(np.clip(values, -1, 1) * UNIT).astype(np.int16)

@@ -104,7 +104,7 @@ def shape_of(data: bytes, *, name: str = "image") -> tuple[int, int, int]:
 
     Raises :class:`ImageError` for what is no picture; a picture that is damaged further on passes.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -115,6 +115,10 @@ def shape_of(data: bytes, *, name: str = "image") -> tuple[int, int, int]:
                     width, height = height, width
                 grey = picture.mode in GREY_MODES
                 return height, width, 1 if grey else 3
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: expected one of {', '.join(FORMATS)}; got bytes of another kind") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: expected at most {MAX_PIXELS} pixels; got a decompression bomb") from error
     except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
         raise ImageError(f"{name}: expected a picture; got {_first_line(error)}") from error
 

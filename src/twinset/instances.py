@@ -262,7 +262,8 @@ def to_value(instances: Instances) -> dict[str, object]:
     areas = _or_none(instances.areas, k)
     confidences = _or_none(instances.confidences, k)
     amodal_boxes = [None] * k if instances.amodal_boxes is None else instances.amodal_boxes.tolist()
-    keypoints = [None] * k if instances.keypoints is None else instances.keypoints.reshape(k, -1).tolist()
+    points = instances.keypoints
+    keypoints = [None] * k if points is None else points.reshape(k, 3 * points.shape[1]).tolist()
     poses = [None] * k if instances.poses is None else [_pose_value(pose) for pose in instances.poses]
     objects = []
     for i, class_id in enumerate(instances.class_ids.tolist()):

@@ -54,6 +54,35 @@ class Rle:
         packed = coco.frPyObjects({"size": [height, width], "counts": list(runs)}, height, width)
         return Rle(height, width, packed["counts"])
 
+    @staticmethod
+    def of_part(part: NDArray[np.bool_], corner: tuple[int, int], size: tuple[int, int]) -> Rle:
+        """The run lengths of a mask of this ``size`` that is empty but for a part, bool (h, w), whose first pixel is
+        at row and column ``corner``; the time it takes goes with the part.
+
+        >>> Rle.of_part(np.array([[True], [True]]), (0, 1), (2, 2)) == Rle.of(np.array([[False, True], [False, True]]))
+        True
+        """
+        from pycocotools import mask as coco
+
+        (height, width), (top, left) = size, corner
+        if part.ndim != 2 or part.dtype != np.bool_ or top < 0 or left < 0:
+            raise ValueError(f"expected a bool part (h, w) inside {size}; got {part.dtype} {part.shape} at {corner}")
+        if top + part.shape[0] > height or left + part.shape[1] > width:
+            raise ValueError(f"expected a part inside {size}; got {part.shape} at {corner}")
+        # A column of background beside each, so that no run passes from one to the next.
+        down = np.zeros((part.shape[1], part.shape[0] + 2), dtype=np.int8)
+        down[:, 1:-1] = part.T
+        columns, rows = np.nonzero(np.diff(down, axis=1))
+        bounds = (left + columns) * height + top + rows
+        if part.shape[0] == height:
+            # Runs that end where the next begins are one.
+            joined = np.flatnonzero(bounds[1:-1:2] == bounds[2::2])
+            bounds = np.delete(bounds, np.concatenate([2 * joined + 1, 2 * joined + 2]))
+        runs = np.diff(bounds, prepend=0, append=height * width)
+        counts = (runs[:-1] if runs[-1] == 0 and len(runs) > 1 else runs).tolist()
+        packed = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        return Rle(height, width, packed["counts"])
+
     def runs(self) -> list[int]:
         """The plain run lengths, background first."""
         flat = self.dense().ravel(order="F")

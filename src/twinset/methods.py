@@ -1,27 +1,26 @@
 """The one table from the names in a recipe to the classes behind them, ours and plug-ins'.
 
 Third parties register classes under the entry points ``twinset.generators``, ``twinset.editors``,
-``twinset.aligners``, ``twinset.embedders`` and ``twinset.shapes`` (families of rendered objects); a broken plug-in is
-shown by ``twinset plugins`` and harms no other.
+``twinset.aligners``, ``twinset.embedders``, ``twinset.shapes`` (families of rendered objects) and ``twinset.renderers``
+(what draws them); a broken plug-in is shown by ``twinset plugins`` and harms no other.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import metadata
+from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
 import pydantic
 
+from twinset import plugged
 from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError, UnknownNameError
+from twinset.plugged import Entry
 from twinset.refusals import refusal
 
-Kind = Literal["generators", "editors", "aligners", "embedders", "shapes"]
+Kind = Literal["generators", "editors", "aligners", "embedders", "shapes", "renderers"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
@@ -57,52 +56,31 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "random": "twinset.embedding.random_convolution:RandomConvolution",
         "pretrained": "twinset.embedding.pretrained:Pretrained",
     },
-    "shapes": {
-        "chair": "twinset.generators.rendering.shapes:Chair",
-        "table": "twinset.generators.rendering.shapes:Table",
-        "bag": "twinset.generators.rendering.shapes:Bag",
-        "car": "twinset.generators.rendering.shapes:Car",
-        "bus": "twinset.generators.rendering.shapes:Bus",
-        "cell": "twinset.generators.rendering.shapes:Cell",
-        "primitive": "twinset.generators.rendering.shapes:Primitive",
-    },
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One name of the table: where it comes from, and the traceback if a plug-in does not load."""
-
-    kind: Kind
-    name: str
-    target: str
-    distribution: str
-    version: str
-    problem: str = ""
-
-
 def entries(kind: Kind) -> dict[str, Entry]:
-    """All names of one kind; our own cannot be replaced by a plug-in. Loads no class."""
-    from twinset import __version__
+    """All names of one kind; our own cannot be replaced by a plug-in. Loads no method."""
+    if kind == "shapes":
+        from twinset.generators.rendering.shapes import family_entries
 
-    found = {name: Entry(kind, name, target, "twinset", __version__) for name, target in BUILT_IN[kind].items()}
-    for point in metadata.entry_points(group=f"twinset.{kind}"):
-        if point.name not in found:
-            distribution = point.dist
-            found[point.name] = Entry(
-                kind,
-                point.name,
-                point.value,
-                distribution.name if distribution else "?",
-                distribution.version if distribution else "?",
-            )
-    return found
+        return family_entries()
+    if kind == "renderers":
+        from twinset.generators.rendering.backends import backend_entries
+
+        return backend_entries()
+    return plugged.entries(kind, BUILT_IN[kind])
 
 
 def check(entry: Entry) -> Entry:
     """The entry with its traceback as ``problem`` if it does not load."""
     try:
-        _load(entry.target)
+        if entry.kind == "shapes":
+            from twinset.generators.rendering.shapes import family_from
+
+            family_from(entry.name, plugged.target(entry))
+        else:
+            _class(entry.target, plugged.target(entry))
     except Exception:
         return dataclasses.replace(entry, problem=traceback.format_exc())
     return entry
@@ -111,18 +89,17 @@ def check(entry: Entry) -> Entry:
 def method_class(kind: Kind, name: str) -> type:
     """The class behind a name; :class:`UnknownNameError` lists the known ones."""
     known = entries(kind)
-    if name not in known:
-        raise UnknownNameError(kind.removesuffix("s"), name, known)
-    entry = known[name]
-    if entry.distribution == "twinset":
-        return _load(entry.target)
+    found = plugged.loaded(name, known, what=kind.removesuffix("s"))
     try:
-        return _load(entry.target)
-    except Exception as error:
-        raise RecipeError(
-            f"expected plug-in {name!r} of {entry.distribution} to load; got {type(error).__name__}: {error}",
-            hint="`twinset plugins` shows the traceback",
-        ) from error
+        return _class(known[name].target, found)
+    except TypeError as error:
+        raise RecipeError(str(error), hint="`twinset plugins` lists what is installed") from error
+
+
+def _class(target: str, found: object) -> type:
+    if not isinstance(found, type):
+        raise TypeError(f"expected a class at {target}; got {type(found).__name__}")
+    return found
 
 
 def check_task(kind: Kind, name: str, task: Task, *, where: str) -> None:
@@ -135,14 +112,6 @@ def check_task(kind: Kind, name: str, task: Task, *, where: str) -> None:
             f"{where}: expected something for task {task}; got {name!r}, which is for {' and '.join(tasks)}{why}",
             hint=f"use {' or '.join(reversed(fitting))}" if fitting else f"`twinset plugins` lists the {kind}",
         )
-
-
-def _load(target: str) -> type:
-    module, _, attribute = target.partition(":")
-    found = getattr(importlib.import_module(module), attribute)
-    if not isinstance(found, type):
-        raise TypeError(f"expected a class at {target}; got {type(found).__name__}")
-    return found
 
 
 def build(kind: Kind, name: str, settings: Mapping[str, object], *, where: str) -> object:
@@ -160,6 +129,16 @@ def build(kind: Kind, name: str, settings: Mapping[str, object], *, where: str) 
         found = refusal(error)
         key = ".".join(str(part) for part in found.place) or name
         raise RecipeError(f"{where}.{key}: {found.message}", hint=found.hint) from error
+
+
+def with_paths(
+    kind: Kind, name: str, settings: Mapping[str, object], change: Callable[[str], str]
+) -> dict[str, object]:
+    """Settings with every path changed: ``path``, ``…_path``, and what the class itself says by ``with_paths``."""
+    own = getattr(method_class(kind, name), "with_paths", None)
+    found: dict[str, object] = dict(settings) if own is None else own(settings, change)
+    named = {key: value for key, value in found.items() if key == "path" or key.endswith("_path")}
+    return found | {key: change(value) for key, value in named.items() if isinstance(value, str)}
 
 
 def settings_of(instance: object) -> dict[str, object]:

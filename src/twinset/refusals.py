@@ -33,7 +33,8 @@ class Refusal:
 def refusal(error: pydantic.ValidationError) -> Refusal:
     """The first problem; where several kinds of value would have done, all of them are named."""
     alternatives = _alternatives(error)
-    first = alternatives[0]
+    # A check of ours has understood what kind of value was meant: it knows best.
+    first = next((each for each in alternatives if _own_words(each)), alternatives[0])
     place = _place(first)
     if first["type"] == "missing":
         what = "one more item" if place and isinstance(place[-1], int) else "this key"
@@ -68,7 +69,7 @@ def _place(error: ErrorDetails) -> Place:
 
 def _is_union_tag(part: str | int) -> bool:
     return isinstance(part, str) and (
-        part in ("int", "float", "bool", "str")
+        part in ("int", "float", "bool", "str", "ShapeSource")
         or part.startswith(("literal[", "dict[", "list[", "tuple[", "function-", "constrained"))
         or (part.endswith("Part") and part[0].isupper())
     )

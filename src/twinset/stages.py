@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.annotations import Annotation
-from twinset.dataset import Dataset, Origin, Sample
+from twinset.dataset import Dataset, Origin, Sample, Task
 from twinset.images import ImageSpec, Pixels
 from twinset.progress import Progress as Progress
 from twinset.progress import silent as silent
@@ -145,6 +145,15 @@ class CheckedMethod(Protocol):
 
 
 @runtime_checkable
+class ParticularMethod(Protocol):
+    """A :class:`Method` that cannot make everything, and says so before anything is fitted."""
+
+    def check_training(self, classes: Sequence[str], task: Task) -> None:
+        """Raises :class:`DataError` for classes or a task that it has nothing for."""
+        ...
+
+
+@runtime_checkable
 class CalibratedMethod(Protocol):
     """A :class:`Method` that decides open settings (None) for an image size and a time budget."""
 
@@ -197,6 +206,38 @@ class Steerable(Configurable, Protocol):
 
     def guess(self, means: Mapping[str, float], stds: Mapping[str, float]) -> Configuration:
         """A first configuration for measures of these means and deviations; what comes of it is measured."""
+        ...
+
+
+Parameter = str | int | float | bool
+"""A value that a shape was made with."""
+
+
+@runtime_checkable
+class Curatable(Protocol):
+    """A fitted generator whose objects are made from shapes, of which some can be left out."""
+
+    @property
+    def shape_parameters(self) -> Mapping[str, Mapping[str, Mapping[str, Parameter]]]:
+        """Of every class with shapes their ids, each with what it was made with by name (none: nothing is known)."""
+        ...
+
+    def without(self, shapes: Mapping[str, Sequence[str]]) -> Generator:
+        """The same generator without these shapes of these classes; ValueError where none of a class would stay."""
+        ...
+
+
+@runtime_checkable
+class FollowsLayouts(Protocol):
+    """A fitted generator that can place objects as the boxes of the training images lie: where, how large, how many."""
+
+    @property
+    def follows_layouts(self) -> bool:
+        """Whether it does so already, in everything that it can."""
+        ...
+
+    def following_layouts(self) -> Generator:
+        """The same generator, doing so; ValueError where it saw no boxes."""
         ...
 
 
@@ -279,6 +320,24 @@ class Filter(Protocol):
 
     def judge(self, synthetic: Dataset) -> Judgement:
         """Scores and reasons for every sample, in order."""
+        ...
+
+
+@runtime_checkable
+class Thresholded(Protocol):
+    """A :class:`Filter` whose scores are cut at known values, which the report shows beside them."""
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The cut of each score by name; samples above it go."""
+        ...
+
+
+class Reviser(Protocol):
+    """Changes what was made where part of it must not stay: takes labels away, or paints over."""
+
+    def revise(self, sample: Sample) -> Sample:
+        """The sample as it is to be kept; itself where nothing is wrong. The same sample gives the same."""
         ...
 
 

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from twinset.alignment.object_density import (
     painted_over,
     without_objects,
 )
-from twinset.annotations import Annotation, SemanticMap
+from twinset.annotations import Annotation, DepthMap, NormalMap, SemanticMap
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.images import ImageSpec
@@ -210,3 +211,42 @@ def test_crops_come_in_the_order_of_the_objects(real):
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="side ≥ 8"):
         ObjectDensity(side=2)
+
+
+def test_a_picture_that_loses_all_objects_with_keypoints_can_still_be_kept():
+    points = np.zeros((1, 2, 3), dtype=np.float32)
+    box = np.array([[2, 2, 9, 9]], dtype=np.float32)
+    one = Instances((16, 16), np.zeros(1, dtype=np.int64), box, keypoints=points, keypoint_names=("a", "b"))
+    sample = Sample("x", Annotation(instances=one), image=np.zeros((16, 16, 3), dtype=np.uint8))
+    left = Dataset.of([without_objects(sample, np.array([True]))], classes=["ball"])[0]
+    assert len(left.annotation.instances) == 0
+
+
+def test_a_judge_that_was_kept_in_a_file_judges_the_same(pilot, fitted, tmp_path):
+    fitted.save(tmp_path / "judge.safetensors")
+    again = ObjectDensity().load(tmp_path / "judge.safetensors")
+    assert again.threshold == fitted.threshold
+    assert again.scales == fitted.scales
+    np.testing.assert_array_equal(again.object_scores(pilot), fitted.object_scores(pilot))
+
+
+def test_what_is_done_about_far_objects_is_a_setting(pilot, fitted):
+    assert not ObjectDensity().revises
+    assert ObjectDensity(far="drop-box").reviser(fitted) == DropBoxes(fitted)
+    black = ObjectDensity(far="black-box", paint="mean").reviser(fitted)
+    assert black == BlackBoxes(fitted, "mean")
+    assert black.revise(pilot[0]).annotation.attributes["objects_far"] == 1
+    with pytest.raises(ValueError, match="expected allowed with far: drop-picture only"):
+        ObjectDensity(far="black-box", allowed=1)
+
+
+def test_depth_and_normals_say_nothing_where_a_picture_was_painted_over(pilot):
+    depth = DepthMap.of(np.full((96, 96), 2.0, dtype=np.float32))
+    normals = NormalMap.of(np.broadcast_to(np.float32([0, 0, -1]), (96, 96, 3)))
+    sample = replace(pilot[0], annotation=replace(pilot[0].annotation, depth_metres=depth, normals=normals))
+    after = painted_over(sample, np.array([False, True, False]), paint="black").annotation
+    x1, y1, x2, y2 = pilot[0].annotation.instances.boxes[1].astype(int)
+    inside = np.zeros((96, 96), dtype=bool)
+    inside[y1:y2, x1:x2] = True
+    np.testing.assert_array_equal(np.isinf(after.depth_metres.dense()), inside)
+    np.testing.assert_array_equal((after.normals.dense() == 0).all(axis=2), inside)

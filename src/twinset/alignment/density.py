@@ -116,6 +116,11 @@ class DensityFilter:
         far: NDArray[np.float64] = np.sqrt(np.maximum(0.0, -2 * log_density)) / self.scale
         return far
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Where the scores of :meth:`judge` are cut."""
+        return {"distance_from_real": self.threshold}
+
     def judge(self, synthetic: Dataset) -> Judgement:
         """Score ``distance_from_real``; above the threshold a sample goes."""
         if not len(synthetic):

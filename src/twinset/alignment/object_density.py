@@ -3,25 +3,28 @@
 Crops of boxes, brought to one size, are embedded; an object's score is its distance from the real crops of its class,
 1 being what other real crops of that class usually have. The threshold is the elbow of a pilot's sorted scores, kept
 between two levels of real crops as for whole images (:mod:`twinset.alignment.density`). What to do about a far object
-is a choice: reject the picture, take its label away, or paint over it and take its label away.
+is a choice: reject the picture, take its label away, or paint over it and take its label away. The first judges
+pictures that were made; the others are part of making them, with a judge that was fitted on a pilot and kept in a file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.alignment.density import elbow
-from twinset.annotations import Annotation, SemanticMap
+from twinset.annotations import Annotation, DepthMap, NormalMap, SemanticMap
 from twinset.choices import check_choices
 from twinset.crops import crop_batches, crop_frames, object_crops, objects_of
 from twinset.dataset import Dataset, Origin, Sample
 from twinset.embedding.embedder import embed_stream
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.images import ImageSpec
+from twinset.models.checkpoint import load_model, save_tensors
 from twinset.neighbours import nearest
 from twinset.randomness import Stream
 from twinset.stages import Embedder, Judgement
@@ -30,6 +33,10 @@ FEWEST_FOR_AN_ELBOW = 3
 
 Threshold = Literal["elbow", "quantile"]
 Paint = Literal["mean", "black"]
+Far = Literal["drop-picture", "drop-box", "black-box"]
+
+JUDGE_FORMAT = "twinset/object-density/1"
+SCALE = "scale."
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,9 @@ class ObjectDensity:
     """``neighbours``: k of the mean distance. ``quantile``: share of held-out real objects below the threshold.
 
     ``threshold``: ``elbow`` looks at the pilot's scores too, ``quantile`` only at real ones. ``side``: pixels of a
-    square crop. ``allowed``: far objects that a picture may have before it is rejected. Without an ``embedder``
-    features are those of fixed random convolutions, which saw none of the images.
+    square crop. ``far`` says what is done about far objects: the picture is rejected if it has more than ``allowed``,
+    their labels go, or they are painted over too, with ``paint``. Features are those of fixed random convolutions,
+    which saw none of the images.
     """
 
     neighbours: int = 5
@@ -46,12 +54,44 @@ class ObjectDensity:
     threshold: Threshold = "elbow"
     side: int = 32
     allowed: int = 0
-    embedder: Embedder = field(default_factory=RandomConvolution)
+    far: Far = "drop-picture"
+    paint: Paint = "black"
 
     def __post_init__(self) -> None:
         check_choices(self)
         if self.neighbours < 1 or not 0.5 <= self.quantile <= 1 or self.side < 8 or self.allowed < 0:
             raise ValueError(f"expected neighbours ≥ 1, quantile in [0.5, 1], side ≥ 8 and allowed ≥ 0; got {self}")
+        if self.allowed and self.far != "drop-picture":
+            raise ValueError(f"expected allowed with far: drop-picture only; got {self.far}; leave it out")
+
+    @property
+    def embedder(self) -> Embedder:
+        """What looks at the crops."""
+        return RandomConvolution()
+
+    @property
+    def revises(self) -> bool:
+        """Whether far objects are taken out of their pictures, which stay."""
+        return self.far != "drop-picture"
+
+    def reviser(self, fitted: ObjectDensityFilter) -> DropBoxes | BlackBoxes:
+        """What takes them out; for ``far`` other than ``drop-picture``."""
+        return DropBoxes(fitted) if self.far == "drop-box" else BlackBoxes(fitted, self.paint)
+
+    def load(self, path: Path) -> ObjectDensityFilter:
+        """What :meth:`ObjectDensityFilter.save` wrote for these settings; ``ValueError`` for another file."""
+        tensors, record = load_model(path, format=JUDGE_FORMAT)
+        scales = {name.removeprefix(SCALE): value for name, value in record.items() if name.startswith(SCALE)}
+        return ObjectDensityFilter(
+            self.embedder,
+            tensors["real"].numpy(),
+            tensors["classes"].numpy(),
+            {int(name): float(value or 0) for name, value in scales.items()},
+            self.neighbours,
+            self.side,
+            float(record["threshold"] or 0),
+            self.allowed,
+        )
 
     def fit(
         self,
@@ -139,6 +179,19 @@ class ObjectDensityFilter:
         return scores
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """Where the scores of :meth:`judge` are cut."""
+        return {"farthest_object": self.threshold}
+
+    def save(self, path: Path) -> None:
+        """Everything but the embedder, as safetensors."""
+        import torch
+
+        scales = {f"{SCALE}{class_id}": scale for class_id, scale in self.scales.items()}
+        tensors = {"real": torch.from_numpy(self.real), "classes": torch.from_numpy(self.classes)}
+        save_tensors(path, tensors, {"format": JUDGE_FORMAT, "threshold": self.threshold, **scales})
+
+    @property
     def _usual(self) -> float:
         """For a class that has no real crop: the largest of the other classes' usual distances."""
         return max(self.scales.values(), default=1.0)
@@ -205,17 +258,21 @@ class BlackBoxes:
 
 
 def without_objects(sample: Sample, gone: NDArray[np.bool_]) -> Sample:
-    """The sample without the labels of the objects at which ``gone`` (K,) is true; its picture as it was."""
+    """The sample without the labels of the objects at which ``gone`` (K,) is true; its picture as it was.
+
+    The attribute ``objects_far`` counts them.
+    """
     assert sample.annotation is not None
-    kept = objects_of(sample).take(~gone)
-    return replace(sample, annotation=replace(sample.annotation, instances=kept))
+    kept, annotation = objects_of(sample).take(~gone), sample.annotation
+    attributes = {**annotation.attributes, "objects_far": int(gone.sum())}
+    return replace(sample, annotation=replace(annotation, instances=kept, attributes=attributes))
 
 
 def painted_over(sample: Sample, gone: NDArray[np.bool_], *, paint: Paint) -> Sample:
     """As :func:`without_objects`, these objects' boxes painted, but for pixels in masks of objects that stay.
 
-    A semantic map says "ignore" there. Parents and the step are recorded in the origin; a revised real picture is no
-    longer a real one.
+    A semantic map says "ignore" there, depth and normals that there is nothing. Parents and the step are recorded in
+    the origin; a revised real picture is no longer a real one.
     """
     instances, pixels = objects_of(sample), sample.pixels().copy()
     painted = np.zeros(instances.size, dtype=bool)
@@ -228,7 +285,13 @@ def painted_over(sample: Sample, gone: NDArray[np.bool_], *, paint: Paint) -> Sa
     pixels[painted] = mean if paint == "mean" else 0
     less = without_objects(sample, gone)
     assert less.annotation is not None
-    annotation = replace(less.annotation, semantic=_ignored(less.annotation, painted))
+    depth, normals = less.annotation.depth_metres, less.annotation.normals
+    annotation = replace(
+        less.annotation,
+        semantic=_ignored(less.annotation, painted),
+        depth_metres=None if depth is None else DepthMap.of(np.where(painted, np.float32(np.inf), depth.dense())),
+        normals=None if normals is None else NormalMap.of(np.where(painted[..., None], np.float32(0), normals.dense())),
+    )
     return replace(
         less, image=pixels, path=None, sha256=None, annotation=annotation, origin=_origin(sample, "black-box")
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from twinset.cli import judge, make, move, operate
+from twinset.cli import audit, infer, judge, make, move, operate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,6 +42,8 @@ def _main(
 
 SUMMARIES: Mapping[Callable[..., None], str] = {
     make.run: "Make, measure, audit and release a synthetic twin.",
+    make.preview: "Draw what a recipe makes on one sheet, in seconds.",
+    make.scene: "Write the 3D scene of a rendered picture as glTF.",
     make.resume: "Continue a run that was stopped.",
     judge.evaluate: "Measure a finished run again.",
     operate.status: "How far a run is.",
@@ -49,9 +51,12 @@ SUMMARIES: Mapping[Callable[..., None], str] = {
     move.inspect: "What is in a dataset, and what is wrong with it.",
     make.init: "Write a commented recipe for a dataset.",
     judge.compare: "Judge any synthetic images against real ones.",
+    audit.audit: "Whether a dataset betrays the images it was made from.",
     judge.detect: "Find generated images in a folder.",
     judge.fit_detector: "Fit what `detect` uses, on a real and a synthetic set.",
     judge.leaderboard: "Rank synthetic sets of the same real images.",
+    infer.infer_metadata: "Infer depth, occlusion or light of real images.",
+    infer.check_metadata: "Rate what was inferred, in the browser.",
     move.convert: "Write a dataset in another format.",
     operate.plugins: "All generators, editors, aligners and embedders.",
     operate.doctor: "What is installed here, and what this machine can do.",

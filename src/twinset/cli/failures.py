@@ -22,6 +22,7 @@ KEPT: Mapping[str, str] = {
     "resume": "run the same command again to continue",
     "evaluate": "run the same command again: finished trainings are kept",
     "compare": "run the same command again: extracted features and finished trainings are kept",
+    "check-metadata": "run the same command again: ratings are kept",
     "leaderboard": "run the same command again: extracted features are kept",
 }
 """What is true of a command that was stopped; of the others nothing is kept."""

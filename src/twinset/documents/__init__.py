@@ -2,6 +2,15 @@
 ``twinset schema NAME`` is generated.
 """
 
+from twinset.documents.audits import (
+    AttackPart,
+    AuditDocument,
+    IndependentsPart,
+    PlantedPart,
+    PowerPart,
+    RatePart,
+    ReleasePart,
+)
 from twinset.documents.comparisons import CompareDocument, LeaderboardDocument, RankedPart
 from twinset.documents.datasets import BadFile, ConvertDocument, InspectDocument
 from twinset.documents.detectors import DetectDocument, DetectedImage, DetectorPart, ExpectedFlags, FitDetectorDocument
@@ -16,6 +25,14 @@ from twinset.documents.explanations import (
     RegionsPart,
 )
 from twinset.documents.failures import ErrorDocument, ErrorPart
+from twinset.documents.inferences import (
+    CheckMetadataDocument,
+    InferenceDocument,
+    InferredImage,
+    InferredObject,
+    RatedMeasure,
+    RatingsDocument,
+)
 from twinset.documents.installation import DoctorDocument, PluginPart, PluginsDocument
 from twinset.documents.judgement import ArmPart, Difference, GatePart, ScorePart, VerdictPart
 from twinset.documents.runs import (
@@ -25,7 +42,9 @@ from twinset.documents.runs import (
     InitDocument,
     MismatchPart,
     PlanDocument,
+    PreviewDocument,
     RunDocument,
+    SceneDocument,
     StatusDocument,
     VerifyDocument,
 )
@@ -45,8 +64,11 @@ from twinset.documents.trainers import (
 __all__ = [
     "DOCUMENTS",
     "ArmPart",
+    "AttackPart",
+    "AuditDocument",
     "AugmentationPart",
     "BadFile",
+    "CheckMetadataDocument",
     "ClassGapPart",
     "CompareDocument",
     "ConvertDocument",
@@ -69,6 +91,10 @@ __all__ = [
     "FoundObjects",
     "GapFigurePart",
     "GatePart",
+    "IndependentsPart",
+    "InferenceDocument",
+    "InferredImage",
+    "InferredObject",
     "InitDocument",
     "InspectDocument",
     "JudgedImage",
@@ -77,13 +103,21 @@ __all__ = [
     "NearPairPart",
     "OddPart",
     "PlanDocument",
+    "PlantedPart",
     "PluginPart",
     "PluginsDocument",
+    "PowerPart",
+    "PreviewDocument",
     "RankedPart",
+    "RatePart",
+    "RatedMeasure",
+    "RatingsDocument",
     "RegionPart",
     "RegionsPart",
+    "ReleasePart",
     "RunDocument",
     "RunLengths",
+    "SceneDocument",
     "ScorePart",
     "StatusDocument",
     "TrainerRequestDocument",

@@ -117,3 +117,25 @@ class InitDocument(Document):
     schema_name: Literal["twinset/init/1"] = Field("twinset/init/1", alias="schema")
     recipe: str
     text: str
+
+
+class PreviewDocument(Document):
+    """Where the contact sheet went, and what it shows."""
+
+    schema_name: Literal["twinset/preview/1"] = Field("twinset/preview/1", alias="schema")
+    sheet: str
+    images: int
+    sources: list[str] = Field(description="What made the pictures, and in what time.")
+    notes: list[str] = Field([], description="What is left out of the sheet, or odd about it.")
+    seconds: float
+
+
+class SceneDocument(Document):
+    """Where the scene went, and what is in it."""
+
+    schema_name: Literal["twinset/scene/1"] = Field("twinset/scene/1", alias="schema")
+    scene: str
+    objects: int = Field(description="Labelled objects.")
+    triangles: int
+    bytes: int
+    seconds: float

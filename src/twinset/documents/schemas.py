@@ -7,13 +7,23 @@ import json
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
+from twinset.documents.audits import AuditDocument
 from twinset.documents.comparisons import CompareDocument, LeaderboardDocument
 from twinset.documents.datasets import ConvertDocument, InspectDocument
 from twinset.documents.detectors import DetectDocument, FitDetectorDocument
 from twinset.documents.explanations import ExplanationDocument
 from twinset.documents.failures import ErrorDocument
+from twinset.documents.inferences import CheckMetadataDocument, InferenceDocument, RatingsDocument
 from twinset.documents.installation import DoctorDocument, PluginsDocument
-from twinset.documents.runs import InitDocument, PlanDocument, RunDocument, StatusDocument, VerifyDocument
+from twinset.documents.runs import (
+    InitDocument,
+    PlanDocument,
+    PreviewDocument,
+    RunDocument,
+    SceneDocument,
+    StatusDocument,
+    VerifyDocument,
+)
 from twinset.documents.trainers import TrainerRequestDocument, TrainerResponseDocument
 from twinset.errors import UnknownNameError
 
@@ -23,13 +33,19 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "status": StatusDocument,
     "verify": VerifyDocument,
     "inspect": InspectDocument,
+    "audit": AuditDocument,
     "compare": CompareDocument,
     "leaderboard": LeaderboardDocument,
     "explanation": ExplanationDocument,
     "detect": DetectDocument,
     "fit-detector": FitDetectorDocument,
+    "inference": InferenceDocument,
+    "ratings": RatingsDocument,
+    "check-metadata": CheckMetadataDocument,
     "convert": ConvertDocument,
     "init": InitDocument,
+    "preview": PreviewDocument,
+    "scene": SceneDocument,
     "plugins": PluginsDocument,
     "doctor": DoctorDocument,
     "error": ErrorDocument,
@@ -44,7 +60,7 @@ def schema(name: str) -> dict[str, object]:
         from twinset.recipe import Recipe
 
         return Recipe.model_json_schema()
-    name = {"resume": "run", "evaluate": "run"}.get(name, name)
+    name = {"resume": "run", "evaluate": "run", "infer-metadata": "inference"}.get(name, name)
     if name not in DOCUMENTS:
         raise UnknownNameError("schema", name, [*DOCUMENTS, "recipe"])
     return DOCUMENTS[name].model_json_schema()

@@ -9,14 +9,20 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from twinset.pipeline.auditing import audit
     from twinset.pipeline.checking import dry_run, status, verify
     from twinset.pipeline.comparing import compare
     from twinset.pipeline.detecting import detect, fit_and_keep
+    from twinset.pipeline.inference_files import infer_to_file
+    from twinset.pipeline.previewing import preview, scene
+    from twinset.pipeline.rating import check_metadata
     from twinset.pipeline.running import evaluate, exit_code, resume, run
     from twinset.pipeline.standing import leaderboard
     from twinset.pipeline.tools import convert, doctor, init, inspect, load, plugins
 
 __all__ = [
+    "audit",
+    "check_metadata",
     "compare",
     "convert",
     "detect",
@@ -25,22 +31,29 @@ __all__ = [
     "evaluate",
     "exit_code",
     "fit_and_keep",
+    "infer_to_file",
     "init",
     "inspect",
     "leaderboard",
     "load",
     "plugins",
+    "preview",
     "resume",
     "run",
+    "scene",
     "status",
     "verify",
 ]
 
 _HOME = {
     **dict.fromkeys(("dry_run", "status", "verify"), "checking"),
+    "audit": "auditing",
+    "check_metadata": "rating",
     "compare": "comparing",
+    "infer_to_file": "inference_files",
     "leaderboard": "standing",
     **dict.fromkeys(("detect", "fit_and_keep"), "detecting"),
+    **dict.fromkeys(("preview", "scene"), "previewing"),
     **dict.fromkeys(("evaluate", "exit_code", "resume", "run"), "running"),
     **dict.fromkeys(("convert", "doctor", "init", "inspect", "load", "plugins"), "tools"),
 }

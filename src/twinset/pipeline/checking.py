@@ -11,7 +11,8 @@ from twinset import documents
 from twinset.dataset import SPLITS, UNITS, Sample, sample_digest
 from twinset.downstream import UtilityPlan
 from twinset.errors import RunFolderError
-from twinset.pipeline.fitting import Source, as_generator, fit, load_source, sources_of, takes_workspace
+from twinset.pipeline.closing.seconds import closing_notes
+from twinset.pipeline.fitting import Source, as_generator, check_training, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import (
     Timings,
     began_on,
@@ -164,17 +165,27 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
     Raises what the run would raise before it makes anything, held-out images among what it is given included.
     """
     machine = Machine.of(workers=workers, device=device)
+    missing = missing_models(written.recipe)
     with tempfile.TemporaryDirectory(prefix="twinset-plan-") as temporary:
         folder = Path(temporary)
         listener.stage("read the real images")
         dataset, report = read_real(written)
         real = prepare_real(written.recipe, dataset, report, folder)
         recipe = written.recipe.for_task(real.task)
+        check_training(sources_of(recipe, folder), real.dataset.classes, real.task)
         told = [text for source in sources_of(recipe, folder) for text in refuse_held_out(source.method, real)]
         listener.stage("calibrate: a few training steps are timed")
         resolved = resolve_once(recipe, real, machine, listener)
         real = load_real(folder)
         seconds = estimate(resolved, real, machine)
+        stream, made_by = Stream(resolved.seed).child("dry-run"), sources_of(resolved, folder)
+        closing, closing_seconds = closing_notes(resolved, made_by, real, run=stream, workers=machine.workers)
+        if resolved.close_gap is not None:
+            seconds = {
+                **seconds,
+                "close the gap": closing_seconds,
+                "whole run": seconds["whole run"] + closing_seconds,
+            }
     counts = counts_of(resolved, real.dataset.classes)
     rows = Planner.of(resolved, run_key="plan").first_round(counts)
     pixels = real.training[0].pixels().size
@@ -189,8 +200,8 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         shards=len({row["shard"] for row in rows}),
         seconds={name: round(value, 1) for name, value in seconds.items()},
         bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.exports))),
-        missing=missing_models(written.recipe),
-        notes=[*real.facts.notes, *told, *_notes(real, resolved, seconds["whole run"])],
+        missing=missing,
+        notes=[*real.facts.notes, *told, *closing, *_notes(real, resolved, seconds["whole run"])],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,13 +14,17 @@ import numpy as np
 import pydantic
 
 from twinset import methods
-from twinset.dataset import Dataset, Sample
-from twinset.errors import RecipeError, RunFolderError
+from twinset.dataset import Dataset, Sample, Task
+from twinset.errors import DataError, RecipeError, RunFolderError
+from twinset.pipeline.closing.record import GapStep, laid_out, undone
+from twinset.pipeline.curating import curated, curation_sentences
+from twinset.pipeline.evolving import evolution_sentences, evolved
 from twinset.pipeline.held_out import refuse_held_out
 from twinset.pipeline.matching import following, match_sentences
 from twinset.pipeline.planning import sources
 from twinset.pipeline.real import RealData, load_real
 from twinset.pipeline.reporting import Listener
+from twinset.pipeline.revising import revised, revision_sentences
 from twinset.pipeline.targets import aimed, committed_target, target_sentences
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, UsePart, load_recipe
@@ -29,6 +33,7 @@ from twinset.stages import (
     EditorMethod,
     Generator,
     Method,
+    ParticularMethod,
     Remarking,
     ResumableEditorMethod,
     ResumableMethod,
@@ -72,6 +77,16 @@ def _slug(part: UsePart) -> str:
     return "".join(c if c.isalnum() else "-" for c in part.use.lower())[:32]
 
 
+def check_training(sources: Sequence[Source], classes: Sequence[str], task: Task) -> None:
+    """:class:`DataError` at once, not after an hour, where a method has nothing for these classes or this task."""
+    for source in sources:
+        if isinstance(source.method, ParticularMethod):
+            try:
+                source.method.check_training(classes, task)
+            except DataError as error:
+                raise DataError(f"{source.name}: {error.message}", hint=error.hint) from error
+
+
 def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: int, listener: Listener) -> object:
     """A fitted generator or editor; a long fit goes on from its checkpoint.
 
@@ -110,6 +125,9 @@ def remarks_of(recipe: Recipe, folder: Path) -> tuple[str, ...]:
         marker = read_json(source.folder / "fitted.json")
         found += marker.get("remarks", ()) if isinstance(marker, dict) else ()
         found += match_sentences(source.folder)
+        found += curation_sentences(source.folder)
+        found += evolution_sentences(source.folder)
+    found += revision_sentences(folder)
     return tuple(found)
 
 
@@ -156,11 +174,22 @@ def load_source(folder: Path, number: int, *, device: str) -> Generator:
     return cast(Generator, _loaded(folder, number, device, stamp))
 
 
-def as_generator(source: Source, fitted: object, folder: Path) -> Generator:
-    """What fills slots: a generator with the configurations found for it, an editor around the training images."""
+def as_generator(
+    source: Source, fitted: object, folder: Path, *, without: Collection[GapStep] | None = None
+) -> Generator:
+    """What fills slots: a generator as it was matched, curated and evolved, an editor around the training images;
+    in both far objects are taken out where the recipe says so.
+
+    ``without`` names steps that do not count though something was committed; None: those that ``close_gap`` undid.
+    """
     if source.kind == "generators":
-        return cast(Generator, following(fitted, source.folder, name=source.use))
-    return EditedReal(cast(Editor, fitted), load_real(folder).training, source.use)
+        off = undone(source.folder) if without is None else without
+        kept = fitted if "layout" in off else laid_out(fitted, source.folder)
+        kept = kept if "match" in off else following(kept, source.folder, name=source.use)
+        kept = kept if "curate" in off else curated(kept, source.folder)
+        kept = kept if "evolve" in off else evolved(kept, source.folder, name=source.use)
+        return revised(cast(Generator, kept), folder)
+    return revised(EditedReal(cast(Editor, fitted), load_real(folder).training, source.use), folder)
 
 
 def load_resolved(folder: Path) -> Recipe:

@@ -16,11 +16,14 @@ from twinset import methods
 from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.executors.local import LocalProcesses
+from twinset.pipeline.closing.record import closing_filters
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
 from twinset.pipeline.folders import Timings
 from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
+from twinset.pipeline.revising import revises
+from twinset.pipeline.thresholds import write_thresholds
 from twinset.randomness import Stream
 from twinset.recipe import Recipe
 from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, SetFilter, Slot
@@ -168,7 +171,8 @@ class Maker:
 
     def _filters(self, plan: pa.Table) -> tuple[tuple[Filter, ...], tuple[SetFilter, ...]]:
         """Filters fitted on the first shard of every source: the pilot."""
-        if not self.recipe.filters:
+        parts = closing_filters(self.recipe, [source.folder for source in self.sources])
+        if not parts:
             return (), ()
         first: dict[int, int] = {}
         for shard, source in _shards(plan):
@@ -177,11 +181,13 @@ class Maker:
         progress = self.listener.stage("fit the filters")
         filters: list[Filter] = []
         set_filters: list[SetFilter] = []
-        for number, part in enumerate(self.recipe.filters):
-            progress(number, len(self.recipe.filters), part.use)
+        for number, part in enumerate(parts):
+            progress(number, len(parts), part.use)
             aligner = methods.build("aligners", part.use, part.settings, where=f"align.{number}")
             if isinstance(aligner, SetFilter):
                 set_filters.append(aligner)
+                continue
+            if revises(aligner):
                 continue
             filters.append(
                 cast(Aligner, aligner).fit(
@@ -192,6 +198,7 @@ class Maker:
                     rng=self.run.child("align", number, part.use),
                 )
             )
+        write_thresholds(self.folder, filters, self.real.part("validation"))
         return tuple(filters), tuple(set_filters)
 
     def _judge(self, plan: pa.Table, filters: tuple[Filter, ...]) -> None:

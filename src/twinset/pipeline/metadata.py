@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -19,12 +19,17 @@ from twinset.alignment.metadata import (
     detect_shift,
     measure,
 )
+from twinset.alignment.metadata.scene_measures import OF_OBJECTS, OF_SCENES
 from twinset.dataset import Dataset
 from twinset.generators.copypaste import CopyPaste
-from twinset.pipeline.fitting import sources_of
+from twinset.pipeline.closing.record import LAID_OUT
+from twinset.pipeline.curating import curated_path
+from twinset.pipeline.evolving import evolved_path
+from twinset.pipeline.fitting import Source, sources_of, takes_workspace
+from twinset.pipeline.matching import matched_path
 from twinset.pipeline.opening import Run
 from twinset.randomness import seed_for
-from twinset.stages import Slot
+from twinset.stages import Method, Slot
 from twinset.store import read_json, write_json
 from twinset.threads import torch_threads
 
@@ -36,15 +41,17 @@ FEWEST_IMAGES = 8
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """Measures of held-out real images and of the twin; ``before`` is chance placement, or all candidates.
+    """Measures of held-out real images and of the twin; ``before`` is what ``before_is`` says.
 
-    ``sets`` are named as in ``table``.
+    ``sets`` are named as in ``table``. ``scenes`` are what the maker alone said of them, nothing of which real images
+    have: how far objects are, whence they were seen.
     """
 
     real: Measures
     sets: Mapping[str, Measures]
     table: MeasureTable
     before_is: str
+    scenes: Mapping[str, Measures] = field(default_factory=dict)
 
     def bins(self, name: str) -> Bins:
         """Bins fixed on the pooled values of all sets."""
@@ -74,7 +81,7 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
 def metadata_of(run: Run, accepted: Dataset, everything: Dataset) -> Metadata | None:
     """The twin's metadata beside that of the held-out real images; None where that says nothing.
 
-    Before is what the same generator makes with objects placed by chance, else all candidates that filters saw.
+    Before is what the same generator makes unaligned (:func:`plainer`), else all candidates that filters saw.
     """
     real = run.real
     if real.task == "classification" or not run.recipe.evaluate.metadata:
@@ -86,33 +93,75 @@ def metadata_of(run: Run, accepted: Dataset, everything: Dataset) -> Metadata | 
     run.listener.stage("metadata")
     held = measure(real.holdout, workers=workers)
     sets = {"after": measure(accepted, workers=workers)}
+    scenes = {"after": of_scenes(accepted, workers=workers)}
     before_is = ""
-    baseline = _by_chance(run)
+    baseline = _unaligned(run)
     if baseline is not None:
-        sets, before_is = {"before": measure(baseline, workers=workers), **sets}, "objects placed and sized by chance"
+        sets, before_is = {"before": measure(baseline[0], workers=workers), **sets}, baseline[1]
+        scenes = {"before": of_scenes(baseline[0], workers=workers), **scenes}
     elif len(everything) > len(accepted):
         sets, before_is = {"before": measure(everything, workers=workers), **sets}, "all candidates"
     table = compare_measures(held, sets, rng=run.stream.child("metadata"), families=families)
-    return Metadata(held, sets, table, before_is)
+    said = scenes if any(scenes["after"].names) else {}
+    return Metadata(held, sets, table, before_is, said)
 
 
-def _by_chance(run: Run) -> Dataset | None:
-    """Images of the run's copy–paste with uniform placement; None where there is none, or it is uniform anyway."""
-    for source in sources_of(run.recipe, run.folder):
-        method = source.method
-        if run.real.task == "semantic-segmentation" or not isinstance(method, CopyPaste):
-            continue
+def of_scenes(dataset: Dataset, *, workers: int) -> Measures:
+    """What the maker of these images said of them: the measures of scenes that differ from image to image."""
+    found = measure(dataset, measures=(*OF_OBJECTS, *OF_SCENES), workers=workers)
+    told = {name: column for name, column in found.columns.items() if len(np.unique(found.values(name))) > 1}
+    return replace(found, columns=told)
+
+
+@dataclass(frozen=True, eq=False)
+class Plainer:
+    """A source's method as it would be without what aligned it, and what its images are called."""
+
+    method: Method
+    called: str
+
+
+def plainer(source: Source) -> Plainer | None:
+    """Copy–paste that places by chance, or a generator that is neither matched nor curated; None where that is no
+    other than what the run made."""
+    method = source.method
+    if isinstance(method, CopyPaste):
         if method.placement == "uniform" and method.target is None:
             return None
         chance = replace(method, placement="uniform", target=None, count=None, siblings=1)
+        return Plainer(chance, "objects placed and sized by chance")
+    if source.kind != "generators" or takes_workspace(method):
+        return None
+    from twinset.generators.rendering import Rendering
+
+    follows = isinstance(method, Rendering) and bool(method.follow)
+    if isinstance(method, Rendering) and follows:
+        method = replace(method, follow=())
+    folder = source.folder
+    committed = (matched_path(folder), curated_path(folder), evolved_path(folder), folder / LAID_OUT)
+    if not follows and not any(path.exists() for path in committed):
+        return None
+    return Plainer(cast(Method, method), "images as the settings draw them, before anything was aligned")
+
+
+def _unaligned(run: Run) -> tuple[Dataset, str] | None:
+    """Images of the first source that was aligned, without that, and what they are called; None where there is none."""
+    if run.real.task == "semantic-segmentation":
+        return None
+    for source in sources_of(run.recipe, run.folder):
+        plain = plainer(source)
+        if plain is None:
+            if isinstance(source.method, CopyPaste):
+                return None
+            continue
         with torch_threads(1):
-            generator = chance.fit(run.real.training, rng=run.stream.child("fit", source.number))
+            generator = plain.method.fit(run.real.training, rng=run.stream.child("fit", source.number))
             slots = [
                 Slot(number, 0, seed_for(run.key, "by-chance", number), 0, run.recipe.digest())
                 for number in range(BASELINE_IMAGES)
             ]
-            samples = list(generator.generate(slots))
-        return Dataset.of(samples, classes=run.real.dataset.classes, name="by chance")
+            samples = generator.generate(slots)
+            return Dataset.of(samples, classes=run.real.dataset.classes, name="unaligned"), plain.called
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from twinset import methods
 from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
-from twinset.pipeline.fitting import load_resolved
+from twinset.pipeline.fitting import check_training, load_resolved, sources_of
 from twinset.pipeline.folders import Timings, environment, refuse_another_environment
 from twinset.pipeline.metering import check_energy, meter_of
 from twinset.pipeline.placed_choice import check_fits, check_part
@@ -65,6 +65,7 @@ def _used(recipe: Recipe) -> list[tuple[methods.Kind, Sequence[UsePart]]]:
         ("generators", recipe.generators),
         ("editors", recipe.edit),
         ("aligners", recipe.filters),
+        ("embedders", (recipe.evolve.embedder,) if recipe.evolve is not None else ()),
         ("embedders", (recipe.evaluate.embedder,) if recipe.evaluate.fidelity else ()),
     ]
 
@@ -117,6 +118,8 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if written.recipe.evaluate.utility != "off":
         check_fits(written.recipe.evaluate.utility, real.task)
     if not (folder / "resolved.yaml").exists():
+        made_by = sources_of(written.recipe.for_task(real.task), folder)
+        check_training(made_by, real.dataset.classes, real.task)
         with timings.stage("calibrate"):
             listener.stage("calibrate")
             resolved = resolve_once(written.recipe.for_task(real.task), real, machine, listener)

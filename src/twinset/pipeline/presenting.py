@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from twinset import __version__, report
-from twinset.alignment.metadata import MEASURES
+from twinset.alignment.metadata import MEASURES, Bins
 from twinset.copying import nearest_copies
-from twinset.dataset import SPLITS, UNITS, Dataset, Sample
-from twinset.drawing import overlay
+from twinset.dataset import SPLITS, UNITS, Dataset
+from twinset.drawing import overlay_scaled
 from twinset.evaluation.cost import Cost
-from twinset.images import Pixels, resize
 from twinset.pipeline import page
+from twinset.pipeline.closing.facts import gap_facts
+from twinset.pipeline.closing.record import closing_filters
+from twinset.pipeline.curation_facts import curation_facts, taken_out
 from twinset.pipeline.fidelity import Features
-from twinset.pipeline.fitting import remarks_of
+from twinset.pipeline.fitting import remarks_of, sources_of
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
 from twinset.pipeline.making import candidates, reasons_of
 from twinset.pipeline.measuring import Measured
-from twinset.pipeline.metadata import shifts_of
+from twinset.pipeline.metadata import Metadata, shifts_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.parts import COST_ROWS
 from twinset.pipeline.planning import planned
 from twinset.pipeline.samples import sample_facts
+from twinset.pipeline.thresholds import read_thresholds
+from twinset.release.card import TRAINED
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
-from twinset.transforms import resized
 
 PER_CLASS = 12
 OVERLAYS = 12
@@ -68,6 +71,7 @@ def report_data(
         classes=classes,
         command=command,
         version=__version__,
+        trains=TRAINED[run.real.task],
         created=time.strftime("%Y-%m-%d %H:%M"),
         verdict=page.verdict(verdict, measured.utility.metric if measured.utility else "") if verdict else None,
         recipe=recipe_of(run.folder).recipe.without_paths(run.real.facts.name).to_yaml(),
@@ -79,6 +83,8 @@ def report_data(
         metrics=page.metrics(measured.scores, classes, note=HELD_OUT),
         utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
         metadata=_metadata(run, measured),
+        curations=curation_facts(sources_of(run.recipe, run.folder)),
+        gaps=gap_facts(sources_of(run.recipe, run.folder)),
         samples=sample_facts(measured.samples) if measured.samples else None,
         explanation=measured.explanation.facts if measured.explanation else None,
         rejected=_rejected(tried),
@@ -104,7 +110,8 @@ def _environment(run: Run) -> dict[str, str]:
 def _asked(run: Run) -> tuple[tuple[str, str], ...]:
     recipe = run.recipe
     made_by = ", ".join(part.use for part in (*recipe.generators, *recipe.edit))
-    filters = ", ".join(part.use for part in recipe.filters) or "none"
+    folders = [source.folder for source in sources_of(recipe, run.folder)]
+    filters = ", ".join(part.use for part in closing_filters(recipe, folders)) or "none"
     return (
         ("images to make", str(planned(recipe))),
         ("made by", made_by),
@@ -179,23 +186,13 @@ def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
     return report.Gallery(tuple(grids), "normalised pixels under flips and small shifts, 0…2")
 
 
-def _marked(sample: Sample, classes: Sequence[str]) -> Pixels:
-    """A picture with what is marked in it, its longer side 448 pixels."""
-    pixels = sample.pixels()
-    height, width = pixels.shape[:2]
-    scale = OVERLAY_SIDE / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    assert sample.annotation is not None
-    return overlay(resize(pixels, *size), resized(sample.annotation, (height, width), size), classes)
-
-
 def _overlays(training: Dataset, accepted: Dataset) -> report.Gallery:
     """Real and synthetic pictures with what is marked in them."""
 
     def pictures(dataset: Dataset) -> tuple[report.Picture, ...]:
         rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), OVERLAYS)).round().astype(int))
         return tuple(
-            report.Picture(sample.id, _marked(sample, dataset.classes))
+            report.Picture(sample.id, overlay_scaled(sample, dataset.classes, OVERLAY_SIDE))
             for sample in (dataset[int(row)] for row in rows)
         )
 
@@ -215,10 +212,12 @@ def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFa
         for name, values in judgement.scores.items():
             columns.setdefault(name, []).append(values)
     kept = np.array([id_ not in tried.reasons for id_ in tried.samples.ids], dtype=bool)
-    scores = []
+    scores = list(taken_out(run.folder))
+    cuts = read_thresholds(run.folder)
     for name, parts in columns.items():
-        values = np.concatenate(parts)
-        scores.append(report.ScoreValues(name, values[kept], values[~kept]))
+        values, cut = np.concatenate(parts), cuts.get(name)
+        threshold, real = (None, None) if cut is None else (cut.threshold, cut.real)
+        scores.append(report.ScoreValues(name, values[kept], values[~kept], threshold, real))
     by_class: dict[int, tuple[int, int]] = {}
     for class_id in range(len(tried.samples.classes)):
         mine = tried.samples.class_ids == class_id
@@ -316,7 +315,27 @@ def _metadata(run: Run, measured: Measured) -> report.MetadataFacts | None:
             )
         )
     images = max((gap.images for gap in found.table.gaps), default=0)
-    return report.MetadataFacts(tuple(facts), found.before_is, images, shifts)
+    return report.MetadataFacts(tuple(facts), found.before_is, images, shifts, tuple(_scenes(found)))
+
+
+def _scenes(found: Metadata) -> Iterator[report.MeasureFacts]:
+    """Histograms of what the maker alone knows, on bins of all sets together."""
+    for name in MEASURES:
+        values = {key: each.values(name) for key, each in found.scenes.items() if name in each.columns}
+        if "after" not in values:
+            continue
+        pooled = np.concatenate(list(values.values()))
+        bins, scale = Bins.of(list(values.values()), step=MEASURES[name].step), MEASURES[name]
+        edges = np.concatenate([[pooled.min()], bins.edges, [pooled.max()]])
+        counts = {key: bins.counts(each) for key, each in values.items()}
+        yield report.MeasureFacts(
+            name,
+            np.array([scale.original(float(edge)) for edge in edges]),
+            {key: count / max(1, count.sum()) for key, count in counts.items()},
+            float("nan"),
+            {},
+            logarithmic=scale.scale == "log",
+        )
 
 
 def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:

@@ -225,15 +225,19 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
     _check_sizes(names, dataset, least=len(dataset.classes) if task == "classification" else 1)
     if task != "classification":
         _check_something_to_find(names, dataset)
-    if task == "classification":
-        spec, size = choose_spec(recipe.image, dataset)
-        prepared = _at_one_size(dataset, spec)
-    else:
-        prepared, size = _with_places(dataset, recipe.image)
-        spec = looking_spec(prepared)
-        size += f"; compared as wholes at {spec.width} × {spec.height}"
+    prepared, spec, size = at_run_size(dataset, task, recipe.image)
     _write(folder, dataset, prepared, spec, family_ids, replace(facts, size=size))
     return load_real(folder)
+
+
+def at_run_size(dataset: Dataset, task: Task, image: ImagePart) -> tuple[Dataset, ImageSpec, str]:
+    """The pictures as a run uses them, the size at which they are compared as wholes, and a sentence on it."""
+    if task == "classification":
+        spec, size = choose_spec(image, dataset)
+        return _at_one_size(dataset, spec), spec, size
+    prepared, size = _with_places(dataset, image)
+    spec = looking_spec(prepared)
+    return prepared, spec, f"{size}; compared as wholes at {spec.width} × {spec.height}"
 
 
 def _at_one_size(dataset: Dataset, spec: ImageSpec) -> Dataset:

@@ -8,7 +8,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from twinset import documents
-from twinset.pipeline.fitting import Source, fit, sources_of
+from twinset.pipeline.closing.loop import close_gap
+from twinset.pipeline.curating import commit_curation
+from twinset.pipeline.evolving import commit_evolution, touched_by
+from twinset.pipeline.fitting import Source, as_generator, fit, sources_of
 from twinset.pipeline.folders import (
     began_on,
     begin,
@@ -31,8 +34,10 @@ from twinset.pipeline.planning import Planner
 from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
+from twinset.pipeline.revising import commit_revision, revising
 from twinset.pipeline.targets import commit_target, committed_target
 from twinset.recipe import WrittenRecipe
+from twinset.stages import Curatable
 from twinset.store import ShardStore, disk_refusals, locked, sync_folder, write_json
 
 
@@ -124,7 +129,13 @@ def make(run: Run) -> None:
                     listener=run.listener,
                 )
             )
-    match(run, all_sources, fitted)
+    if run.recipe.close_gap is not None:
+        close_gap(run, all_sources, fitted)
+    else:
+        match(run, all_sources, fitted)
+        curate(run, all_sources, fitted)
+        evolve(run, all_sources, fitted)
+    revise(run, all_sources, fitted)
     maker = Maker(
         run.folder,
         run.recipe,
@@ -159,6 +170,71 @@ def match(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> 
                 classes=run.real.dataset.classes,
                 name=source.use,
                 rng=run.stream.child("match", source.number),
+                listener=run.listener,
+            )
+
+
+def curate(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> None:
+    """Leaves out shapes of every generator that has shapes, as it was matched, where the recipe asks for that."""
+    part = run.recipe.curate
+    if part is None:
+        return
+    made = [source for source in all_sources if source.kind == "generators"]
+    having = [source for source in made if isinstance(fitted[source.number], Curatable)]
+    for source in having or made:
+        with run.timings.stage(f"curate {source.use}"):
+            commit_curation(
+                as_generator(source, fitted[source.number], run.folder),
+                source.folder,
+                part,
+                run.real,
+                name=source.use,
+                rng=run.stream.child("curate", source.number),
+                executor=run.executor,
+                listener=run.listener,
+            )
+
+
+def revise(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> None:
+    """Fits what takes far objects out of the pictures of all sources, where the recipe asks for that."""
+    if not revising(run.recipe.filters):
+        return
+    with run.timings.stage("align"):
+        commit_revision(
+            run.recipe.filters,
+            run.folder,
+            [as_generator(source, one, run.folder) for source, one in zip(all_sources, fitted, strict=True)],
+            run.real,
+            rng=run.stream.child("align"),
+            executor=run.executor,
+            listener=run.listener,
+        )
+
+
+def evolve(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> None:
+    """Evolves the configurations of every generator, as it was matched and curated, where the recipe asks for that."""
+    part = run.recipe.evolve
+    if part is None:
+        return
+    for source in all_sources:
+        if source.kind != "generators":
+            continue
+        with run.timings.stage(f"evolve {source.use}"):
+            commit_evolution(
+                as_generator(source, fitted[source.number], run.folder),
+                source.folder,
+                part,
+                run.real,
+                name=source.use,
+                seed=run.recipe.seed,
+                number=source.number,
+                touched=touched_by(
+                    source.method,
+                    name=source.use,
+                    matched=run.recipe.match is not None,
+                    curated=run.recipe.curate is not None,
+                ),
+                executor=run.executor,
                 listener=run.listener,
             )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from twinset import documents
 from twinset.errors import printable
+from twinset.formats.counting import counted
 from twinset.pipeline.reporting import duration
 from twinset.scores import Decision
 
@@ -38,6 +39,19 @@ def run(document: documents.RunDocument) -> str:
     lines.append(f"digest    {document.digest}")
     lines.append(f"took      {duration(document.seconds)}")
     return "\n".join(lines)
+
+
+def preview(document: documents.PreviewDocument) -> str:
+    """Where the sheet is, what made it, and what is left out."""
+    lines = [f"wrote {document.sheet}: {counted(document.images, 'pictures')}"]
+    lines += [*document.sources, *(f"note: {note}" for note in document.notes)]
+    return "\n".join(map(printable, lines))
+
+
+def scene(document: documents.SceneDocument) -> str:
+    """Where the scene is, and how much is in it."""
+    held = f"{counted(document.objects, 'objects')}, {counted(document.triangles, 'triangles')}"
+    return printable(f"wrote {document.scene}: {held}, {document.bytes / 1e6:.1f} MB")
 
 
 def _verdict(verdict: documents.VerdictPart, *, measured: bool = True) -> str:
@@ -244,6 +258,24 @@ def _detector(part: documents.DetectorPart, limits: str, warnings: Sequence[str]
         *(f"warning   {printable(text)}" for text in [*part.warnings, *warnings]),
         f"sha256    {part.sha256}",
     ]
+
+
+def inference(document: documents.InferenceDocument, place: str) -> str:
+    """What was inferred, the warnings, and what to do next."""
+    lines = [*document.sentences, f"wrote {place}: {_images(len(document.images))}"]
+    if document.measures:
+        lines.append(f"next: twinset check-metadata {place} --images FOLDER")
+    return "\n".join(map(printable, lines))
+
+
+def checked_metadata(document: documents.CheckMetadataDocument) -> str:
+    """Mean ratings with their intervals."""
+    lines = [f"{document.rated} of {_images(document.images)} rated; ratings in {document.ratings_file}"]
+    for one in document.measures:
+        if one.mean is not None:
+            width = "" if one.low is None else f" ({one.low:.2f} … {one.high:.2f})"
+            lines.append(f"  {one.measure}: {one.mean:.2f}{width} of 5, {_images(one.images)}")
+    return "\n".join(map(printable, lines))
 
 
 def plugins(document: documents.PluginsDocument) -> str:

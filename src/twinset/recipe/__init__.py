@@ -4,10 +4,13 @@ pydantic stops here; the rooms behind take frozen dataclasses. A resolved recipe
 ``auto`` has become a value, and running it again gives the same dataset.
 """
 
+from twinset.recipe.evolve import EvolvePart
 from twinset.recipe.model import Recipe
 from twinset.recipe.parts import (
     EXPORTS,
+    CloseGapPart,
     CostPart,
+    CuratePart,
     DataPart,
     EvaluatePart,
     GatePart,
@@ -31,9 +34,12 @@ from twinset.recipe.reading import (
 
 __all__ = [
     "EXPORTS",
+    "CloseGapPart",
     "CostPart",
+    "CuratePart",
     "DataPart",
     "EvaluatePart",
+    "EvolvePart",
     "GatePart",
     "GroupsPart",
     "ImagePart",

@@ -16,9 +16,12 @@ from twinset import methods
 from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError
 from twinset.formats.writing import WritableFormat
+from twinset.recipe.evolve import EvolvePart
 from twinset.recipe.parts import (
     CLASSIFIED_AT_ONCE,
     PLACED_AT_ONCE,
+    CloseGapPart,
+    CuratePart,
     DataPart,
     EvaluatePart,
     GatePart,
@@ -73,6 +76,15 @@ class Recipe(Part):
         None, description="Distributions that copypaste follows, or `match` seeks; default: those of exposed images."
     )
     match: MatchPart | None = Field(None, description="Search the generators' configuration spaces for the target.")
+    curate: CuratePart | None = Field(
+        None, description="Leave out the shapes of rendered objects that are unlike the real ones, by a pilot."
+    )
+    evolve: EvolvePart | None = Field(
+        None, description="Let the exposed images vote for configurations of the generators, and vary the winners."
+    )
+    close_gap: CloseGapPart | None = Field(
+        None, description="Match, curate, filter and evolve step by step; each is measured, what helps is kept."
+    )
     align: tuple[UsePart, ...] | Literal["auto", "off"] = Field(
         "auto",
         description="Filters, in order; off for none; auto: copies, agreement, density, duplicates in classification, "
@@ -103,6 +115,9 @@ class Recipe(Part):
             raise ValueError("expected at least one entry under generate or edit")
         if self.target is not None and self.match is not None and self.match.measures is not None:
             raise ValueError("expected measures under target alone; got them under match too; leave these out")
+        for step, other in (("match", self.match), ("curate", self.curate), ("evolve", self.evolve)):
+            if other is not None and self.close_gap is not None and step not in self.close_gap.steps:
+                raise ValueError(f"expected {step} among the steps of close_gap, or no {step}; got both apart")
         if sum(1.0 if part.share is None else part.share for part in (*self.generators, *self.edit)) <= 0 and (
             self.generate != "auto"
         ):
@@ -170,18 +185,17 @@ class Recipe(Part):
     def with_paths(self, change: Callable[[str], str]) -> Recipe:
         """The recipe with every ``path`` (and ``…_path``) of its methods changed."""
 
-        def one(part: UsePart) -> UsePart:
-            paths = {
-                key: change(value)
-                for key, value in part.settings.items()
-                if isinstance(value, str) and (key == "path" or key.endswith("_path"))
-            }
-            return UsePart.model_validate({**part.model_dump(), **paths}) if paths else part
+        def one(kind: methods.Kind, part: UsePart) -> UsePart:
+            settings = methods.with_paths(kind, part.use, part.settings, change)
+            return UsePart.model_validate({**part.model_dump(), **settings}) if settings != part.settings else part
 
-        def all_of(parts: Sequence[UsePart]) -> tuple[UsePart, ...]:
-            return tuple(one(part) for part in parts)
+        def all_of(kind: methods.Kind, parts: Sequence[UsePart]) -> tuple[UsePart, ...]:
+            return tuple(one(kind, part) for part in parts)
 
-        embedder = one(self.evaluate.embedder)
+        embedder = one("embedders", self.evaluate.embedder)
+        evolve = self.evolve
+        if evolve is not None:
+            evolve = evolve.model_copy(update={"embedder": one("embedders", evolve.embedder)})
         target = self.target
         if target is not None and target.path is not None:
             target = target.model_copy(update={"path": change(target.path)})
@@ -191,9 +205,10 @@ class Recipe(Part):
         return self.model_copy(
             update={
                 "target": target,
-                "generate": "auto" if self.generate == "auto" else all_of(self.generate),
-                "edit": all_of(self.edit),
-                "align": self.align if isinstance(self.align, str) else all_of(self.align),
+                "evolve": evolve,
+                "generate": "auto" if self.generate == "auto" else all_of("generators", self.generate),
+                "edit": all_of("editors", self.edit),
+                "align": self.align if isinstance(self.align, str) else all_of("aligners", self.align),
                 "evaluate": self.evaluate.model_copy(update={"embedder": embedder, "utility": utility}),
             }
         )
@@ -226,7 +241,13 @@ class Recipe(Part):
 
 def _check_steering(recipe: Recipe, task: Task) -> None:
     """Targets are of boxes, and somebody must follow them."""
-    for key, part in (("target", recipe.target), ("match", recipe.match)):
+    steered = {
+        "target": recipe.target,
+        "match": recipe.match,
+        "curate": recipe.curate,
+        "close_gap": recipe.close_gap,
+    }
+    for key, part in steered.items():
         if part is not None and task not in PLACED:
             raise RecipeError(f"{key}: expected task detection or instance-segmentation; got {task}")
     pasting = any(part.use == "copypaste" for part in recipe.generators)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from twinset.formats.writing import WritableFormat
 from twinset.metric_names import DEFAULTS, chosen
+
+if TYPE_CHECKING:
+    from twinset.alignment.curation import Curation
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Side = Annotated[int, Field(ge=4, le=4096)]
@@ -193,6 +196,52 @@ class MatchPart(Part):
         unknown = [name for name in self.measures or () if name not in MEASURES]
         if unknown:
             raise ValueError(f"expected measures among {', '.join(MEASURES)}; got {', '.join(unknown)}")
+        return self
+
+
+class CuratePart(Part):
+    """A pilot of pictures, after `match`, by which shapes unlike the real objects are left out (docs/rendering.md)."""
+
+    objects: int = Field(20, ge=2, description="Objects of every shape that the pilot is to show.")
+    images: int = Field(400, ge=24, le=20_000, description="Images of the pilot at most.")
+    rule: Literal["deviations", "elbow"] = Field(
+        "deviations", description="Where the line of the shapes' mean distances lies."
+    )
+    deviations: float = Field(2.5, gt=0, le=100, description="Of the shapes, robust; for `rule: deviations`.")
+    least_excess: float = Field(
+        0.1, ge=0, le=100, description="Least distance of the line from a usual shape, as share."
+    )
+    error_rate: float = Field(0.05, ge=0.002, lt=0.5, description="Of dropping any of a class whose shapes are equal.")
+    fewest: int = Field(5, ge=2, description="Objects below which a shape is not judged.")
+    most_dropped: float = Field(0.25, gt=0, le=0.9, description="Share of a class's shapes that may go.")
+
+    @property
+    def settings(self) -> Curation:
+        """When a shape is dropped."""
+        from twinset.alignment.curation import Curation
+
+        given = self.model_dump(exclude={"objects", "images"})
+        return Curation(**given)
+
+
+class CloseGapPart(Part):
+    """Steps that bring every generator nearer to the exposed images, each measured before and after (docs/gap.md).
+
+    Their settings are those under `match`, `curate` and `evolve`, which then only take place inside the loop.
+    """
+
+    steps: tuple[Literal["layout", "match", "curate", "filter", "evolve"], ...] = Field(
+        ("layout", "match", "curate", "filter", "evolve"), min_length=1, description="In this order, each at most once."
+    )
+    images: int = Field(120, ge=24, le=10_000, description="Pictures that every step is measured by.")
+    keep: Literal["helpful", "all"] = Field(
+        "helpful", description="helpful: what brings metadata or features nearer beyond chance, and neither farther."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _once(self) -> CloseGapPart:
+        if len(set(self.steps)) != len(self.steps):
+            raise ValueError(f"expected each step once; got {', '.join(self.steps)}")
         return self
 
 

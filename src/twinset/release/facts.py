@@ -95,7 +95,7 @@ class Release:
     ``task`` is what the labels are for, ``marked`` what is in the images where that is not one class each, and
     ``sizes`` the distinct (height, width) where there are several; ``height`` and ``width`` are then the first image's.
 
-    ``decision`` is None where no classifier was trained; ``difference`` is (value, low, high) in metric units;
+    ``decision`` is None where nothing was trained; ``difference`` is (value, low, high) in metric units;
     ``created`` an ISO date. The release has no licence of its own, only its parents have.
     """
 

@@ -58,6 +58,15 @@ _ENTRIES: Mapping[str, Entry] = {
     "distance_from_real": Entry(
         "Distance from real images", "How far an image lies from its real neighbours in feature space."
     ),
+    "farthest_object": Entry(
+        "Distance of the farthest object",
+        "How far the object that is least like real ones of its class lies from these in feature space; 1 is usual.",
+    ),
+    "object_distance": Entry(
+        "Distance of objects from real ones",
+        "How far an object lies from real ones of its class in feature space; 1 is usual. Those beyond the cut were "
+        "taken out.",
+    ),
     "agreement": Entry(
         "Label agreement", "Share that a classifier ensemble trained on real images gives to the asked label."
     ),

@@ -33,7 +33,7 @@ def answer(data: ReportData) -> str:
         return ANSWERS[data.verdict.decision]
     if _copies_decide(data):
         return "It copies real images"
-    return "Two datasets compared" if data.kind == "compare" else "Not measured: no classifier was trained"
+    return "Two datasets compared" if data.kind == "compare" else f"Not measured: no {data.trains} was trained"
 
 
 def tone(data: ReportData) -> str:

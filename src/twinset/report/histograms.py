@@ -9,7 +9,7 @@ from twinset.report.charts import LEGEND, Chart, Table, axis
 from twinset.report.glossary import entry_for
 from twinset.report.model import AlignmentFacts, ScoreValues
 from twinset.report.plain import Json
-from twinset.report.words import NONE, count, number
+from twinset.report.words import NONE, count, number, percent
 
 BINS = 32
 
@@ -27,34 +27,88 @@ def _score_chart(index: int, values: ScoreValues) -> Chart:
     traces: list[Json] = [
         _bars(centres, kept, width, "kept", "@synthetic"),
         _bars(centres, dropped, width, "rejected", "@rejected"),
+        *_real(values, edges, sum(kept) + sum(dropped)),
+        *_cut(values, max((a + b for a, b in zip(kept, dropped, strict=True)), default=0)),
     ]
     entry = entry_for(values.name)
     layout: dict[str, Json] = {
         "barmode": "stack",
         "bargap": 0,
         "xaxis": axis(entry.label),
-        "yaxis": axis("images", rangemode="tozero"),
+        "yaxis": axis(values.unit, rangemode="tozero"),
         "legend": {**LEGEND},
     }
     sets = [("kept", values.accepted), ("rejected", values.rejected)]
+    if values.real is not None and len(values.real):
+        sets.append(("real, held out", values.real))
     return Chart(
         id=f"score-{index}",
         title=entry.label,
-        alt=f"Histogram of {entry.label}. " + " ".join(_distribution_sentence(n, v) for n, v in sets),
+        alt=" ".join(
+            [f"Histogram of {entry.label}.", *(_distribution_sentence(n, v) for n, v in sets), cut_sentence(values)]
+        ).strip(),
         layout=layout,
         views={"": traces},
         table=Table(
             f"Distribution of {entry.label}",
-            ("Images", "N", "5 %", "median", "95 %"),
+            (values.unit.capitalize(), "N", "5 %", "median", "95 %"),
             tuple(_distribution_row(name, v) for name, v in sets),
         ),
-        note=entry.meaning,
+        note=" ".join(part for part in (entry.meaning, cut_sentence(values)) if part),
         height=280,
     )
 
 
+def cut_sentence(values: ScoreValues) -> str:
+    """Where the score is cut, and how much of the real beyond; "" for one without a threshold."""
+    if values.threshold is None:
+        return ""
+    judged = len(values.accepted) + len(values.rejected)
+    beyond = sum(int((part > values.threshold).sum()) for part in (values.accepted, values.rejected))
+    told = f"Cut at {number(values.threshold)}: {percent(beyond / judged if judged else None)} lie beyond"
+    if values.real is None or not len(values.real):
+        return f"{told}."
+    return f"{told}, of held-out real {values.unit} {percent(float((values.real > values.threshold).mean()))}."
+
+
+def _real(values: ScoreValues, edges: NDArray[np.float64], total: int) -> list[Json]:
+    """Held-out real ones as an outline, as many as there are candidates."""
+    if values.real is None or not len(values.real):
+        return []
+    counts = np.array(_histogram(values.real, edges), dtype=np.float64)
+    scaled = [float(n) for n in counts * total / max(counts.sum(), 1.0)]
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [float(edge) for edge in edges],
+            "y": [*scaled, scaled[-1]],
+            "line": {"shape": "hv", "width": 2, "color": "@real"},
+            "name": "real, held out (scaled)",
+            "hoverinfo": "name",
+        }
+    ]
+
+
+def _cut(values: ScoreValues, top: int) -> list[Json]:
+    if values.threshold is None or not np.isfinite(values.threshold):
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [float(values.threshold), float(values.threshold)],
+            "y": [0, max(top, 1)],
+            "line": {"width": 2, "dash": "dot", "color": "@muted"},
+            "name": f"cut at {number(values.threshold)}",
+            "hoverinfo": "name",
+        }
+    ]
+
+
 def _edges(values: ScoreValues) -> NDArray[np.float64]:
-    every = np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in (values.accepted, values.rejected)])
+    parts = [values.accepted, values.rejected, *([] if values.real is None else [values.real])]
+    every = np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in parts])
     every = every[np.isfinite(every)]
     if not every.size:
         return np.linspace(0.0, 1.0, BINS + 1)

@@ -9,7 +9,7 @@ from math import isfinite
 from markupsafe import Markup
 
 from twinset.report import explain_words, words
-from twinset.report.charts import Chart, cost_chart, utility_chart
+from twinset.report.charts import Chart, Table, cost_chart, utility_chart
 from twinset.report.explain import gap_table, strip_uris
 from twinset.report.glossary import entry_for
 from twinset.report.headline import answer, glance, interval, question, tone
@@ -17,10 +17,12 @@ from twinset.report.histograms import score_charts
 from twinset.report.limits import limits_of
 from twinset.report.maps import map_chart
 from twinset.report.metadata import metadata_charts, metadata_table
-from twinset.report.model import MetricTable, Picture, ReportData
+from twinset.report.model import CurationFacts, MetricTable, Picture, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.sample_study import quality_of, sample_view
 from twinset.report.scripts import content_policy, plotly_script, resource, script_json
+from twinset.report.shapes import shape_charts, trait_table
+from twinset.report.steps import measure_steps, step_table
 from twinset.report.tables import before_after, class_counts, cost_of_thousand, funnel, kept_by_class, matrix_of
 from twinset.scores import Score
 
@@ -56,7 +58,15 @@ def _view(data: ReportData) -> dict[str, object]:
     scores = score_charts(data.alignment) if data.alignment else ()
     measures = metadata_charts(data.metadata) if data.metadata else ()
     samples = sample_view(data.samples) if data.samples else None
-    every = [*charts.values(), *scores, *measures, *([samples.chart] if samples and samples.chart else [])]
+    shapes = _curations(data)
+    scores_of_shapes = [chart for _, found, _ in shapes for chart in found]
+    every = [
+        *charts.values(),
+        *scores,
+        *measures,
+        *scores_of_shapes,
+        *([samples.chart] if samples and samples.chart else []),
+    ]
     return {
         "d": data,
         "contents": _contents(data),
@@ -65,6 +75,7 @@ def _view(data: ReportData) -> dict[str, object]:
         "charts": charts,
         "score_charts": scores,
         "measure_charts": measures,
+        "curations": shapes,
         "samples": samples,
         **_carried(every),
         **_headline(data),
@@ -73,6 +84,16 @@ def _view(data: ReportData) -> dict[str, object]:
         **_rejections(data),
         **_words(),
     }
+
+
+def _curations(data: ReportData) -> list[tuple[CurationFacts, tuple[Chart, ...], Table | None]]:
+    """Every curation with its charts and the table of traits."""
+    found = []
+    first = 0
+    for facts in data.curations:
+        found.append((facts, shape_charts(facts, first=first), trait_table(facts)))
+        first += len(facts.lines)
+    return found
 
 
 def _carried(charts: Sequence[Chart]) -> dict[str, object]:
@@ -101,6 +122,7 @@ def _tables(data: ReportData) -> dict[str, object]:
     classes = data.explanation.classes if data.explanation else None
     return {
         "measure_table": metadata_table(data.metadata) if data.metadata else None,
+        "gap_steps": [(gap, step_table(gap), measure_steps(gap)) for gap in data.gaps],
         "gap_table": gap_table(classes) if classes and classes.gaps else None,
         "gate_table": MetricTable("Figures of the copy test", data.gate.scores) if data.gate else None,
         "funnel": funnel(data),
@@ -171,6 +193,8 @@ def _contents(data: ReportData) -> list[tuple[str, str]]:
         ("explanation", "Lacks and inventions", data.explanation),
         ("map", "Feature map", data.feature_map),
         ("metadata", "Objects", data.metadata),
+        ("gap", "Closing the gap", data.gaps),
+        ("shapes", "Shapes", data.curations),
         ("samples", "Image by image", data.samples),
         ("alignment", "Alignment", data.alignment),
         ("rejections", "Rejected images", data.rejected),

@@ -21,7 +21,7 @@ def limits_of(data: ReportData) -> tuple[str, ...]:
 def _of_the_verdict(data: ReportData) -> Iterator[str]:
     utility = data.utility
     if utility is None:
-        yield "No classifier was trained: nothing here says whether the synthetic images help a task."
+        yield f"No {data.trains} was trained: nothing here says whether the synthetic images help a task."
         return
     difference = data.verdict.difference if data.verdict else None
     if difference is not None and data.verdict is not None and data.verdict.decision != "nothing_learnt":

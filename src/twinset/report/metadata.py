@@ -29,6 +29,12 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "background_similarity": ("Likeness of objects' edges to their surroundings", "cosine"),
     "visible_fraction": ("Visible part of objects", "share"),
     "mask_overlap": ("Overlap of objects", "share"),
+    "distance_metres": ("Distance of objects from the camera", "metres"),
+    "occlusion": ("Visible area times squared distance", "pixels · m²; low: hidden, or small"),
+    "camera_elevation_degrees": ("How far the camera looks down", "degrees"),
+    "sun_elevation_degrees": ("Height of the light", "degrees"),
+    "sun_strength": ("Strength of the light", "1: white in full light"),
+    "ambient": ("Light from everywhere", "1: white"),
 }
 
 
@@ -42,7 +48,7 @@ def titled(name: str) -> tuple[str, str]:
 
 def metadata_charts(metadata: MetadataFacts) -> tuple[Chart, ...]:
     """One figure a measure: outlines of the histograms of all sets."""
-    return tuple(_chart(number, facts) for number, facts in enumerate(metadata.measures))
+    return tuple(_chart(number, facts) for number, facts in enumerate((*metadata.measures, *metadata.scenes)))
 
 
 def metadata_table(metadata: MetadataFacts) -> Table:
@@ -82,7 +88,7 @@ def _chart(index: int, facts: MeasureFacts) -> Chart:
         "yaxis": axis("share", rangemode="tozero", tickformat=".0%"),
         "legend": {**LEGEND},
     }
-    told = ", ".join(f"{NAMES.get(name, name)} {number(value)}" for name, value in facts.distances.items())
+    told = _told(facts)
     rows = tuple(
         (f"{number(low)} … {number(high)}", *(percent(float(shares[at])) for shares in facts.shares.values()))
         for at, (low, high) in enumerate(pairwise(edges))
@@ -90,13 +96,21 @@ def _chart(index: int, facts: MeasureFacts) -> Chart:
     return Chart(
         id=f"metadata-{index}",
         title=title,
-        alt=f"Histograms of {title.lower()}. Distance from real: {told}; real from real {number(facts.floor)}.",
+        alt=f"Histograms of {title.lower()}. {told}",
         layout=layout,
         views={"": traces},
         table=Table(title, (unit or "value", *(NAMES.get(name, name) for name in facts.shares)), rows),
-        note=f"Distance from real: {told}; real from real {number(facts.floor)}.",
+        note=told,
         height=260,
     )
+
+
+def _told(facts: MeasureFacts) -> str:
+    """Distances from the real images, or that there are none."""
+    if "real" not in facts.shares:
+        return "Known of synthetic images only: their maker wrote it beside them."
+    told = ", ".join(f"{NAMES.get(name, name)} {number(value)}" for name, value in facts.distances.items())
+    return f"Distance from real: {told}; real from real {number(facts.floor)}."
 
 
 def _outline(edges: list[float], shares: list[float], name: str) -> Json:

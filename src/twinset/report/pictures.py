@@ -83,6 +83,8 @@ def pictures_of(data: ReportData) -> Iterator[Picture]:
             yield twin.synthetic
             if twin.nearest is not None:
                 yield twin.nearest
+    for curation in data.curations:
+        yield from (look.picture for look in curation.looks)
     for rejected in data.rejected:
         yield rejected.picture
     for pair in data.gate.pairs if data.gate else ():

@@ -7,73 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.generators.rendering.scenery import GREY, at, box, from_above, ground, light_of, sphere, view
 
 from twinset.camera import Camera
+from twinset.generators.rendering import Rendering
 from twinset.generators.rendering.meshes import Material, Mesh
 from twinset.generators.rendering.scene import Light, Placed, Scene
 
 pytest.importorskip("numba")
 
 from twinset.generators.rendering.raster import Rasterizer
-from twinset.generators.rendering.raster.colour import BYTES, LINEAR, STEPS, to_linear
-
-Floats = NDArray[np.float64]
-WHITE = Material((1.0, 1.0, 1.0), roughness=1.0)
-GREY = Material((0.6, 0.6, 0.6), roughness=1.0)
+from twinset.generators.rendering.raster.colour import BYTES, LINEAR, STEPS
 
 
 @pytest.fixture(scope="module")
 def renderer() -> Rasterizer:
     return Rasterizer()
-
-
-def at(x: float = 0, y: float = 0, z: float = 0, *, scale: float = 1, turn: float = 0) -> Floats:
-    pose = np.eye(4)
-    cosine, sine = np.cos(turn), np.sin(turn)
-    pose[:3, :3] = scale * np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    pose[:3, 3] = x, y, z
-    return pose
-
-
-def box(x: float, y: float, z: float) -> Mesh:
-    vertices = np.array([(i * x, j * y, k * z) for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (-0.5, 0.5)])
-    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    faces = [face for a, b, c, d in quads for face in ((a, b, c), (a, c, d))]
-    return Mesh(vertices.astype(np.float32), np.array(faces, np.int32))
-
-
-def sphere(rings: int = 60) -> Mesh:
-    """Of radius 1, with smooth normals."""
-    up, around = np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, 2 * rings, endpoint=False)
-    vertices = np.stack(
-        [np.outer(np.sin(up), np.cos(around)), np.outer(np.sin(up), np.sin(around)), np.outer(np.cos(up), around**0)],
-        -1,
-    ).reshape(-1, 3)
-    wide = 2 * rings
-    faces = []
-    for row in range(rings):
-        for column in range(wide):
-            a, b = row * wide + column, row * wide + (column + 1) % wide
-            faces += [(a, a + wide, b), (b, a + wide, b + wide)]
-    triangles = np.array(faces, np.int32)
-    return Mesh(vertices.astype(np.float32), triangles, normals=vertices.astype(np.float32)[triangles])
-
-
-def view(*, size: tuple[int, int] = (60, 80), eye: tuple[float, float, float] = (0.3, -4, 1.7)) -> Camera:
-    return Camera.looking(eye, (0, 0, 0.2), size=size, field_of_view_degrees=60, roll_degrees=7)
-
-
-def ground(size: float = 20, material: Material = WHITE) -> Mesh:
-    corners = np.array([(-size, -size, 0), (size, -size, 0), (size, size, 0), (-size, size, 0)], np.float32)
-    return Mesh(corners, np.array([(0, 1, 2), (0, 2, 3)], np.int32), (material,))
-
-
-def light_of(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return to_linear(pixels / 255)
-
-
-def from_above(*, size: tuple[int, int] = (40, 40)) -> Camera:
-    return Camera.looking((0, 0, 5), (0, 0, 0), size=size, field_of_view_degrees=40)
 
 
 def test_every_byte_survives_linear_light() -> None:
@@ -92,6 +41,22 @@ def test_matte_ground_shows_its_share_of_a_light_by_the_cosine(renderer: Rasteri
     assert shown(2.0, 0) == pytest.approx(2 * shown(1.0, 0), rel=0.02)
     assert shown(2.0, 60) == pytest.approx(shown(2.0, 0) / 2, rel=0.06)
     assert shown(2.0, 120) == 0
+
+
+def test_matte_white_in_the_light_of_the_defaults_is_not_cut_off(renderer: Rasterizer) -> None:
+    def shown(strength: float, ambient: float) -> int:
+        scene = Scene(from_above(), (Placed(ground(), np.eye(4)),), (Light((0, 0, 1), strength),), ambient)
+        return int(renderer.render(scene).rgb[20, 20, 0])
+
+    given = Scene(from_above(), ())
+    assert 225 < shown(given.lights[0].strength, given.ambient) < 250
+    settings = Rendering()
+    suns, ambients = np.linspace(*settings.sun_strength, 9), np.linspace(*settings.ambient, 9)
+    overhead = np.array([[shown(sun, ambient) for sun in suns] for ambient in ambients])
+    assert overhead[4, 4] < 250
+    # Overhead is the brightest a surface can be; the ranges' own suns stand lower.
+    assert (overhead < 255).mean() > 0.75
+    assert overhead[0, 0] > 150
 
 
 def test_the_sky_lights_from_above_and_is_seen_where_nothing_is(renderer: Rasterizer) -> None:
@@ -140,7 +105,8 @@ def test_a_box_throws_the_shadow_that_rays_to_the_light_say(renderer: Rasterizer
     scene = Scene(
         camera,
         (Placed(box(*sizes), at(0, 0, 0.4), class_id=0), Placed(ground(20, GREY), np.eye(4))),
-        lights=(Light((-0.7, 0.3, 1.0), softness_degrees=0),),
+        lights=(Light((-0.7, 0.3, 1.0), strength=2.5, softness_degrees=0),),
+        ambient=0.6,
     )
     frame = renderer.render(scene)
     lit = renderer.render(replace(scene, lights=(replace(scene.lights[0], shadows=False),)))
@@ -200,8 +166,8 @@ def test_a_catcher_shows_shadows_on_the_photograph_and_nothing_else(renderer: Ra
     thing = Placed(box(0.6, 0.4, 0.8), at(0, 0, 0.4), class_id=0)
     buried = Placed(box(0.5, 0.5, 0.5), at(1.0, 0.5, -0.5), class_id=0)
     catcher = Placed(ground(), np.eye(4), catcher=True)
-    light = Light((-0.7, 0.3, 1.0))
-    scene = Scene(camera, (catcher, thing, buried), lights=(light,), background=background, sky=0.0)
+    light = Light((-0.7, 0.3, 1.0), strength=2.5)
+    scene = Scene(camera, (catcher, thing, buried), lights=(light,), ambient=0.6, background=background, sky=0.0)
     frame = renderer.render(scene)
     alone = renderer.render(replace(scene, objects=(thing, buried)))
     assert np.array_equal(np.where(alone.ids < 0, -1, alone.ids + 1), frame.ids)

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.generators.rendering.scenery import at, box, sphere, view
 
 from twinset.camera import Camera
 from twinset.generators.rendering.meshes import Mesh
@@ -24,45 +25,9 @@ def renderer() -> Rasterizer:
     return Rasterizer()
 
 
-def at(x: float = 0, y: float = 0, z: float = 0, *, scale: float = 1, turn: float = 0) -> Floats:
-    pose = np.eye(4)
-    cosine, sine = np.cos(turn), np.sin(turn)
-    pose[:3, :3] = scale * np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    pose[:3, 3] = x, y, z
-    return pose
-
-
 def soup(corners: Floats) -> Mesh:
     count = len(corners)
     return Mesh(corners.reshape(-1, 3).astype(np.float32), np.arange(3 * count, dtype=np.int32).reshape(-1, 3))
-
-
-def box(x: float, y: float, z: float) -> Mesh:
-    vertices = np.array([(i * x, j * y, k * z) for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (-0.5, 0.5)])
-    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    faces = [face for a, b, c, d in quads for face in ((a, b, c), (a, c, d))]
-    return Mesh(vertices.astype(np.float32), np.array(faces, np.int32))
-
-
-def sphere(rings: int = 60) -> Mesh:
-    """Of radius 1, with smooth normals."""
-    up, around = np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, 2 * rings, endpoint=False)
-    vertices = np.stack(
-        [np.outer(np.sin(up), np.cos(around)), np.outer(np.sin(up), np.sin(around)), np.outer(np.cos(up), around**0)],
-        -1,
-    ).reshape(-1, 3)
-    wide = 2 * rings
-    faces = []
-    for row in range(rings):
-        for column in range(wide):
-            a, b = row * wide + column, row * wide + (column + 1) % wide
-            faces += [(a, a + wide, b), (b, a + wide, b + wide)]
-    triangles = np.array(faces, np.int32)
-    return Mesh(vertices.astype(np.float32), triangles, normals=vertices.astype(np.float32)[triangles])
-
-
-def view(*, size: tuple[int, int] = (60, 80), eye: tuple[float, float, float] = (0.3, -4, 1.7)) -> Camera:
-    return Camera.looking(eye, (0, 0, 0.2), size=size, field_of_view_degrees=60, roll_degrees=7)
 
 
 def intersected(camera: Camera, corners: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -88,3 +88,14 @@ def test_a_poorer_jpeg_is_further_from_the_picture() -> None:
         for q in (100, 90, 30)
     ]
     assert errors[0] == 0 < errors[1] < errors[2]
+
+
+@pytest.mark.parametrize("k1", [-0.3, -0.1, 0.4])
+def test_what_lies_far_outside_the_picture_lands_outside_in_the_same_order(k1: float) -> None:
+    across = np.geomspace(0.01, 1e12, 60)
+    points = np.stack([across, 0.5 * across, np.ones(60)], axis=1)
+    with np.errstate(all="raise"):
+        pixels, _ = Lens(CAMERA, k1).project(points)
+    assert np.isfinite(pixels).all()
+    away = np.linalg.norm(pixels - (70, 45), axis=1)
+    assert (np.diff(away) > 0).all()

@@ -24,6 +24,7 @@ from twinset.alignment.metadata.object_measures import (
     mask_overlaps,
     visible_fractions,
 )
+from twinset.alignment.metadata.scene_measures import OF_OBJECTS, OF_SCENES, scene_values
 from twinset.dataset import Dataset, Sample
 from twinset.formats.threads import ordered_map
 from twinset.instances import Instances
@@ -37,13 +38,14 @@ Level = Literal["image", "object"]
 class Measure:
     """A measure by name: of an image or an object, on which ``scale`` it is compared, and what it is read from.
 
-    ``log`` is for what varies by factors. ``step`` is the least difference between two values (1 for counts).
+    ``scene`` is what the maker of a picture said of it. ``log`` is for what varies by factors. ``step`` is the least
+    difference between two values (1 for counts).
     """
 
     name: str
     level: Level
     scale: Literal["linear", "log"]
-    source: Literal["boxes", "masks", "pixels"]
+    source: Literal["boxes", "masks", "pixels", "scene"]
     step: float = 0.0
 
     def scaled(self, values: Values) -> Values:
@@ -58,7 +60,7 @@ class Measure:
 
 
 def _table() -> Mapping[str, Measure]:
-    log = {"sharpness", "box_area", "box_area_px", "aspect_ratio"}
+    log = {"sharpness", "box_area", "box_area_px", "aspect_ratio", *OF_OBJECTS}
     rows = [Measure(name, "image", "log" if name in log else "linear", "pixels") for name in TEXTURE]
     rows.append(Measure("count", "image", "linear", "boxes", step=1.0))
     rows += [Measure(name, "object", "log" if name in log else "linear", "boxes") for name in GEOMETRY]
@@ -66,11 +68,13 @@ def _table() -> Mapping[str, Measure]:
     rows += [Measure(f"box_{name}", "object", "log" if name in log else "linear", "pixels") for name in TEXTURE]
     rows += [Measure(name, "object", "linear", "masks") for name in ("visible_fraction", "mask_overlap")]
     rows.append(Measure("background_similarity", "object", "linear", "pixels"))
+    rows += [Measure(name, "image", "linear", "scene") for name in OF_SCENES]
+    rows += [Measure(name, "object", "log", "scene") for name in OF_OBJECTS]
     return MappingProxyType({row.name: row for row in rows})
 
 
 MEASURES: Mapping[str, Measure] = _table()
-"""All measures by name, image measures first; :func:`texture`, :func:`geometry` and their neighbours explain them."""
+"""All measures by name; :func:`texture`, :func:`geometry`, :func:`scene_values` and their neighbours explain them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +152,9 @@ def measure(
 ) -> Measures:
     """The measures of a dataset. Without ``pixels`` no picture is opened, and only boxes (and named masks) are read.
 
-    ``measures``: names of :data:`MEASURES`; None means all of boxes and, with ``pixels``, all others. ``workers``
-    threads share the pictures; the result does not depend on them. ``ValueError`` for unknown names, or
-    for such as need pictures without ``pixels``.
+    ``measures``: names of :data:`MEASURES`; None means all of boxes and, with ``pixels``, all others but those of
+    scenes, which photographs do not have. ``workers`` threads share the pictures; the result does not depend on them.
+    ``ValueError`` for unknown names, or for such as need pictures without ``pixels``.
     """
     names = _wanted(measures, pixels=pixels)
     crowd = dataset.object_column("crowd").astype(bool)
@@ -186,7 +190,8 @@ def measure_boxes(pictures: Sequence[Instances], *, classes: Sequence[str]) -> M
 
 def _wanted(measures: Sequence[str] | None, *, pixels: bool) -> tuple[str, ...]:
     if measures is None:
-        return tuple(name for name, row in MEASURES.items() if pixels or row.source == "boxes")
+        known = {"boxes", "masks", "pixels"} if pixels else {"boxes"}
+        return tuple(name for name, row in MEASURES.items() if row.source in known)
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise ValueError(f"expected measures among {', '.join(MEASURES)}; got {', '.join(unknown)}")
@@ -240,7 +245,9 @@ def _of_sample(sample: Sample, names: tuple[str, ...]) -> Mapping[str, Values]:
         found["visible_fraction"] = visible_fractions(instances)
     if "mask_overlap" in names:
         found["mask_overlap"] = mask_overlaps(instances)
-    if all(MEASURES[name].source == "masks" for name in names):
+    if any(MEASURES[name].source == "scene" for name in names):
+        found |= scene_values({} if sample.annotation is None else sample.annotation.attributes, instances)
+    if all(MEASURES[name].source in ("masks", "scene") for name in names):
         return found
     pixels = sample.pixels()
     if "background_similarity" in names:

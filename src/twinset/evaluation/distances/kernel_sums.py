@@ -207,10 +207,8 @@ class Ordered:
         while first < len(self.edges) - 1:
             last = max(first + 1, int(np.searchsorted(self.edges, self.edges[first] + block, side="right")) - 1)
             rows = self.features[self.edges[first] : self.edges[last]]
-            yield (
-                slice(first, last),
-                rows if len(self.features) * rows.shape[1] <= AT_HAND else as_features(rows, self.what),
-            )
+            checked = self.features.size <= AT_HAND
+            yield slice(first, last), np.asarray(rows, dtype=np.float64) if checked else as_features(rows, self.what)
             first = last
 
     def summed(self, values: Array, families: slice, *, axis: int) -> Array:

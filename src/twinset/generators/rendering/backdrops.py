@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twinset.camera import Camera
 from twinset.generators.copypaste.stores import Pictures
+from twinset.generators.rendering.environments import Environment
 from twinset.generators.rendering.materials import asphalt, checker, fabric, grass, paint, wood
 from twinset.generators.rendering.meshes import Colour, Material, Mesh
 from twinset.generators.rendering.scene import Placed
@@ -49,7 +50,7 @@ def surface_texture(name: str, *, rng: Stream) -> Pixels:
     if name == "fabric":
         return fabric(near(0.5, 0.45, 0.45), rng=grain)
     if name == "asphalt":
-        return asphalt(near(0.33, 0.33, 0.34), rng=grain)
+        return asphalt(near(0.40, 0.40, 0.41), rng=grain)
     if name == "grass":
         return grass(near(0.27, 0.37, 0.16), rng=grain)
     if name == "soil":
@@ -60,29 +61,44 @@ def surface_texture(name: str, *, rng: Stream) -> Pixels:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """One backdrop: a picture of the camera's size, unlabelled geometry, and whether anything casts shadows here."""
+    """One backdrop: a picture of the camera's size, unlabelled geometry, and whether anything casts shadows here.
 
-    background: Pixels
+    An ``environment`` is seen in place of a picture.
+    """
+
+    background: Pixels | None
     furniture: tuple[Placed, ...]
     shadows: bool = True
     parents: tuple[str, ...] = ()
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Backdrops:
-    """Of one kind: ``pictures`` with the ids of the training pictures they are of, or ``textures`` by name."""
+    """Of one kind: ``pictures`` with the ids of the training pictures they are of, or ``textures`` by name.
+
+    Pictures of environments come with their ``lights``.
+    """
 
     kind: Backdrop
     pictures: Pictures | None = None
     ids: tuple[str, ...] = ()
     textures: tuple[tuple[str, Pixels], ...] = ()
+    lights: tuple[NDArray[np.float64], ...] = ()
+
+    def shown(self, draws: np.random.Generator) -> int:
+        """The row of the picture that :meth:`place` shows with such draws; −1 where it shows none."""
+        return int(draws.integers(len(self.pictures))) if self.pictures is not None else -1
 
     def place(self, camera: Camera, typical: float, draws: np.random.Generator) -> Place:
         """One place for a camera, around objects of ``typical`` metres."""
         if self.kind == "white":
             return Place(np.full((*camera.size, 3), 255, dtype=np.uint8), (_catcher(typical),))
         if self.pictures is not None:
-            row = int(draws.integers(len(self.pictures)))
+            row = self.shown(draws)
+            if self.lights:
+                turned = Environment(self.pictures[row], float(draws.uniform(0, 2 * np.pi)), self.lights[row])
+                return Place(None, (_catcher(typical),), environment=turned)
             picture = _covering(self.pictures[row], camera.size, draws)
             return Place(picture, (_catcher(typical),), parents=self.ids[row : row + 1])
         if self.kind == "slide":

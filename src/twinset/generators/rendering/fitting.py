@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,18 @@ from twinset.errors import DataError
 from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.stores import Packer
 from twinset.generators.rendering.backdrops import SURFACES, Backdrops, surface_texture
+from twinset.generators.rendering.backends import backend_of
+from twinset.generators.rendering.environments import Environment, prepared
 from twinset.generators.rendering.generator import RenderingGenerator, Shape
-from twinset.generators.rendering.settings import NOT_DRAWN, Rendering, ShapeSource, Value
+from twinset.generators.rendering.layout import Layouts
+from twinset.generators.rendering.mesh_files import MeshReport, read_mesh
+from twinset.generators.rendering.mesh_files.folders import mesh_names
+from twinset.generators.rendering.mesh_files.settings import told_together
+from twinset.generators.rendering.settings import Rendering
+from twinset.generators.rendering.shape_sources import ShapeSource
 from twinset.images import SUFFIXES, Pixels, convert_channels, decode
 from twinset.instances import Instances
 from twinset.randomness import Stream
-
-if TYPE_CHECKING:
-    from twinset.generators.rendering.shapes import Choice, Family, Number
 
 MOST_THINGS = 24
 TEXTURES = 4
@@ -34,14 +38,11 @@ def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGene
     settings.check()
     if settings.content is not None and settings.folders_digest() != settings.content:
         raise DataError("expected the folders that this recipe was resolved with; got others", hint="start a new run")
-    if training.task == "semantic-segmentation":
-        raise DataError("expected a task with objects; got semantic-segmentation", hint="use copypaste")
-    stock = tuple(shapes_of(name, settings, rng.child("shapes", name)) for name in training.classes)
-    if not any(stock):
-        raise DataError("expected shapes for at least one class; got none for all", hint="correct shapes")
-    backdrops, sizes, grey = _backdrops(settings, training, rng.child("backdrops"))
-    if settings.image_size is not None:
-        sizes = np.array([settings.image_size], dtype=np.int64)
+    settings.check_training(training.classes, training.task)
+    gathered = [shapes_of(name, settings, rng.child("shapes", name)) for name in training.classes]
+    stock = tuple(shapes for shapes, _ in gathered)
+    backdrops, pictures, grey = _backdrops(settings, training, rng.child("backdrops"))
+    sizes = pictures if settings.image_size is None else np.array([settings.image_size], dtype=np.int64)
     return RenderingGenerator(
         settings=settings,
         classes=training.classes,
@@ -52,70 +53,58 @@ def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGene
         backdrops=backdrops,
         things=_things(settings, rng.child("things")),
         grey=grey,
-        remarks=_remarks(training, stock),
+        layouts=_layouts(settings, training, pictures, stock),
+        remarks=(
+            *_remarks(training, stock),
+            *_about_backend(settings),
+            *_about_meshes(training, [reports for _, reports in gathered]),
+        ),
     )
 
 
-def shapes_of(name: str, settings: Rendering, rng: Stream) -> tuple[Shape, ...]:
-    """The shapes of one class: drawn from its family, or read from its folder."""
-    from twinset.generators.rendering.shapes import built, draw, family_names, shape_id
+Stock = tuple[tuple[Shape, ...], tuple[MeshReport, ...]]
+"""The shapes of a class, and what was found in the files they were read from."""
 
-    if settings.shapes.get(name) == NOT_DRAWN:
-        return ()
+
+def shapes_of(name: str, settings: Rendering, rng: Stream) -> Stock:
+    """The shapes of one class: drawn from its family, or read from its folder."""
+    from twinset.generators.rendering.shapes import built, draw, shape_id
+
     source = settings.source(name)
     if source is None:
-        raise DataError(
-            f"expected a family or a folder of meshes for class {name!r}; got neither",
-            hint=f"shapes: {{{name}: …}} with one of {', '.join(family_names())}, a folder, or none (not drawn)",
-        )
+        return (), ()
     if source.folder is not None:
         return _from_files(source, settings.shapes_per_class)
-    family = _family(source, name)
+    family = source.held_family()
     found = []
     for number in range(settings.shapes_per_class):
         values = draw(family, rng=rng.child("shape", number))
-        found.append(Shape(built(family, values), shape_id(family, values)))
-    return tuple(found)
+        found.append(Shape(built(family, values), shape_id(family, values), values))
+    return tuple(found), ()
 
 
-def _family(source: ShapeSource, name: str) -> Family:
-    """The family that a source names, with its limits."""
-    from twinset.generators.rendering.shapes import Narrowed, family_of
-
-    assert source.family is not None
-    family = family_of(source.family)
-    if not source.limits:
-        return family
-    try:
-        return Narrowed(family, {key: _limit(values) for key, values in source.limits.items()})
-    except ValueError as error:
-        raise DataError(str(error), hint=f"correct the limits of class {name!r}") from error
-
-
-def _limit(values: tuple[Value, ...]) -> Number | Choice:
-    from twinset.generators.rendering.shapes import Choice, Number
-
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) == len(values) == 2:
-        return Number(float(numbers[0]), float(numbers[1]))
-    return Choice(tuple(value if not isinstance(value, float) else str(value) for value in values))
-
-
-def _from_files(source: ShapeSource, most: int) -> tuple[Shape, ...]:
+def _from_files(source: ShapeSource, most: int) -> Stock:
     """At most ``most`` meshes of a folder, evenly among its files in their order."""
-    from twinset.generators.rendering.mesh_files import MeshSettings, read_mesh
-    from twinset.generators.rendering.mesh_files.folders import mesh_names
-
     assert source.folder is not None
     path = Path(source.folder).expanduser()
-    reading = MeshSettings(up=source.up, scale=source.scale, height_metres=source.height_metres)
     if path.is_file():
-        return (Shape(read_mesh(path, reading)[0], path.name),)
-    if not path.is_dir():
-        raise DataError(f"{path}: expected a family or a folder of meshes; got neither", hint="correct the name")
+        mesh, report = read_mesh(path, source.reading)
+        return (Shape(mesh, path.name),), (report,)
     names = mesh_names(path)
     chosen = names if len(names) <= most else [names[k * len(names) // most] for k in range(most)]
-    return tuple(Shape(read_mesh(path / name, reading, within=path)[0], name) for name in chosen)
+    read = [(name, *read_mesh(path / name, source.reading, within=path)) for name in chosen]
+    return tuple(Shape(mesh, name) for name, mesh, _ in read), tuple(report for *_, report in read)
+
+
+def _layouts(
+    settings: Rendering, training: Dataset, sizes: NDArray[np.int64], stock: tuple[tuple[Shape, ...], ...]
+) -> Layouts | None:
+    """The boxes of training pictures, of classes with shapes; None where there are none to follow."""
+    drawn = np.flatnonzero([bool(shapes) for shapes in stock])
+    seen = {} if training.task == "classification" else training.object_class_counts()
+    if not settings.follow and not any(seen.get(training.classes[at]) for at in drawn.tolist()):
+        return None
+    return Layouts.of(training, sizes, drawn)
 
 
 def _shares(settings: Rendering, training: Dataset, stock: tuple[tuple[Shape, ...], ...]) -> NDArray[np.float64]:
@@ -162,20 +151,31 @@ def _backdrops(settings: Rendering, training: Dataset, rng: Stream) -> tuple[Bac
             pixels = without_objects(pixels, holes_of(pixels.shape[:2], objects.boxes, masks))
         packer.add(pixels)
         ids.append(sample.id)
-    if settings.backdrop == "photos":
-        assert settings.backdrop_path is not None
-        _add_photos(packer, Path(settings.backdrop_path).expanduser(), settings.most_backdrops)
-    pictures = packer.done() if settings.backdrop in ("training", "photos") else None
+    lights: tuple[NDArray[np.float64], ...] = ()
+    if settings.backdrop_path is not None:
+        whole = settings.backdrop == "environment"
+        lights = _add_photos(packer, Path(settings.backdrop_path).expanduser(), settings.most_backdrops, whole=whole)
+    pictures = packer.done() if settings.backdrop in ("training", "photos", "environment") else None
     textures = _textures(settings, rng.child("textures"))
-    return Backdrops(settings.backdrop, pictures, tuple(ids), textures), np.array(sizes, dtype=np.int64), grey
+    return Backdrops(settings.backdrop, pictures, tuple(ids), textures, lights), np.array(sizes, dtype=np.int64), grey
 
 
-def _add_photos(packer: Packer, folder: Path, most: int) -> None:
+def _add_photos(packer: Packer, folder: Path, most: int, *, whole: bool) -> tuple[NDArray[np.float64], ...]:
+    """Adds a folder's pictures; of those that show all directions (``whole``), the light."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)[:most]
     if not files:
         raise DataError(f"{folder}: expected pictures; got none", hint="correct backdrop_path")
+    lights = []
     for file in files:
-        packer.add(convert_channels(decode(file.read_bytes(), name=str(file)), 3))
+        pixels = convert_channels(decode(file.read_bytes(), name=str(file)), 3)
+        if whole:
+            try:
+                pixels = prepared(pixels)
+                lights.append(Environment(pixels).light)
+            except ValueError as error:
+                raise DataError(f"{file}: {error}", hint="take it out of backdrop_path, or use photos") from error
+        packer.add(pixels)
+    return tuple(light for light in lights if light is not None)
 
 
 def _textures(settings: Rendering, rng: Stream) -> tuple[tuple[str, Pixels], ...]:
@@ -184,8 +184,19 @@ def _textures(settings: Rendering, rng: Stream) -> tuple[tuple[str, Pixels], ...
     return tuple((name, surface_texture(name, rng=rng.child(name, number))) for name, number in wanted)
 
 
+def _about_backend(settings: Rendering) -> tuple[str, ...]:
+    told = backend_of(settings.backend).remark()
+    return (told,) if told else ()
+
+
 def _remarks(training: Dataset, stock: tuple[tuple[Shape, ...], ...]) -> tuple[str, ...]:
     told = [f"{len(shapes)} of {name}" for name, shapes in zip(training.classes, stock, strict=True) if shapes]
     missing = [name for name, shapes in zip(training.classes, stock, strict=True) if not shapes]
     left = (f"Not drawn, as the settings say: {', '.join(missing)}.",) if missing else ()
     return (f"Shapes: {', '.join(told)}.", *left)
+
+
+def _about_meshes(training: Dataset, reports: Sequence[Sequence[MeshReport]]) -> tuple[str, ...]:
+    """What is odd about the meshes of each class that has some."""
+    told = zip(training.classes, map(told_together, reports), strict=True)
+    return tuple(f"Meshes of {name}: {'; '.join(found)}." for name, found in told if found)

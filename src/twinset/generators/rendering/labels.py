@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,60 @@ def labelled(scene: Scene) -> list[int]:
 def too_hidden(scene: Scene, ids: NDArray[np.int32], alone: Masks, *, share: float, pixels: int) -> list[int]:
     """Objects of which less than this share, or fewer than so many pixels, are seen."""
     counts = np.bincount(ids[ids >= 0], minlength=len(scene.objects))
-    return [k for k in labelled(scene) if counts[k] < max(pixels, share * int(alone[k].sum()))]
+    return [k for k in labelled(scene) if counts[k] < max(pixels, share * np.count_nonzero(alone[k]))]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The part of the picture in which an object is: row and column of its first pixel, masks of what is ``seen`` and
+    of the ``whole`` object (h, w), neither of them empty, the larger one tight."""
+
+    row: int
+    corner: tuple[int, int]
+    seen: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
+
+    @staticmethod
+    def of(row: int, ids: NDArray[np.int32], alone: NDArray[np.bool_], spot: tuple[slice, slice] | None) -> View | None:
+        """That of object ``row``, which lies in ``spot`` of ``ids`` (H, W) and covers ``alone``; None where unseen."""
+        if spot is None:
+            return None
+        covered = np.flatnonzero(alone)
+        top, bottom, left, right = spot[0].start, spot[0].stop, spot[1].start, spot[1].stop
+        if len(covered):
+            top, bottom = min(top, covered[0] // alone.shape[1]), max(bottom, covered[-1] // alone.shape[1] + 1)
+            across = np.flatnonzero(alone[top:bottom].any(0))
+            left, right = min(left, across[0]), max(right, across[-1] + 1)
+        part = slice(top, bottom), slice(left, right)
+        seen = ids[part] == row
+        return View(row, (int(top), int(left)), seen, alone[part] | seen)
+
+    @property
+    def visible_fraction(self) -> float:
+        """Which share of its pixels in the picture is seen."""
+        return np.count_nonzero(self.seen) / np.count_nonzero(self.whole)
+
+    @property
+    def box(self) -> NDArray[np.float32]:
+        """xyxy, half-open, tight to what is seen."""
+        return _box(self.seen, self.corner)
+
+    @property
+    def whole_box(self) -> NDArray[np.float32]:
+        """xyxy, half-open, tight to all of it in the picture."""
+        return _box(self.whole, self.corner)
+
+
+def _box(mask: NDArray[np.bool_], corner: tuple[int, int]) -> NDArray[np.float32]:
+    rows, columns = corner[0] + np.flatnonzero(mask.any(1)), corner[1] + np.flatnonzero(mask.any(0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
+
+
+def spots_of(ids: NDArray[np.int32], count: int) -> list[tuple[slice, slice] | None]:
+    """For each of so many objects the rows and columns of ``ids`` (H, W) in which it is seen; None where nowhere."""
+    from scipy.ndimage import find_objects
+
+    return [*find_objects(ids + 1, max_label=count)]
 
 
 def instances_of(
@@ -49,17 +103,15 @@ def instances_of(
     and what the scene says of each. ``keypoint_names`` are those that are told, of whichever object has them.
     """
     size = lens.camera.size
-    shown = [k for k in labelled(scene) if (ids == k).any()]
-    if not shown:
+    spots = spots_of(ids, len(scene.objects))
+    views = [view for k in labelled(scene) if (view := View.of(k, ids, alone[k], spots[k])) is not None]
+    if not views:
         return Instances.none(size)
-    visible = [ids == k for k in shown]
-    placed = [scene.objects[k] for k in shown]
-    whole = [alone[k] | mask for k, mask in zip(shown, visible, strict=True)]
-    boxes = np.stack([_box(mask) for mask in visible])
-    amodal = np.stack([_whole_box(lens, one, mask) for one, mask in zip(placed, whole, strict=True)])
+    placed = [scene.objects[view.row] for view in views]
+    amodal = np.stack([_whole_box(lens, one, view.whole_box) for one, view in zip(placed, views, strict=True)])
     columns: dict[str, Column] = {
         "shape_id": tuple(one.shape_id for one in placed),
-        "visible_fraction": tuple(float(seen.sum() / mask.sum()) for seen, mask in zip(visible, whole, strict=True)),
+        "visible_fraction": tuple(view.visible_fraction for view in views),
         "distance_metres": tuple(float(np.linalg.norm(one.pose[:3, 3] - lens.camera.pose[:3, 3])) for one in placed),
     }
     for name in sorted({name for one in placed for name in one.columns}):
@@ -67,11 +119,11 @@ def instances_of(
     return Instances(
         size=size,
         class_ids=np.array([one.class_id for one in placed], dtype=np.int64),
-        boxes=boxes,
-        masks=tuple(Rle.of(mask) for mask in visible),
+        boxes=np.stack([view.box for view in views]),
+        masks=tuple(Rle.of_part(view.seen, view.corner, size) for view in views),
         truncated=_outside(amodal, size),
         amodal_boxes=amodal,
-        amodal_masks=tuple(Rle.of(mask) for mask in whole),
+        amodal_masks=tuple(Rle.of_part(view.whole, view.corner, size) for view in views),
         keypoints=_keypoints(lens, placed, keypoint_names, depth),
         keypoint_names=keypoint_names or None,
         poses=np.stack([lens.camera.world_to_camera @ one.pose for one in placed]),
@@ -79,18 +131,29 @@ def instances_of(
     )
 
 
+def attributes_of(scene: Scene, lens: Lens) -> dict[str, AttributeValue]:
+    """What is known of the whole scene: degrees that the camera looks down and the (first) light stands high, light.
+
+    Without a light its two entries are left out.
+    """
+    found: dict[str, AttributeValue] = {
+        "camera_elevation_degrees": float(np.degrees(np.arcsin(np.clip(-lens.camera.pose[2, 2], -1, 1)))),
+        "ambient": float(scene.ambient),
+    }
+    if scene.lights:
+        light = scene.lights[0]
+        up = light.towards[2] / np.linalg.norm(light.towards)
+        found["sun_elevation_degrees"] = float(np.degrees(np.arcsin(np.clip(up, -1, 1))))
+        found["sun_strength"] = float(light.strength)
+    return found
+
+
 def _column(placed: Placed, name: str) -> AttributeValue | None:
     return placed.columns.get(name)
 
 
-def _box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
-
-
-def _whole_box(lens: Lens, placed: Placed, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The box of all of an object, in and outside the picture; of its mask where part of it is behind the camera."""
-    inside = _box(mask)
+def _whole_box(lens: Lens, placed: Placed, inside: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The box of all of an object, in and outside the picture; ``inside`` it where part of it is behind the camera."""
     height, width = lens.camera.size
     x1, y1, x2, y2 = (float(v) for v in inside)
     if x1 > 0 and y1 > 0 and x2 < width and y2 < height:

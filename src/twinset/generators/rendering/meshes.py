@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -23,15 +24,20 @@ MOST_FACES = 2_000_000
 class Material:
     """How a surface reflects: ``colour`` sRGB 0…1, times ``texture`` (uint8 (h, w, 3), repeating) where there is one.
 
-    ``roughness`` 0 (mirror-like highlight) … 1 (matte), ``metallic`` 0…1.
+    ``roughness`` 0 (mirror-like highlight) … 1 (matte), ``metallic`` 0…1. Below an ``opacity`` of 1 a share 1 − opacity
+    of the light from behind passes, filtered by the colour: 0 < opacity ≤ 1. What is seen through a surface has no
+    label there. Translucent surfaces throw no shadow.
     """
 
     colour: Colour = (0.7, 0.7, 0.7)
     roughness: float = 0.6
     metallic: float = 0.0
     texture: Pixels | None = None
+    opacity: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.opacity <= 1:
+            raise ValueError(f"expected an opacity above 0, at most 1; got {self.opacity}")
         if len(self.colour) != 3 or not all(0 <= part <= 1 for part in (*self.colour, self.roughness, self.metallic)):
             raise ValueError(f"expected colour, roughness and metallic in 0…1; got {self}")
         if self.texture is not None and (self.texture.dtype != np.uint8 or self.texture.shape[2:] != (3,)):
@@ -103,10 +109,12 @@ class Mesh:
         """(F, 3, 3): face, corner, coordinate."""
         return self.vertices[self.faces]
 
-    @property
+    @cached_property
     def bounds(self) -> Floats32:
-        """(2, 3): least and largest coordinates of the vertices."""
-        return np.stack([self.vertices.min(0), self.vertices.max(0)])
+        """(2, 3), not to be written to: least and largest coordinates of the vertices."""
+        found = np.stack([self.vertices.min(0), self.vertices.max(0)])
+        found.setflags(write=False)
+        return found
 
     def face_areas(self) -> NDArray[np.float64]:
         """(F,) square metres."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ Floats = NDArray[np.float64]
 FARTHEST = 4.0
 """Objects stand at most so many times as far away as what the camera looks at."""
 
+NEAREST = 0.1
+"""The camera keeps such a share of an object's longest side between itself and the object's box."""
+
 TRIES = 40
 LIFT = 0.01
 """By how much of its extent each later object lies higher where footprints may overlap: no two surfaces coincide."""
@@ -31,10 +35,10 @@ class Footprint:
     angle: float
 
     @property
-    def axes(self) -> Floats:
-        """(2, 2) unit vectors along its sides."""
-        cos, sin = np.cos(self.angle), np.sin(self.angle)
-        return np.array([[cos, sin], [-sin, cos]])
+    def sides(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Half of each side, as vectors."""
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        return (self.half[0] * cos, self.half[0] * sin), (-self.half[1] * sin, self.half[1] * cos)
 
 
 def overlap(first: Footprint, second: Footprint) -> bool:
@@ -45,10 +49,13 @@ def overlap(first: Footprint, second: Footprint) -> bool:
     >>> overlap(Footprint((0, 0), (1, 1), 0), Footprint((2.1, 0), (1, 1), 0))
     False
     """
-    apart = np.subtract(second.middle, first.middle)
-    for axis in (*first.axes, *second.axes):
-        reach = sum(np.abs(shape.axes @ axis) @ np.asarray(shape.half) for shape in (first, second))
-        if abs(apart @ axis) > reach:
+    apart_x, apart_y = second.middle[0] - first.middle[0], second.middle[1] - first.middle[1]
+    if math.hypot(apart_x, apart_y) > math.hypot(*first.half) + math.hypot(*second.half):
+        return False
+    sides = (*first.sides, *second.sides)
+    for axis_x, axis_y in sides:
+        reach = sum(abs(side_x * axis_x + side_y * axis_y) for side_x, side_y in sides)
+        if abs(apart_x * axis_x + apart_y * axis_y) > reach:
             return False
     return True
 
@@ -91,7 +98,7 @@ def rest_on_ground(
         for _ in range(TRIES):
             scale, angle = drawing.number("scale", draws), draws.uniform(0, 2 * np.pi)
             low, high = scale * mesh.bounds.astype(np.float64)
-            at = _ground_at(camera, drawing, draws, height=high[2] / 2)
+            at = ground_below(camera, _place(camera, drawing, draws), height=high[2] / 2)
             if at is None:
                 continue
             turn = _about_vertical(angle)
@@ -99,7 +106,7 @@ def rest_on_ground(
             half = (high - low)[:2] / 2 + drawing.settings.gap / 2 * float((high - low)[:2].max())
             half = np.maximum(half, 1e-6)
             footprint = Footprint((float(middle[0]), float(middle[1])), (float(half[0]), float(half[1])), angle)
-            if any(overlap(footprint, other) for other in taken):
+            if any(overlap(footprint, other) for other in taken) or _inside(camera, low, high, turn, at):
                 continue
             taken.append(footprint)
             pose = turn * np.array([scale, scale, scale, 1.0])
@@ -142,10 +149,10 @@ def _place(camera: Camera, drawing: Drawing, draws: np.random.Generator) -> tupl
     return drawing.number("centre_x", draws) * width, drawing.number("centre_y", draws) * height
 
 
-def _ground_at(camera: Camera, drawing: Drawing, draws: np.random.Generator, *, height: float) -> Floats | None:
-    """(2,) where the ray through a drawn place of the picture is at this height; None above the horizon or too far."""
+def ground_below(camera: Camera, pixel: tuple[float, float], *, height: float) -> Floats | None:
+    """(2,) where the ray through a pixel is at this height above the ground; None above the horizon or too far."""
     eye = camera.pose[:3, 3]
-    ray = camera.unproject([_place(camera, drawing, draws)], [1.0])[0] - eye
+    ray = camera.unproject([pixel], [1.0])[0] - eye
     if ray[2] > -1e-6:
         return None
     along = (height - eye[2]) / ray[2]
@@ -153,6 +160,14 @@ def _ground_at(camera: Camera, drawing: Drawing, draws: np.random.Generator, *, 
     if not along > 0 or np.linalg.norm(point - eye) > FARTHEST * np.linalg.norm(eye):
         return None
     return np.asarray(point[:2])
+
+
+def _inside(camera: Camera, low: Floats, high: Floats, turn: Floats, at: Floats) -> bool:
+    """Whether the camera is in, or nearly in, the box ``low`` … ``high`` (3,) that is turned and stands at ``at``."""
+    eye = camera.pose[:3, 3]
+    within = np.append(turn[:2, :2].T @ (eye[:2] - at), eye[2])
+    margin = NEAREST * float((high - low).max())
+    return bool((within > low - margin).all() and (within < high + margin).all())
 
 
 def _about_vertical(angle: float) -> Floats:

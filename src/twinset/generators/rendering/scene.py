@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.camera import Camera
+from twinset.generators.rendering.environments import Environment
 from twinset.generators.rendering.meshes import Colour, Mesh
 from twinset.images import Pixels
 from twinset.instances import AttributeValue
@@ -53,12 +54,12 @@ class Placed:
 class Light:
     """A far light, as the sun. ``towards`` (3,) points from the scene to it.
 
-    ``strength`` is the light on a surface that faces it, ``softness_degrees`` the angle of its disc, which blurs the
-    edges of shadows.
+    ``strength`` is the light on a surface that faces it: matte white shows 1 / π of it. ``softness_degrees`` is the
+    angle of its disc, which blurs the edges of shadows.
     """
 
     towards: tuple[float, float, float]
-    strength: float = 2.5
+    strength: float = 1.5
     colour: Colour = (1.0, 1.0, 1.0)
     shadows: bool = True
     softness_degrees: float = 1.0
@@ -73,16 +74,26 @@ class Scene:
     """Everything a picture shows. ``background`` uint8 (H, W, 3) lies behind all geometry, as large as the picture.
 
     ``ambient`` is the light that comes from everywhere, of ``ambient_colour``, more of it from above where ``sky`` > 0.
-    Without lights and ambient the picture is black but for the background; that is no error.
+    Lights and ambient are in units of the picture's white, without any exposure of its own: matte white shows, linear,
+    ambient · (1 + ⅔ sky · height of its normal) + strength / π · cosine for every light, and what is above 1 is cut
+    off. So matte white that faces the light of the defaults shows 0.3 · 1.3 + 1.5 / π = 0.87, byte 239.
+
+    An ``environment`` takes the place of the sky's light: ``ambient`` is then its mean over all directions. It is seen
+    where there is neither geometry nor a ``background``. A renderer without such light shows ``sky`` in its stead.
+
+    Without lights and ambient the picture is black but for the background; that is no error. A renderer that works at
+    random draws from ``seed`` (0 … 2⁶³ − 1).
     """
 
     camera: Camera
     objects: tuple[Placed, ...]
     lights: tuple[Light, ...] = (Light((0.3, -0.4, 1.0)),)
-    ambient: float = 0.6
+    ambient: float = 0.3
     ambient_colour: Colour = (1.0, 1.0, 1.0)
     sky: float = 0.5
     background: Pixels | None = None
+    seed: int = 0
+    environment: Environment | None = None
 
     def __post_init__(self) -> None:
         shape = (*self.camera.size, 3)
@@ -119,4 +130,13 @@ class Renderer(Protocol):
 
     def silhouettes(self, scene: Scene) -> tuple[NDArray[np.bool_], ...]:
         """For each object the mask bool (H, W) that it would have alone; all False for furniture and catchers."""
+        ...
+
+
+@runtime_checkable
+class CostlyRenderer(Renderer, Protocol):
+    """A renderer whose labels cost far less than its pictures."""
+
+    def labelled(self, scene: Scene) -> Frame:
+        """As ``render``, with any picture."""
         ...

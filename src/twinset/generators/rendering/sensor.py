@@ -16,6 +16,8 @@ from twinset.images import Pixels
 Floats = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 STEPS = 30
+LEAST_SLOPE = 0.05
+"""Of the ideal radius by the distorted one, beyond the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +94,23 @@ class Lens:
             return pixels, depth
         away = pixels - self._middle
         wanted = np.sqrt((away**2).sum(-1) / (self._middle**2).sum())
-        radius = wanted.copy()
-        for _ in range(STEPS):  # Newton; the slope is positive up to r = 1, and kept so beyond
-            slope = np.maximum(1 + 3 * self.k1 * radius**2, 0.05)
-            radius -= (radius * (1 + self.k1 * radius**2) - wanted) / slope
+        radius = self._radius(wanted)
         with np.errstate(invalid="ignore"):
             share = np.where(wanted > 0, radius / np.where(wanted > 0, wanted, 1), 1.0)
         return np.asarray(self._middle + away * share[..., None]), depth
+
+    def _radius(self, ideal: Floats) -> Floats:
+        """(N,) radii of the distorted picture for those of the ideal one, by Newton from the side where it converges.
+
+        A pincushion (k1 < 0) folds beyond the picture's corners: from where it nearly does, it goes on straight.
+        """
+        last = np.sqrt((1 - LEAST_SLOPE) / (-3 * self.k1)) if self.k1 < 0 else np.inf
+        radius = np.minimum(ideal, last if self.k1 < 0 else np.cbrt(ideal / self.k1))
+        for _ in range(STEPS):
+            step = (radius * (1 + self.k1 * radius**2) - ideal) / (1 + 3 * self.k1 * radius**2)
+            radius = np.minimum(radius - step, last)
+        beyond = ideal - last * (1 + self.k1 * last**2)
+        return np.asarray(radius + np.maximum(beyond, 0) / LEAST_SLOPE)
 
 
 def sensed(pixels: Pixels, draws: np.random.Generator, *, blur: float, noise: float, jpeg_quality: int) -> Pixels:

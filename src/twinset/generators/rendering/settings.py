@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from twinset.choices import check_choices
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Task
 from twinset.errors import DataError
+from twinset.generators.rendering.backends import EMBEDDED, Quality, backend_of, refuse_backend
+from twinset.generators.rendering.shape_sources import (
+    ShapeSource,
+    refuse_absent,
+    refuse_classes,
+    source_of,
+    with_folders,
+)
 from twinset.randomness import RandomSource, Stream
 
 if TYPE_CHECKING:
     from twinset.generators.rendering.generator import RenderingGenerator
 
 Map = Literal["depth", "normals"]
-Backdrop = Literal["training", "photos", "room", "road", "field", "slide", "white"]
+Backdrop = Literal["training", "photos", "environment", "room", "road", "field", "slide", "white"]
+Follow = Literal["position", "area", "aspect", "count"]
+FOLLOWED: tuple[Follow, ...] = get_args(Follow)
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "count": (0, 200),
@@ -41,35 +51,6 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 """Every range of the settings stays inside these."""
 
 
-Value = str | int | float | bool
-
-NOT_DRAWN = "none"
-
-
-@dataclass(frozen=True)
-class ShapeSource:
-    """Where the shapes of a class come from: a parametric ``family``, or a ``folder`` of meshes (or one mesh file).
-
-    ``limits`` hold parameters of the family to less: two numbers are a least and a most, anything else is the list of
-    options that stay. ``up`` is the vertical axis of the meshes (None: y for glTF, else z); their unit is ``scale``
-    metres, or each is ``height_metres`` high.
-    """
-
-    family: str | None = None
-    folder: str | None = None
-    limits: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    up: Literal["y", "z"] | None = None
-    scale: float = 1.0
-    height_metres: float | None = None
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        if (self.family is None) == (self.folder is None):
-            raise ValueError(f"expected a family or a folder; got {self.family} and {self.folder}; give one")
-        if self.limits and self.family is None:
-            raise ValueError(f"expected limits of a family only; got {dict(self.limits)} for {self.folder}")
-
-
 @dataclass(frozen=True)
 class Rendering:
     """Scenes of meshes in front of a backdrop, drawn with exact labels.
@@ -79,8 +60,8 @@ class Rendering:
     ``none`` is not drawn.
     ``placement``: objects rest on the ground, turned about the vertical and apart from each other, or are ``free`` in
     space and turned anyhow (the naive baseline). ``backdrop``: training pictures with their objects filled in, a folder
-    of ``photos`` (``backdrop_path``), a procedural place, or white; over pictures the ground shows as the shadows that
-    fall on it.
+    of ``photos`` (``backdrop_path``), an ``environment`` out of a folder of equirectangular photographs, which also
+    lights the objects, a procedural place, or white; over pictures the ground shows as the shadows that fall on it.
 
     ``gap`` is what lies at least between the footprints of two objects on the ground, in shares of the larger one's
     longer side; below 0 they may overlap by so much, the later ones a little above the earlier.
@@ -89,13 +70,25 @@ class Rendering:
     ``size``, what a typical object of the scene spans of the picture's longer side where the camera looks; ``centre_x``
     and ``centre_y`` of objects in shares of the picture; ``elevation_degrees`` of the camera above the ground (90 looks
     straight down), its ``field_of_view_degrees`` and ``roll_degrees``; ``sun_elevation_degrees``, ``sun_strength`` and
-    ``ambient`` light; unlabelled ``distractors``; of the sensor ``noise`` (standard deviation in levels of 255),
+    ``ambient`` light, in units of the picture's white (matte white that faces the sun shows, linear, ambient · (1 + ⅓
+    its height) + sun_strength / π: below 1 in nine of ten pictures of the default ranges); unlabelled ``distractors``;
+    of the sensor ``noise`` (standard deviation in levels of 255),
     ``blur`` (pixels), ``jpeg_quality`` and radial ``distortion`` (k1 at the picture's half diagonal).
+
+    ``follow`` names what objects take from the boxes of the training pictures in place of those ranges: ``position``,
+    ``area``, ``aspect`` (by the turn about the vertical), and ``count`` of which class. Boxes are drawn by class from
+    all training pictures, smoothed; objects must rest on the ground.
+
+    The share ``close_ups`` of the pictures shows one object, with up to two more, so near that it spans .4 to .8 of
+    the longer side, often cut by the picture's edge; whatever the ranges, ``follow`` or a configuration say of size,
+    place and number.
 
     ``image_size`` (height, width) is that of the training pictures where it is None. ``balance`` is the share of
     objects whose class is drawn evenly, else as often as in training. Of every class ``shapes_per_class`` shapes are
     built or read, and drawn evenly. An object of which less than ``min_visible`` is seen, or fewer than ``min_pixels``,
-    is taken out of the scene. ``samples`` per pixel and axis smooth the picture, not the labels. ``maps`` are
+    is taken out of the scene. ``samples`` per pixel and axis smooth the picture, not the labels. ``backend`` names who
+    draws it: ``embedded``, ``mitsuba``, ``blender``, or a plug-in; ``samples_per_pixel`` are the paths that a path
+    tracer follows, and ``denoise`` whether it smooths what they leave (None: as it sees fit). ``maps`` are
     kept for every pixel, with the camera (none: only what the task needs). ``content`` is the
     digest of the folders named here (None: whatever is in them); a run fills it in.
     """
@@ -114,8 +107,10 @@ class Rendering:
     field_of_view_degrees: tuple[float, float] = (35.0, 60.0)
     roll_degrees: tuple[float, float] = (-5.0, 5.0)
     sun_elevation_degrees: tuple[float, float] = (25.0, 80.0)
-    sun_strength: tuple[float, float] = (1.0, 3.0)
-    ambient: tuple[float, float] = (0.4, 1.0)
+    sun_strength: tuple[float, float] = (0.8, 2.0)
+    ambient: tuple[float, float] = (0.2, 0.4)
+    follow: tuple[Follow, ...] = ()
+    close_ups: float = 0.0
     gap: float = 0.03
     distractors: tuple[int, int] = (0, 0)
     noise: tuple[float, float] = (0.0, 4.0)
@@ -127,6 +122,9 @@ class Rendering:
     min_visible: float = 0.1
     min_pixels: int = 12
     samples: int = 2
+    backend: str = EMBEDDED
+    samples_per_pixel: int | None = None
+    denoise: bool | None = None
     maps: tuple[Map, ...] = ("depth", "normals")
     most_backdrops: int = 200
     content: str | None = None
@@ -137,6 +135,8 @@ class Rendering:
             pair = getattr(self, name)
             if not (all(map(math.isfinite, pair)) and least <= pair[0] <= pair[1] <= most):
                 raise ValueError(f"expected {name} as a least and a most within {least:g}…{most:g}; got {pair}")
+        if not 0 <= self.close_ups <= 1:
+            raise ValueError(f"expected close_ups as a share of 0…1; got {self.close_ups}")
         if not 0 <= self.balance <= 1 or not 0 <= self.min_visible <= 1 or self.min_pixels < 1:
             raise ValueError(
                 f"expected balance and min_visible in 0…1 and min_pixels ≥ 1; got {self.balance}, {self.min_visible} "
@@ -144,6 +144,10 @@ class Rendering:
             )
         if not -0.9 <= self.gap <= 5:
             raise ValueError(f"expected a gap of −0.9…5; got {self.gap}")
+        if set(self.follow) - set(FOLLOWED) or len(set(self.follow)) != len(self.follow):
+            raise ValueError(f"expected follow out of {', '.join(FOLLOWED)}, each once; got {self.follow}")
+        if self.follow and self.placement == "free":
+            raise ValueError(f"expected placement: surface with follow; got free and {', '.join(self.follow)}")
         if set(self.maps) - {"depth", "normals"} or len(set(self.maps)) != len(self.maps):
             raise ValueError(f"expected maps out of depth and normals; got {self.maps}")
         if not 1 <= self.samples <= 2 or min(self.most_backdrops, self.shapes_per_class) < 1:
@@ -151,19 +155,46 @@ class Rendering:
                 f"expected 1 or 2 samples, most_backdrops ≥ 1 and shapes_per_class ≥ 1; got {self.samples}, "
                 f"{self.most_backdrops} and {self.shapes_per_class}"
             )
+        refuse_backend(self.backend, self.quality)
         if self.image_size is not None and not (min(self.image_size) >= 16 and max(self.image_size) <= 4096):
             raise ValueError(f"expected an image_size of 16…4096 pixels a side; got {self.image_size}")
-        if (self.backdrop == "photos") != (self.backdrop_path is not None):
+        if not max(self.sun_strength[1], self.ambient[1]) > 0:
+            raise ValueError("expected sun_strength or ambient above 0; got 0 for both, which draws every object black")
+        if (self.backdrop in ("photos", "environment")) != (self.backdrop_path is not None):
             raise ValueError(
-                f"expected backdrop_path with backdrop: photos, and only then; got {self.backdrop} and "
+                f"expected backdrop_path with backdrop: photos or environment, and only then; got {self.backdrop} and "
                 f"{self.backdrop_path}"
             )
 
     def check(self) -> None:
-        """Raises :class:`~twinset.errors.MissingExtraError` where numba or trimesh are not installed."""
-        from twinset.generators.rendering.extra import check_extra
+        """Raises :class:`~twinset.errors.MissingExtraError` where the backend lacks something."""
+        backend_of(self.backend).check(self.quality)
 
-        check_extra()
+    @property
+    def quality(self) -> Quality:
+        """How well scenes are drawn."""
+        return Quality(self.samples, self.samples_per_pixel, self.denoise)
+
+    def check_training(self, classes: Sequence[str], task: Task) -> None:
+        """:class:`DataError` for classes and tasks that it cannot draw (:class:`twinset.stages.ParticularMethod`).
+
+        And where a folder that is named here is not there, or holds nothing of use.
+        """
+        if task == "semantic-segmentation":
+            raise DataError("expected a task with objects; got semantic-segmentation", hint="use copypaste")
+        refuse_classes(self.shapes, classes, every=task == "classification")
+        refuse_absent(self.shapes)
+        if self.backdrop_path is not None and not Path(self.backdrop_path).expanduser().is_dir():
+            raise DataError(
+                f"backdrop_path: expected a folder of pictures; got {self.backdrop_path}, which is none",
+                hint="correct the name",
+            )
+
+    @staticmethod
+    def with_paths(settings: Mapping[str, object], change: Callable[[str], str]) -> dict[str, object]:
+        """Settings as they stand in a recipe, with every folder of meshes changed."""
+        shapes = settings.get("shapes")
+        return {**settings, "shapes": with_folders(shapes, change)} if isinstance(shapes, Mapping) else dict(settings)
 
     def pinned(self) -> Rendering:
         """The same settings, bound to what is in their folders now (:class:`twinset.stages.PinnedMethod`)."""
@@ -178,18 +209,7 @@ class Rendering:
 
     def source(self, class_name: str) -> ShapeSource | None:
         """Where a class takes its shapes from; None for one that is not drawn, or that nothing is known of."""
-        from twinset.generators.rendering.shapes import family_names
-
-        known = family_names()
-        given = self.shapes.get(class_name)
-        if given == NOT_DRAWN:
-            return None
-        if isinstance(given, ShapeSource):
-            return given
-        if given is not None:
-            return ShapeSource(family=given) if given in known else ShapeSource(folder=given)
-        lower = class_name.lower()
-        return next((ShapeSource(family=own) for own in (lower, lower.rstrip("s")) if own in known), None)
+        return source_of(class_name, self.shapes)
 
     def folders_digest(self) -> str:
         """sha256 over names and bytes of all files in the folders; :class:`DataError` where there is no folder."""
@@ -199,7 +219,7 @@ class Rendering:
                 raise DataError(f"{folder}: expected a family, or a folder of files; got neither", hint="correct it")
             files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
             for file in files:
-                total.update(f"{file.relative_to(folder)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+                total.update(f"{file.relative_to(folder)}\0{_digest(file)}\n".encode())
         return total.hexdigest()
 
     def fit(self, training: Dataset, *, rng: RandomSource) -> RenderingGenerator:
@@ -210,3 +230,12 @@ class Rendering:
         from twinset.generators.rendering.fitting import fit
 
         return fit(self, training, rng=Stream.of(rng))
+
+
+def _digest(file: Path) -> str:
+    """sha256 of a file, however large; :class:`DataError` where it cannot be read."""
+    try:
+        with file.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{file}: expected a file that can be read; got {error.strerror or error}") from error

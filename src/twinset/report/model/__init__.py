@@ -13,6 +13,8 @@ from twinset.report.model.objects import MeasureFacts, MetadataFacts
 from twinset.report.model.page import ReportData
 from twinset.report.model.pictures import ClassGrid, Gallery, Picture, Rejected, Twin
 from twinset.report.model.samples import BoxSize, SampleArm, SampleBin, SampleFacts
+from twinset.report.model.shapes import CurationFacts, ShapeFacts, ShapeLook, TraitFacts
+from twinset.report.model.steps import GapFacts, StepChange, StepFacts
 
 __all__ = [
     "AlignmentFacts",
@@ -22,10 +24,12 @@ __all__ = [
     "ClosePair",
     "Cost",
     "CostOfThousand",
+    "CurationFacts",
     "DatasetFacts",
     "Difference",
     "FeatureMap",
     "Gallery",
+    "GapFacts",
     "Gate",
     "MapSet",
     "MeasureFacts",
@@ -39,6 +43,11 @@ __all__ = [
     "SampleBin",
     "SampleFacts",
     "ScoreValues",
+    "ShapeFacts",
+    "ShapeLook",
+    "StepChange",
+    "StepFacts",
+    "TraitFacts",
     "Trial",
     "Twin",
     "Utility",

@@ -53,11 +53,17 @@ class DatasetFacts:
 
 @dataclass(frozen=True, eq=False)
 class ScoreValues:
-    """One alignment score of all accepted and all rejected images, each float (N,); whichever filter rejected."""
+    """One alignment score of all accepted and all rejected images, each float (N,); whichever filter rejected.
+
+    ``threshold`` is where the filter cuts, ``real`` (R,) what held-out real images (or objects, as ``unit``) score.
+    """
 
     name: str
     accepted: NDArray[np.floating]
     rejected: NDArray[np.floating]
+    threshold: float | None = None
+    real: NDArray[np.floating] | None = None
+    unit: str = "images"
 
 
 @dataclass(frozen=True)

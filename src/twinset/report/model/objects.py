@@ -33,9 +33,13 @@ class MeasureFacts:
 
 @dataclass(frozen=True)
 class MetadataFacts:
-    """Measures of real images, of the twin, and of what it was before; ``shifts`` are sentences on the real splits."""
+    """Measures of real images, of the twin, and of what it was before; ``shifts`` are sentences on the real splits.
+
+    ``scenes`` are measures that only the maker of synthetic images knows: without real shares, floor or distances.
+    """
 
     measures: tuple[MeasureFacts, ...]
     before_is: str = ""
     images: int = 0
     shifts: tuple[str, ...] = ()
+    scenes: tuple[MeasureFacts, ...] = ()

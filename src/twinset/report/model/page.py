@@ -14,6 +14,8 @@ from twinset.report.model.likeness import FeatureMap, MetricTable
 from twinset.report.model.objects import MetadataFacts
 from twinset.report.model.pictures import Gallery, Rejected
 from twinset.report.model.samples import SampleFacts
+from twinset.report.model.shapes import CurationFacts
+from twinset.report.model.steps import GapFacts
 
 if TYPE_CHECKING:
     from twinset.report.explain import ExplanationFacts
@@ -24,7 +26,8 @@ class ReportData:
     """Everything one page shows. ``command`` reproduces it; ``recipe`` is the recipe as written (YAML).
 
     ``asked`` are the main settings as (name, value); ``limits`` are sentences that only the pipeline can know,
-    beside those that :mod:`twinset.report.limits` derives; ``environment`` and ``digests`` map names to values.
+    beside those that :mod:`twinset.report.limits` derives; ``trains`` is what is trained to measure usefulness;
+    ``environment`` and ``digests`` map names to values.
     ``rejected`` may be a selection, ``alignment.reasons`` has the full counts.
     """
 
@@ -33,6 +36,7 @@ class ReportData:
     command: str
     version: str
     kind: Literal["run", "compare"] = "run"
+    trains: str = "classifier"
     created: str = ""
     verdict: Verdict | None = None
     recipe: str = ""
@@ -44,6 +48,8 @@ class ReportData:
     metrics: tuple[MetricTable, ...] = ()
     utility: Utility | None = None
     metadata: MetadataFacts | None = None
+    gaps: tuple[GapFacts, ...] = ()
+    curations: tuple[CurationFacts, ...] = ()
     samples: SampleFacts | None = None
     explanation: ExplanationFacts | None = None
     rejected: tuple[Rejected, ...] = ()

@@ -13,6 +13,9 @@ from twinset.generators.rendering.mesh_files.gltf_buffers import Numbers
 from twinset.generators.rendering.meshes import PLAIN, Material
 from twinset.images import Pixels
 
+LEAST_OPACITY = 0.02
+"""Of a blended material that a file makes invisible: what nobody sees would still have a label."""
+
 
 @dataclass(frozen=True, eq=False)
 class Paint:
@@ -55,7 +58,8 @@ def _paint(material: records.Material, document: records.Document, numbers: Numb
     if transform is not None and transform.texCoord is not None:
         coordinates = transform.texCoord
     texture = None if use is None else _texture(use.index, document, numbers)
-    return Paint(Material((red, green, blue), roughness, metallic, texture), coordinates, transform)
+    opacity = max(factor[3], LEAST_OPACITY) if material.alphaMode == "BLEND" else 1.0
+    return Paint(Material((red, green, blue), roughness, metallic, texture, opacity), coordinates, transform)
 
 
 def _srgb(linear: float) -> float:

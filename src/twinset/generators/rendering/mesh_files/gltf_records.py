@@ -140,6 +140,7 @@ class Material(msgspec.Struct):
     """How a surface looks."""
 
     pbrMetallicRoughness: Roughness = msgspec.field(default_factory=Roughness)
+    alphaMode: str = "OPAQUE"
     extensions: MaterialExtensions = msgspec.field(default_factory=MaterialExtensions)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
@@ -101,3 +101,16 @@ class MeshReport:
         ]
         said = [sentence for cause, sentence in found if cause]
         return said + [f"{count} {what} were ignored" for what, count in sorted(self.ignored.items())]
+
+
+def told_together(reports: Sequence[MeshReport]) -> list[str]:
+    """How many of these meshes are odd in which way; nothing where all are sound."""
+    kinds = (
+        ("open (edges with one face)", [report.boundary_edges > 0 for report in reports]),
+        ("no manifold (edges with more than two faces)", [report.crowded_edges > 0 for report in reports]),
+        ("inside out, and were turned", [report.turned for report in reports]),
+        ("had faces without area, which were dropped", [report.degenerate > 0 for report in reports]),
+        ("drawn without textures that are missing", [bool(report.missing_textures) for report in reports]),
+        ("had lines, points or the like, which were left out", [any(report.ignored.values()) for report in reports]),
+    )
+    return [f"{sum(which)} of {len(reports)} {what}" for what, which in kinds if any(which)]

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.srgb import to_linear, to_srgb
+
+__all__ = ["BYTES", "LINEAR", "STEPS", "encoded", "to_linear", "to_srgb"]
 
 STEPS = 16384
-
-
-def to_linear(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Linear light 0…1 of sRGB 0…1 (IEC 61966-2-1)."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """sRGB 0…1 of linear light 0…1."""
-    return np.where(values <= 0.0031308, values * 12.92, 1.055 * np.maximum(values, 1e-9) ** (1 / 2.4) - 0.055)
 
 
 LINEAR = to_linear(np.arange(256) / 255).astype(np.float32)

@@ -19,7 +19,10 @@ from twinset.generators.rendering.raster.compiled import compiled
 from twinset.generators.rendering.raster.projecting import NEAR, Lattice, crossing_box
 
 SPARE = 8
-"""Columns that every row of samples has beyond its last: rows are drawn in blocks of so many."""
+"""Columns that every row of samples has beyond its last, since rows are drawn in whole blocks."""
+
+BLOCK = 4
+"""Samples of a row that are drawn together: what a vector of 256 bits holds; divides SPARE."""
 
 WIDE = 32
 """Samples a row from which on solving for the row's ends pays."""
@@ -53,17 +56,44 @@ def edge_through(a: Point, b: Point, sign: float) -> Edge:
 
 
 @compiled
-def row_ends(
-    e0: Edge, e1: Edge, e2: Edge, r0: float, r1: float, r2: float, offset: int, step: int, first: int, last: int
-) -> tuple[int, int]:
-    """The samples of a row that may be inside, one to spare at either end."""
+def depth_plane(a: Point, b: Point, c: Point) -> Plane:
+    """1 / depth over the lattice (coefficients of x, of y, constant), and the sign of the side seen, 0 on edge."""
+    nx, ny, nz, side = plane_through(a, b, c)
+    inverse = 1.0 / side
+    return nx * inverse, ny * inverse, nz * inverse, (1.0 if side > 0 else (-1.0 if side < 0 else 0.0))
+
+
+@compiled
+def depth_limits(whole: bool, a: float, b: float, c: float) -> Point:
+    """Least, largest and largest allowed 1 / depth of a triangle with these at its corners."""
+    if whole:
+        # Within the vertices' depths even where the triangle is seen on edge and its plane is ill-conditioned.
+        return min(a, b, c), max(a, b, c), np.inf
+    return 0.0, np.inf, 1.0 / NEAR
+
+
+@compiled
+def key_of(value: float, low: float, high: float, number: np.int64) -> np.int64:
+    """What is kept of a sample: the bits of float32 1 / depth, between its limits, above the triangle's number."""
+    value = low if value < low else value
+    value = high if value > high else value
+    return (np.int64(np.float32(value).view(np.int32)) << 32) | number
+
+
+@compiled
+def row_ends(x: Point, rest: Point, lattice: Lattice, first: int, last: int) -> tuple[int, int]:
+    """The samples of a row that may be inside three edges (coefficients of x, and the rest), one to spare at each end.
+
+    Last < first where there are none.
+    """
+    offset, step = lattice[0], lattice[1]
     low, high = float(first), float(last)
     for side in range(3):
-        slope, rest = (e0[0], r0) if side == 0 else ((e1[0], r1) if side == 1 else (e2[0], r2))
+        slope, constant = (x[0], rest[0]) if side == 0 else ((x[1], rest[1]) if side == 1 else (x[2], rest[2]))
         if slope > 0:
-            low = max(low, np.floor((-rest / slope - offset) / step))
+            low = max(low, np.floor((-constant / slope - offset) / step))
         elif slope < 0:
-            high = min(high, np.ceil((-rest / slope - offset) / step))
+            high = min(high, np.ceil((-constant / slope - offset) / step))
     if not low <= high:
         return 0, -1
     return int(low), int(high)
@@ -85,8 +115,7 @@ def draw(
     That is int64 (rows, columns + SPARE), 0 where there is nothing. The others are what ``project`` filled and said.
     """
     offset, step = lattice[0], lattice[1]
-    stride = np.float64(step)
-    flat = nearest.reshape(-1)
+    stride, flat = np.float64(step), nearest.reshape(-1)
     for t in range(len(faces)):
         i, j, k = np.uint32(faces[t, 0]), np.uint32(faces[t, 1]), np.uint32(faces[t, 2])
         a = (points[i, 0], points[i, 1], points[i, 2])
@@ -99,39 +128,29 @@ def draw(
             top, bottom, left, right = crossing_box(a, b, c, lattice)
         if bottom < top or right < left:
             continue
-        nx, ny, nz, side = plane_through(a, b, c)
-        if side == 0:
+        px, py, pz, sign = depth_plane(a, b, c)
+        if sign == 0:
             continue
-        inverse = 1.0 / side
-        px, py, pz = nx * inverse, ny * inverse, nz * inverse
-        sign = 1.0 if side > 0 else -1.0
-        e0, e1, e2 = edge_through(b, c, sign), edge_through(c, a, sign), edge_through(a, b, sign)
-        x0, x1, x2, t0, t1, t2 = e0[0], e1[0], e2[0], e0[3], e1[3], e2[3]
-        low, high, limit = 0.0, float(np.inf), 1.0 / NEAR
-        if whole:
-            # Within the vertices' depths even where the triangle is seen on edge and its plane is ill-conditioned.
-            low = min(nearness[i], nearness[j], nearness[k])
-            high = max(nearness[i], nearness[j], nearness[k])
-            limit = np.inf
+        x0, y0, c0, t0 = edge_through(b, c, sign)
+        x1, y1, c1, t1 = edge_through(c, a, sign)
+        x2, y2, c2, t2 = edge_through(a, b, sign)
+        low, high, limit = depth_limits(whole, nearness[i], nearness[j], nearness[k])
         number = np.int64(first_triangle + t)
         for row in range(top, bottom + 1):
             y = np.float64(offset + step * row)
-            r0, r1, r2, rz = e0[1] * y + e0[2], e1[1] * y + e1[2], e2[1] * y + e2[2], py * y + pz
+            r0, r1, r2, rest = y0 * y + c0, y1 * y + c1, y2 * y + c2, py * y + pz
             first, last = left, right
             if right - left >= WIDE:
-                first, last = row_ends(e0, e1, e2, r0, r1, r2, offset, step, first, last)
+                first, last = row_ends((x0, x1, x2), (r0, r1, r2), lattice, first, last)
                 if last < first:
                     continue
-            base = np.uint64(row * nearest.shape[1] + first)
-            start = np.float64(offset + step * first)
+            base, start = np.uint64(row * nearest.shape[1] + first), np.float64(offset + step * first)
             # Whole blocks: what lies beyond the last is outside by its edges, or in the spare columns.
-            for n in range(((last - first) | (SPARE - 1)) + 1):
+            for n in range(((last - first) | (BLOCK - 1)) + 1):
                 x = start + stride * n
-                value: float = px * x + rz
+                value = px * x + rest
                 inside = (x0 * x + r0 > t0) & (x1 * x + r1 > t1) & (x2 * x + r2 > t2) & (value <= limit)
-                value = low if value < low else value
-                value = high if value > high else value
-                key = (np.int64(np.float32(value).view(np.int32)) << 32) | number
+                key = key_of(value, low, high, number)
                 at = base + np.uint64(n)
                 old = flat[at]
                 flat[at] = key if inside & (key > old) else old
@@ -148,8 +167,7 @@ def cover(
 ) -> None:
     """Sets the samples of ``mask`` (rows, columns + SPARE) that the object covers: those :func:`draw` draws alone."""
     offset, step = lattice[0], lattice[1]
-    stride = np.float64(step)
-    flat = mask.reshape(-1)
+    stride, flat = np.float64(step), mask.reshape(-1)
     for t in range(len(faces)):
         i, j, k = np.uint32(faces[t, 0]), np.uint32(faces[t, 1]), np.uint32(faces[t, 2])
         a = (points[i, 0], points[i, 1], points[i, 2])
@@ -162,27 +180,24 @@ def cover(
             top, bottom, left, right = crossing_box(a, b, c, lattice)
         if bottom < top or right < left:
             continue
-        nx, ny, nz, side = plane_through(a, b, c)
-        if side == 0:
+        px, py, pz, sign = depth_plane(a, b, c)
+        if sign == 0:
             continue
-        inverse = 1.0 / side
-        px, py, pz = nx * inverse, ny * inverse, nz * inverse
-        sign = 1.0 if side > 0 else -1.0
-        e0, e1, e2 = edge_through(b, c, sign), edge_through(c, a, sign), edge_through(a, b, sign)
-        x0, x1, x2, t0, t1, t2 = e0[0], e1[0], e2[0], e0[3], e1[3], e2[3]
+        x0, y0, c0, t0 = edge_through(b, c, sign)
+        x1, y1, c1, t1 = edge_through(c, a, sign)
+        x2, y2, c2, t2 = edge_through(a, b, sign)
         limit = np.inf if whole else 1.0 / NEAR
         for row in range(top, bottom + 1):
             y = np.float64(offset + step * row)
-            r0, r1, r2, rz = e0[1] * y + e0[2], e1[1] * y + e1[2], e2[1] * y + e2[2], py * y + pz
+            r0, r1, r2, rest = y0 * y + c0, y1 * y + c1, y2 * y + c2, py * y + pz
             first, last = left, right
             if right - left >= WIDE:
-                first, last = row_ends(e0, e1, e2, r0, r1, r2, offset, step, first, last)
+                first, last = row_ends((x0, x1, x2), (r0, r1, r2), lattice, first, last)
                 if last < first:
                     continue
-            base = np.uint64(row * mask.shape[1] + first)
-            start = np.float64(offset + step * first)
+            base, start = np.uint64(row * mask.shape[1] + first), np.float64(offset + step * first)
             for n in range(((last - first) | (SPARE - 1)) + 1):
                 x = start + stride * n
-                inside = (x0 * x + r0 > t0) & (x1 * x + r1 > t1) & (x2 * x + r2 > t2) & (px * x + rz <= limit)
+                inside = (x0 * x + r0 > t0) & (x1 * x + r1 > t1) & (x2 * x + r2 > t2) & (px * x + rest <= limit)
                 at = base + np.uint64(n)
                 flat[at] = 1 if inside else flat[at]

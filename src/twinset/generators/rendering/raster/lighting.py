@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.generators.rendering.environments import MATTE, quadric
 from twinset.generators.rendering.raster.blocks import LIGHT_NUMBERS
 from twinset.generators.rendering.raster.colour import to_linear
 from twinset.generators.rendering.raster.drawing import SPARE
 from twinset.generators.rendering.raster.shadows import CELL, NONE, WIDEST, draw_heights, lowest_within, spans, survey
 from twinset.generators.rendering.raster.surfaces import Geometry
 from twinset.generators.rendering.scene import Light, Scene
+
+MONOMIALS = (
+    (3, 3, 1),
+    (0, 3, 2),
+    (1, 3, 2),
+    (2, 3, 2),
+    (0, 0, 1),
+    (1, 1, 1),
+    (2, 2, 1),
+    (0, 1, 2),
+    (1, 2, 2),
+    (0, 2, 2),
+)
+"""Which entries of a quadric are kept, and how often each stands in it: 1, x, y, z, x², y², z², xy, yz, xz."""
 
 MARGIN = WIDEST + 4
 """Texels of a map that nothing seen lies in."""
@@ -36,8 +52,9 @@ class Caster:
         if self.geometry.plane is None:
             return True
         linear, shift = self.placing[:, :3], self.placing[:, 3]
-        normal = np.linalg.inv(linear).T @ self.geometry.plane[:3]
-        normal *= np.sign(normal @ light) / np.linalg.norm(normal)
+        # Poses turn and scale evenly, so that normals go as other directions do.
+        normal = linear @ self.geometry.plane[:3]
+        normal *= np.sign(normal @ light) / math.sqrt(normal @ normal)
         (lowest, highest) = spans(seen, normal[None])[:, 0]
         level = normal @ (self.geometry.plane[3] * (linear @ self.geometry.plane[:3]) + shift)
         return bool(lowest < level - 1e-3 * max(highest - lowest, 1e-9))
@@ -49,9 +66,22 @@ def map_size(height: int, width: int) -> int:
 
 
 def sky_numbers(scene: Scene) -> NDArray[np.float32]:
-    """(7,): radiance, share that depends on the direction's height, and upwards in camera coordinates."""
+    """(7,): radiance, share that depends on the direction's height, and upwards in camera coordinates.
+
+    Where an environment lights the scene (67,): for red, green and blue ten numbers of the light on matte surfaces and
+    then as many of the radiance itself, both by direction in camera coordinates, as :data:`MONOMIALS` says.
+    """
     colour = scene.ambient * to_linear(np.array(scene.ambient_colour, dtype=np.float64))
-    return np.array([*colour, scene.sky, *scene.camera.pose[2, :3]], dtype=np.float32)
+    plain = np.array([*colour, scene.sky, *scene.camera.pose[2, :3]], dtype=np.float32)
+    if scene.environment is None:
+        return plain
+    into_world = np.eye(4)
+    into_world[:3, :3] = scene.camera.pose[:3, :3]
+    rows = [plain]
+    for kept in (MATTE[:, None], 1.0):
+        turned = np.einsum("ji,jkc,kl->ilc", into_world, quadric(scene.environment.radiance * kept), into_world)
+        rows += [np.array([twice * turned[i, j, c] for i, j, twice in MONOMIALS]) * colour[c] for c in range(3)]
+    return np.concatenate(rows).astype(np.float32)
 
 
 class Lighting:
@@ -119,7 +149,9 @@ class Lighting:
             count = len(caster.geometry.vertices)
             if len(self._flat) < count:
                 self._flat = np.empty((count, 3), np.float32)
-            draw_heights(caster.geometry.vertices, caster.geometry.faces, placing, self._flat, heights)
+            shape = caster.geometry
+            opaque = shape.faces[: shape.clear_from]
+            draw_heights(shape.vertices, opaque, shape.closed, placing, self._flat, heights)
         survey(heights, ranges[0], ranges[1])
         blur = np.tan(np.radians(light.softness_degrees) / 2) / texel
         numbers[6:10] = 1, blur, np.clip(blur * reach, 1, WIDEST), texel
@@ -129,7 +161,10 @@ class Lighting:
 
 def _axes(towards: NDArray[np.float64]) -> NDArray[np.float64]:
     """Two unit axes of a map, and towards the light, (3, 3)."""
-    other = np.eye(3)[int(np.argmin(np.abs(towards)))]
-    first = np.cross(other, towards)
-    first /= np.linalg.norm(first)
-    return np.stack([first, np.cross(towards, first), towards])
+    x, y, z = (float(part) for part in towards)
+    least = min(abs(x), abs(y), abs(z))
+    # The cross product of the axis that is farthest from the light, and the light.
+    a, b, c = (0.0, -z, y) if abs(x) == least else ((z, 0.0, -x) if abs(y) == least else (-y, x, 0.0))
+    length = math.sqrt(a * a + b * b + c * c)
+    a, b, c = a / length, b / length, c / length
+    return np.array([(a, b, c), (y * c - z * b, z * a - x * c, x * b - y * a), (x, y, z)])

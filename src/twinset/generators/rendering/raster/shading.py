@@ -4,7 +4,7 @@ A surface reflects as Lambert's below Cook and Torrance's with the GGX distribut
 masking in the rational form of Karis (2013) and Schlick's Fresnel term; metals have no diffuse part and coloured
 highlights. A light of strength 1 brings the irradiance 1 to what faces it, so white matte ground shows 1 / π of it. The
 sky is the radiance ambient · (1 + sky · height of the direction), so that matte ground facing up shows
-ambient · (1 + ⅔ sky). Both sides of a surface reflect.
+ambient · (1 + ⅔ sky); or an environment, by its harmonics up to order 2. Both sides of a surface reflect.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ LEAST_ROUGHNESS = np.float32(0.04)
 DIELECTRIC = np.float32(0.04)
 INVERSE_PI = np.float32(1 / np.pi)
 FACING = np.float32(1e-3)
+PLAIN = 7
+"""Numbers of a sky without an environment."""
 
 
 @compiled
@@ -121,6 +123,52 @@ def add_sky(block: NDArray[np.float32], count: int, sky: NDArray[np.float32]) ->
 
 
 @compiled
+def polynomial(
+    x: np.float32,
+    y: np.float32,
+    z: np.float32,
+    one: np.float32,
+    first: tuple[np.float32, np.float32, np.float32],
+    squares: tuple[np.float32, np.float32, np.float32],
+    products: tuple[np.float32, np.float32, np.float32],
+) -> np.float32:
+    """A polynomial of second degree; what is below 0, where few harmonics swing too far, counts as 0."""
+    value = one + x * (first[0] + squares[0] * x + products[0] * y) + y * (first[1] + squares[1] * y + products[1] * z)
+    value = value + z * (first[2] + squares[2] * z + products[2] * x)
+    return value if value > ZERO else ZERO
+
+
+@compiled
+def add_surroundings(block: NDArray[np.float32], count: int, sky: NDArray[np.float32], matte_only: bool) -> None:
+    """As :func:`add_sky`, of an environment: ``sky`` (67,). ``matte_only`` sets what white matte surfaces show."""
+    for channel in range(3):
+        m, g = 7 + 10 * channel, 37 + 10 * channel
+        m_one, m_first = sky[m], (sky[m + 1], sky[m + 2], sky[m + 3])
+        m_squares, m_products = (sky[m + 4], sky[m + 5], sky[m + 6]), (sky[m + 7], sky[m + 8], sky[m + 9])
+        g_one, g_first = sky[g], (sky[g + 1], sky[g + 2], sky[g + 3])
+        g_squares, g_products = (sky[g + 4], sky[g + 5], sky[g + 6]), (sky[g + 7], sky[g + 8], sky[g + 9])
+        row = channel * ROW
+        for k in range(count):
+            nx, ny, nz, facing = block[NX + k], block[NY + k], block[NZ + k], block[TOWARDS_VIEW + k]
+            matte = polynomial(nx, ny, nz, m_one, m_first, m_squares, m_products)
+            if matte_only:
+                block[OUT_RED + row + k] = matte
+                continue
+            twice = TWO * facing
+            rx, ry, rz = twice * nx - block[VX + k], twice * ny - block[VY + k], twice * nz - block[VZ + k]
+            shining = polynomial(rx, ry, rz, g_one, g_first, g_squares, g_products)
+            roughness, metallic, colour = block[ROUGHNESS + k], block[METALLIC + k], block[RED + row + k]
+            shining = shining + roughness * (matte - shining)
+            rest = ONE - facing
+            fresnel = rest * rest
+            fresnel = fresnel * fresnel * rest
+            base = DIELECTRIC + (colour - DIELECTRIC) * metallic
+            top = ONE - roughness
+            top = top if top > base else base
+            block[OUT_RED + row + k] = (ONE - metallic) * colour * matte + (base + (top - base) * fresnel) * shining
+
+
+@compiled
 def add_light(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) -> None:
     """Adds what a light brings, by how much of it every sample sees."""
     lx, ly, lz, red, green, blue = light[0], light[1], light[2], light[3], light[4], light[5]
@@ -182,7 +230,10 @@ def shade(
 ) -> None:
     """Colours of ``count`` samples of one object; ``lights`` (L, LIGHT_NUMBERS), ``heights``, ``ranges`` their maps."""
     orient(block, count, turning, lens)
-    add_sky(block, count, sky)
+    if len(sky) > PLAIN:
+        add_surroundings(block, count, sky, False)
+    else:
+        add_sky(block, count, sky)
     for k in range(len(lights)):
         find_lit(block, count, lights[k], heights[k], ranges[k])
         add_light(block, count, lights[k])
@@ -201,12 +252,16 @@ def catch(
 ) -> None:
     """As :func:`shade`, of a shadow catcher: the share 0…1 of the light on white matte ground that is left."""
     orient(block, count, turning, lens)
-    for k in range(count):
-        height = block[NX + k] * sky[4] + block[NY + k] * sky[5] + block[NZ + k] * sky[6]
-        for channel in range(3):
-            value = sky[channel] * (ONE + THIRD2 * sky[3] * height)
-            block[OUT_RED + channel * ROW + k] = value
-            block[FULL_RED + channel * ROW + k] = value
+    if len(sky) > PLAIN:
+        add_surroundings(block, count, sky, True)
+    else:
+        for k in range(count):
+            height = block[NX + k] * sky[4] + block[NY + k] * sky[5] + block[NZ + k] * sky[6]
+            for channel in range(3):
+                block[OUT_RED + channel * ROW + k] = sky[channel] * (ONE + THIRD2 * sky[3] * height)
+    for channel in range(3):
+        for k in range(count):
+            block[FULL_RED + channel * ROW + k] = block[OUT_RED + channel * ROW + k]
     for k in range(len(lights)):
         find_lit(block, count, lights[k], heights[k], ranges[k])
         add_caught(block, count, lights[k])

@@ -80,13 +80,15 @@ def lowest_within(
 def draw_heights(
     vertices: NDArray[np.float32],
     faces: NDArray[np.int32],
+    closed: bool,
     placing: NDArray[np.float64],
     flat: NDArray[np.float32],
     heights: NDArray[np.float32],
 ) -> None:
     """Draws one object into a map (size, size + SPARE) of the largest height above the light's plane.
 
-    ``placing`` (3, 4) maps the object to (column, row, height), texel centres at +0.5; ``flat`` (V, 3) is scratch.
+    ``placing`` (3, 4) maps the object to (column, row, height), texel centres at +0.5, and turns no outside in;
+    ``flat`` (V, 3) is scratch. The faces of a ``closed`` object that look away from the light lie below others.
     """
     size = len(heights)
     every = heights.reshape(-1)
@@ -106,7 +108,7 @@ def draw_heights(
         if not (low_x <= high_x and low_y <= high_y):
             continue
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0:
+        if area == 0 or (closed and area < 0):
             continue
         inverse = np.float32(1) / area
         az, bz, cz = flat[a_, 2], flat[b_, 2], flat[c_, 2]
@@ -135,15 +137,21 @@ def draw_heights(
 @compiled
 def survey(heights: NDArray[np.float32], highest: NDArray[np.float32], lowest: NDArray[np.float32]) -> None:
     """Fills ``highest`` and ``lowest`` (size / CELL, size / CELL): the range of every cell and its neighbours."""
-    cells = len(highest)
+    cells, size = len(highest), len(heights)
+    most, least = np.empty(size, np.float32), np.empty(size, np.float32)
     for j in range(cells):
+        most[:] = NONE
+        least[:] = np.float32(1e30)
+        for y in range(CELL):
+            line = heights[j * CELL + y]
+            for x in range(size):
+                value = line[x]
+                most[x] = value if value > most[x] else most[x]
+                least[x] = value if value < least[x] else least[x]
         for i in range(cells):
             high, low = NONE, np.float32(1e30)
-            for y in range(CELL):
-                for x in range(CELL):
-                    value = heights[np.uint32(j * CELL + y), np.uint32(i * CELL + x)]
-                    high = value if value > high else high
-                    low = value if value < low else low
+            for x in range(CELL):
+                high, low = max(high, most[i * CELL + x]), min(low, least[i * CELL + x])
             highest[j, i], lowest[j, i] = high, low
     _widen(highest, np.float32(1))
     _widen(lowest, np.float32(-1))

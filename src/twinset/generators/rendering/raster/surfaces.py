@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from threading import Lock
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.generators.rendering.meshes import Material, Mesh
+from twinset.generators.rendering.raster.closed import is_closed
 from twinset.generators.rendering.raster.colour import to_linear
 from twinset.generators.rendering.raster.textures import NO_PYRAMID, Pyramid
 
@@ -22,7 +24,8 @@ NO_UV = np.zeros((0, 3, 2), np.float32)
 class Geometry:
     """A mesh's own arrays, contiguous and writable, as the compiled code expects them.
 
-    ``uv`` and ``normals`` are of length 0 where the mesh has none. ``plane`` float64 (4,), in the object's frame, is a
+    Faces that are not opaque come last, from face ``clear_from`` on; else the order is the mesh's. ``uv`` and
+    ``normals`` are of length 0 where the mesh has none. ``plane`` float64 (4,), in the object's frame, is a
     unit normal and its offset where all vertices lie in one plane, else None.
     """
 
@@ -35,19 +38,32 @@ class Geometry:
     corners: NDArray[np.float64]
     """(8, 3) of its bounds."""
 
+    clear_from: int
+    closed: bool
+    """Whether it is opaque and encloses its inside: what looks away from a light then casts no shadow of its own."""
+
     @staticmethod
     def of(mesh: Mesh) -> Geometry:
-        """The arrays of a mesh; copied only where they are read-only or not contiguous."""
+        """The arrays of a mesh; copied only where they are read-only or not contiguous, or faces change places."""
         assert mesh.face_materials is not None
+        clear = np.array([material.opacity < 1 for material in mesh.materials])[mesh.face_materials]
+        order = np.argsort(clear, kind="stable") if clear.any() else slice(None)
         return Geometry(
             np.require(mesh.vertices, np.float32, ("C", "W")),
-            np.require(mesh.faces, np.int32, ("C", "W")),
-            np.require(mesh.face_materials, np.int32, ("C", "W")),
-            NO_NORMALS if mesh.normals is None else np.require(mesh.normals, np.float32, ("C", "W")),
-            NO_UV if mesh.uv is None else np.require(mesh.uv, np.float32, ("C", "W")),
+            np.require(mesh.faces[order], np.int32, ("C", "W")),
+            np.require(mesh.face_materials[order], np.int32, ("C", "W")),
+            NO_NORMALS if mesh.normals is None else np.require(mesh.normals[order], np.float32, ("C", "W")),
+            NO_UV if mesh.uv is None else np.require(mesh.uv[order], np.float32, ("C", "W")),
             _plane(mesh),
             np.array(list(product(*mesh.bounds.astype(np.float64).T))),
+            int((~clear).sum()),
+            not clear.any() and is_closed(mesh.vertices, mesh.faces),
         )
+
+    @property
+    def translucent(self) -> bool:
+        """Whether any face is."""
+        return self.clear_from < len(self.faces)
 
 
 def _plane(mesh: Mesh) -> NDArray[np.float64] | None:
@@ -61,10 +77,11 @@ def _plane(mesh: Mesh) -> NDArray[np.float64] | None:
     return np.array([*normal, offset]) if flat else None
 
 
-def reflecting(material: Material) -> tuple[float, float, float, float, float]:
-    """Linear red, green and blue, roughness, metallic."""
-    red, green, blue = to_linear(np.array(material.colour, dtype=np.float64))
-    return float(red), float(green), float(blue), material.roughness, material.metallic
+def reflecting(materials: Sequence[Material]) -> NDArray[np.float32]:
+    """(S, 6): linear red, green and blue, roughness, metallic, opacity of every material."""
+    colours = to_linear(np.array([material.colour for material in materials], dtype=np.float64).reshape(-1, 3))
+    rest = [(material.roughness, material.metallic, material.opacity) for material in materials]
+    return np.concatenate([colours, np.reshape(rest, (-1, 3))], axis=1).astype(np.float32)
 
 
 class Kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.generators.rendering.meshes import Material
-from twinset.generators.rendering.raster.blocks import BLOCK, NUMBERS
+from twinset.generators.rendering.raster.blocks import BLOCK, NUMBERS, WHOLES
 from twinset.generators.rendering.raster.drawing import SPARE, cover, draw
+from twinset.generators.rendering.raster.layering import Layers, resolve_through
 from twinset.generators.rendering.raster.lighting import Caster, Lighting, sky_numbers
-from twinset.generators.rendering.raster.painting import fill_with_sky, paint, resolve
+from twinset.generators.rendering.raster.painting import Coat, Desk, Figure, Sheet, Shine, paint
 from twinset.generators.rendering.raster.projecting import Lattice, in_camera, project
+from twinset.generators.rendering.raster.resolving import fill_with_sky, resolve
 from twinset.generators.rendering.raster.seeing import CREASE, find_edges, label, unpack
 from twinset.generators.rendering.raster.shadows import STRIDE, seen_points
 from twinset.generators.rendering.raster.surfaces import Geometry, Kept, reflecting
 from twinset.generators.rendering.scene import NOTHING, Frame, Placed, Scene
+
+Sheets = list[tuple[Sheet, tuple[int, int, int, int]]]
+"""What was drawn, front to back, each with the first and last row and column of what is to be painted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,19 @@ class Seen:
         """Whether any sample may show it."""
         return self.box[0] <= self.box[1] and self.box[2] <= self.box[3]
 
+    @property
+    def translucent(self) -> bool:
+        """Whether something may be seen through it."""
+        return self.in_picture and self.geometry.translucent and not self.placed.catcher
+
+    @property
+    def figure(self) -> Figure:
+        """What painting needs of it."""
+        # Poses scale evenly: each column is as long as the scale.
+        turning = (self.placing[:, :3] / math.sqrt(self.placing[:, 0] @ self.placing[:, 0])).astype(np.float32)
+        mesh = self.geometry
+        return Figure(self.points, mesh.vertices, mesh.faces, mesh.normals, mesh.uv, self.first_triangle, turning)
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -60,8 +79,7 @@ class Workspace:
         self._samples = samples
         self._kept = kept
         self._lighting = Lighting()
-        self._block = np.zeros(NUMBERS, np.float32)
-        self._where = np.zeros((2, BLOCK), np.int64)
+        self._desk = Desk(np.zeros(NUMBERS, np.float32), np.zeros((WHOLES, BLOCK), np.int64))
         self._size = (0, 0)
         self._points = np.zeros((0, 3))
         self._nearness = np.zeros(0)
@@ -72,12 +90,14 @@ class Workspace:
         height, width = scene.camera.size
         found = []
         lattice = (1, 2, height, width)
+        drawn = np.zeros((height, width + SPARE), np.uint8)
         for seen in self._seen(scene, range(len(scene.objects)), lattice):
             mask = np.zeros((height, width), np.bool_)
             if seen.placed.class_id is not None and not seen.placed.catcher and seen.in_picture:
-                drawn = np.zeros((height, width + SPARE), np.uint8)
                 cover(seen.points, seen.spots, seen.beyond, seen.geometry.faces, lattice, drawn)
-                mask = drawn[:, :width].astype(np.bool_)
+                rows = slice(seen.box[0], seen.box[1] + 1)
+                mask[rows] = drawn[rows, :width]
+                drawn[rows] = 0
             found.append(mask)
         return tuple(found)
 
@@ -91,21 +111,32 @@ class Workspace:
         tables = _tables(seen)
         self._draw(seen, tables)
         lens = _lens(scene)
+        tolerance = np.float32(CREASE / max(lens[0], lens[1]))
         if self._samples == 2:
-            tolerance = np.float32(CREASE / max(lens[0], lens[1]))
             find_edges(self._near, self._surfaces, tolerance, self._flags, self._needed, self._edges)
         depth = np.empty((height, width), np.float32)
         ids = np.empty((height, width), np.int32)
         normals = np.zeros((height, width, 3), np.float32)
         label(self._near, self._surfaces, tables.object_of, lattice[1], depth, ids)
-        self._paint(scene, seen, tables, lens, normals)
+        sheets: Sheets = [(self._sheet(lens), (0, lattice[2] - 1, 0, lattice[3] - 1))]
+        through = any(each.translucent for each in seen)
+        if through:
+            sheets += self._behind_the_nearest(seen, tables, sheets[0][0], tolerance)
+        self._paint(scene, seen, tables, sheets, self._passing if through else self._passing[:0], normals)
         background = scene.background
-        if background is None:
+        if background is None and scene.environment is not None:
+            background = scene.environment.seen(scene.camera, scene.ambient)
+        elif background is None:
             background = np.empty((height, width, 3), np.uint8)
-            fill_with_sky(background, sky_numbers(scene), scene.camera.focal, scene.camera.centre)
+            opaque = 0 if through else tables.first_catcher
+            drawn = self._surfaces, self._edges, opaque
+            fill_with_sky(background, *drawn, sky_numbers(scene), scene.camera.focal, scene.camera.centre)
         rgb = np.empty((height, width, 3), np.uint8)
         background = np.require(background, np.uint8, ("C", "W"))
-        resolve(self._colours, self._surfaces, self._edges, tables.first_catcher, background, rgb)
+        if through:
+            resolve_through(self._colours, self._passing, self._surfaces, self._edges, background, rgb)
+        else:
+            resolve(self._colours, self._surfaces, self._edges, tables.first_catcher, background, rgb)
         return Frame(rgb, depth, ids, normals)
 
     def _fit(self, height: int, width: int) -> None:
@@ -121,6 +152,8 @@ class Workspace:
         self._triangles = np.zeros((rows, columns), np.int32)
         self._surfaces = np.zeros((rows, columns), np.int32)
         self._colours = np.zeros((rows, columns, 3), np.float32)
+        self._passing = np.zeros((0, columns, 3), np.float32)
+        self._layers: Layers | None = None
         self._flags = np.zeros(columns, np.uint8)
         self._needed = np.ones((rows, columns), np.uint8)
         self._edges = np.zeros((height, width), np.uint8)
@@ -165,49 +198,62 @@ class Workspace:
         behind = self._behind if catching else self._behind[:0]
         unpack(self._nearest, behind, tables.surface_of, self._near, self._triangles, self._surfaces)
 
-    def _paint(
-        self, scene: Scene, seen: list[Seen], tables: Tables, lens: NDArray[np.float64], normals: NDArray[np.float32]
-    ) -> None:
+    def _sheet(self, lens: NDArray[np.float64]) -> Sheet:
+        """The nearest surfaces."""
+        return Sheet(self._lattice, lens, self._near, self._triangles, self._surfaces, self._needed)
+
+    def _behind_the_nearest(self, seen: list[Seen], tables: Tables, sheet: Sheet, tolerance: np.float32) -> Sheets:
+        """Draws what is seen through translucent surfaces, and readies the lattice for it."""
+        if self._layers is None:
+            self._layers = Layers(self._lattice, self._size)
+            self._passing = np.zeros_like(self._colours)
+        self._colours.fill(0)
+        self._passing.fill(1)
+        catching = any(each.placed.catcher for each in seen)
+        catchers = self._behind if catching else self._behind[:0]
+        found = self._layers.behind(seen, catchers, tables.surface_of, sheet)
+        if self._samples == 2:
+            self._layers.join_edges([each for each, _ in found], tolerance, self._edges, self._needed)
+        return found
+
+    def _shine(self, scene: Scene, seen: list[Seen], sheets: Sheets) -> Shine:
+        """The scene's light on all that is seen."""
         offset, step = self._lattice[:2]
-        count = seen_points(self._near, self._surfaces, lens, offset, step, self._seen_points)
-        casters = [Caster(each.geometry, each.placing) for each in seen if not each.placed.catcher]
-        lights, heights, ranges = self._lighting.lit(scene, casters, self._seen_points[:count])
-        sky = sky_numbers(scene)
-        for each in seen:
-            if not each.in_picture:
-                continue
-            turning = (each.placing[:, :3] / np.cbrt(np.linalg.det(each.placing[:, :3]))).astype(np.float32)
-            for wanted, material in _groups(each, len(tables.object_of)):
-                pyramid = self._kept.pyramid(material)
-                paint(
-                    each.points,
-                    each.geometry.vertices,
-                    each.geometry.faces,
-                    each.geometry.normals,
-                    each.geometry.uv,
-                    each.first_triangle,
-                    each.box,
-                    wanted,
-                    each.placed.catcher,
-                    turning,
-                    tables.reflecting,
-                    pyramid.texels,
-                    pyramid.levels,
-                    self._lattice,
-                    lens,
-                    self._near,
-                    self._triangles,
-                    self._surfaces,
-                    self._needed,
-                    sky,
-                    lights,
-                    heights,
-                    ranges,
-                    self._block,
-                    self._where,
-                    self._colours,
-                    normals,
+        sheet = sheets[0][0]
+        count = seen_points(sheet.nearness, sheet.surfaces, sheet.lens, offset, step, self._seen_points)
+        points = self._seen_points[:count]
+        if self._layers is not None and len(sheets) > 1:
+            points = np.concatenate([points, self._layers.points([each for each, _ in sheets[1:]])])
+        throwing = [each for each in seen if each.geometry.clear_from and not each.placed.catcher]
+        casters = [Caster(each.geometry, each.placing) for each in throwing]
+        return Shine(sky_numbers(scene), *self._lighting.lit(scene, casters, points))
+
+    def _paint(
+        self,
+        scene: Scene,
+        seen: list[Seen],
+        tables: Tables,
+        sheets: Sheets,
+        passing: NDArray[np.float32],
+        normals: NDArray[np.float32],
+    ) -> None:
+        shine = self._shine(scene, seen, sheets)
+        painted = [(each, each.figure, _groups(each, len(tables.object_of))) for each in seen if each.in_picture]
+        for layer, (sheet, area) in enumerate(sheets):
+            for each, figure, groups in painted:
+                box = (
+                    max(each.box[0], area[0]),
+                    min(each.box[1], area[1]),
+                    max(each.box[2], area[2]),
+                    min(each.box[3], area[3]),
                 )
+                if box[0] > box[1] or box[2] > box[3]:
+                    continue
+                for wanted, material in groups:
+                    pyramid = self._kept.pyramid(material)
+                    coat = Coat(wanted, tables.reflecting, pyramid.texels, pyramid.levels)
+                    catches, labelled = each.placed.catcher, normals[: 0 if layer else None]
+                    paint(figure, box, coat, sheet, shine, self._desk, catches, self._colours, passing, labelled)
 
 
 def _lens(scene: Scene) -> NDArray[np.float64]:
@@ -216,7 +262,10 @@ def _lens(scene: Scene) -> NDArray[np.float64]:
 
 
 def _tables(seen: list[Seen]) -> Tables:
-    faces = [each.geometry.face_materials + np.int32(each.first_surface) for each in seen]
+    surface_of = np.full(1 + sum(len(each.geometry.faces) for each in seen), NOTHING, np.int32)
+    for each in seen:
+        own = surface_of[each.first_triangle : each.first_triangle + len(each.geometry.faces)]
+        np.add(each.geometry.face_materials, each.first_surface, out=own, dtype=np.int32)
     objects = [
         np.full(len(each.placed.mesh.materials), NOTHING if each.placed.catcher else each.row, np.int32)
         for each in seen
@@ -224,9 +273,9 @@ def _tables(seen: list[Seen]) -> Tables:
     materials = tuple(material for each in seen for material in each.placed.mesh.materials)
     catchers = [each.first_surface for each in seen if each.placed.catcher]
     return Tables(
-        np.concatenate([np.array([NOTHING], np.int32), *faces]).astype(np.int32),
+        surface_of,
         np.concatenate([*objects, np.array([NOTHING], np.int32)]).astype(np.int32),
-        np.array([reflecting(material) for material in materials], np.float32).reshape(-1, 5),
+        reflecting(materials),
         materials,
         min(catchers, default=len(materials)),
     )

@@ -32,6 +32,8 @@ AROUND, RINGS = 48, 12
 RED, RED_RIM, PALE = (0.73, 0.53, 0.53), (0.62, 0.42, 0.43), (0.85, 0.75, 0.73)
 PLASMA, GRANULAR = (0.76, 0.66, 0.82), (0.80, 0.52, 0.58)
 NUCLEUS, PLATELET = (0.29, 0.21, 0.62), (0.45, 0.35, 0.72)
+RED_OPACITY, PLASMA_OPACITY = 0.4, 0.7
+"""Of red cells, and of plasma and platelets; nuclei are opaque."""
 
 LOBES: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
@@ -169,7 +171,8 @@ def _red(kind: str, outline: Floats, width: float, values: Values, look: Stream)
         return thick * profile(share)
 
     return _planar(
-        lens(outline, upper, lower, rings=RINGS), Material((1.0, 1.0, 1.0), 0.8, 0.0, _red_dye(kind, values, look))
+        lens(outline, upper, lower, rings=RINGS),
+        Material((1.0, 1.0, 1.0), 0.8, 0.0, _red_dye(kind, values, look), opacity=RED_OPACITY),
     )
 
 
@@ -209,7 +212,10 @@ def _white(kind: str, outline: Floats, width: float, values: Values, rng: Stream
     dye = speckle(_tuple(_dyed(values, NUCLEUS)), rng=look.child("nucleus"), size=96, contrast=0.12, smoothness=0.9)
     nucleus = Material((1.0, 1.0, 1.0), 0.8, 0.0, dye)
     lobes = _nucleus(kind, width, high, rng)
-    return [_planar(dome, Material((1.0, 1.0, 1.0), 0.8, 0.0, plasma)), *(_planar(lobe, nucleus) for lobe in lobes)]
+    return [
+        _planar(dome, Material((1.0, 1.0, 1.0), 0.8, 0.0, plasma, PLASMA_OPACITY)),
+        *(_planar(lobe, nucleus) for lobe in lobes),
+    ]
 
 
 def _nucleus(kind: str, width: float, high: float, rng: Stream) -> list[Mesh]:
@@ -263,7 +269,7 @@ def _platelet(kind: str, outline: Floats, width: float, values: Values, rng: Str
     high = 0.16 * width * number(values, "thickness")
     tone = _tuple(_dyed(values, PLATELET))
     dye = speckle(tone, rng=look.child("platelet"), size=64, contrast=0.2, smoothness=0.8)
-    material = Material((1.0, 1.0, 1.0), 0.8, 0.0, dye)
+    material = Material((1.0, 1.0, 1.0), 0.8, 0.0, dye, PLASMA_OPACITY)
 
     def bulge(share: float) -> float:
         return high * _round(share)

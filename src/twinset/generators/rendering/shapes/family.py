@@ -207,6 +207,29 @@ class Narrowed:
         return self.family.build(values)
 
 
+def held(family: Family, limits: Mapping[str, Sequence[Value]]) -> Family:
+    """The family with limits as people write them: a least and a most of a number, the options that stay of a choice.
+
+    :class:`UnknownNameError` for an unknown parameter, :class:`ValueError` says what a known one may be held to.
+    """
+    found: dict[str, Number | Choice] = {}
+    for name, values in limits.items():
+        if name not in family.parameters:
+            raise UnknownNameError(f"parameter of {family.name}", name, family.parameters)
+        whole = family.parameters[name]
+        numbers = [float(value) for value in values if whole.holds(value) and not isinstance(value, str)]
+        options = tuple(value for value in values if whole.holds(value) and not isinstance(value, float))
+        if isinstance(whole, Number) and len(numbers) == len(values) == 2 and numbers[0] <= numbers[1]:
+            found[name] = Number(numbers[0], numbers[1])
+        elif isinstance(whole, Choice) and len(options) == len(values) == len(set(map(repr, options))) > 0:
+            found[name] = Choice(options)
+        else:
+            wanted = "a least and a most within" if isinstance(whole, Number) else "some, each once, of"
+            allowed = str(whole).removeprefix("one of ")
+            raise ValueError(f"expected limits.{name} of {family.name}: {wanted} {allowed}; got {list(values)}")
+    return Narrowed(family, found) if found else family
+
+
 def _limited(whole: Number | Choice, limit: Number | Choice) -> Number | Choice:
     """The limit as a parameter of the family."""
     if isinstance(limit, Choice) and isinstance(whole, Choice) and whole.weights and limit.weights is None:

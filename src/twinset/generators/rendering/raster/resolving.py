@@ -1,0 +1,91 @@
+"""From shaded samples to the picture: averaged over each pixel, before what lies behind."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.generators.rendering.raster.colour import LINEAR, encoded
+from twinset.generators.rendering.raster.compiled import compiled
+
+TENT = (np.outer((1, 2, 1), (1, 2, 1)) / 16).astype(np.float32)
+"""Shares of the nine samples of an edge."""
+
+
+@compiled
+def resolve(
+    colours: NDArray[np.float32],
+    surfaces: NDArray[np.int32],
+    edges: NDArray[np.uint8],
+    first_catcher: int,
+    background: NDArray[np.uint8],
+    picture: NDArray[np.uint8],
+) -> None:
+    """Fills ``picture`` uint8 (H, W, 3) from shaded samples; where nothing is, ``background`` shows byte for byte.
+
+    With two samples a pixel and axis, edges are the tent over nine samples. A surface ≥ ``first_catcher`` holds shares
+    by which it dims the background.
+    """
+    height, width = edges.shape
+    doubled = surfaces.shape[0] > height
+    for y in range(height):
+        for x in range(width):
+            row, column = (2 * y + 1, 2 * x + 1) if doubled else (y, x)
+            surface = surfaces[row, column]
+            if edges[y, x] == 0:
+                if surface < 0:
+                    for channel in range(3):
+                        picture[y, x, channel] = background[y, x, channel]
+                elif surface < first_catcher:
+                    for channel in range(3):
+                        picture[y, x, channel] = encoded(colours[row, column, channel])
+                else:
+                    for channel in range(3):
+                        share = colours[row, column, channel]
+                        picture[y, x, channel] = encoded(share * LINEAR[background[y, x, channel]])
+                continue
+            for channel in range(3):
+                behind = LINEAR[background[y, x, channel]]
+                total = np.float32(0)
+                for i in range(-1, 2):
+                    for j in range(-1, 2):
+                        part = TENT[i + 1, j + 1]
+                        found = surfaces[row + i, column + j]
+                        value = behind
+                        if found >= 0:
+                            value = min(colours[row + i, column + j, channel], np.float32(1))
+                            value = value * behind if found >= first_catcher else value
+                        total += part * value
+                picture[y, x, channel] = encoded(total)
+
+
+@compiled
+def fill_with_sky(
+    picture: NDArray[np.uint8],
+    surfaces: NDArray[np.int32],
+    edges: NDArray[np.uint8],
+    first_seen_through: int,
+    sky: NDArray[np.float32],
+    focal: tuple[float, float],
+    centre: tuple[float, float],
+) -> None:
+    """What is seen where no geometry is: the sky's own radiance. Pixels that show nothing of it are left as they are.
+
+    They are those, but for edges, of the surfaces 0 … ``first_seen_through`` − 1.
+    """
+    height, width, _ = picture.shape
+    doubled = surfaces.shape[0] > height
+    grey = sky[0] == sky[1] == sky[2]
+    for y in range(height):
+        dy = np.float32((y + 0.5 - centre[1]) / focal[1])
+        for x in range(width):
+            surface = surfaces[2 * y + 1, 2 * x + 1] if doubled else surfaces[y, x]
+            if edges[y, x] == 0 and 0 <= surface < first_seen_through:
+                continue
+            dx = np.float32((x + 0.5 - centre[0]) / focal[0])
+            up = (dx * sky[4] + dy * sky[5] + sky[6]) / np.sqrt(dx * dx + dy * dy + np.float32(1))
+            share = np.float32(1) + sky[3] * up
+            red = encoded(sky[0] * share)
+            picture[y, x, 0] = red
+            picture[y, x, 1] = red if grey else encoded(sky[1] * share)
+            picture[y, x, 2] = red if grey else encoded(sky[2] * share)

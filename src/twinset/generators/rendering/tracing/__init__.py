@@ -1,0 +1,1 @@
+"""Path tracers: pictures with light that goes from surface to surface, labels from the embedded rasteriser."""

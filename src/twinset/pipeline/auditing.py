@@ -1,0 +1,233 @@
+"""``twinset audit``: may this dataset be released, as far as an attacker's tests can tell?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from twinset import __version__, documents
+from twinset.copying import SIDE, copy_features
+from twinset.copytest import NOTHING, CopyPair, Known
+from twinset.dataset import Dataset
+from twinset.errors import DataError, UsageError
+from twinset.evaluation.detectability.two_sample import Detectability, detectability
+from twinset.images import ImageSpec, PixelBatch
+from twinset.pipeline.folders import recipe_of, refuse_unfinished
+from twinset.pipeline.opening import Run, open_run
+from twinset.pipeline.reporting import Listener
+from twinset.pipeline.resolving import Machine
+from twinset.pipeline.tools import load
+from twinset.privacy.audit.dataset_release import (
+    BlindBaseline,
+    DatasetAudit,
+    DatasetRelease,
+    audit_dataset,
+)
+from twinset.randomness import Stream
+from twinset.store import ShardStore
+from twinset.threads import torch_threads
+
+FEWEST = 8
+MOST_PAIRS = 50
+FEW_PERMUTATIONS = 19
+"""Only the interval of the AUC is used, not the test."""
+
+
+@dataclass(frozen=True)
+class AuditQuestion:
+    """How to audit. ``controls`` off: only a leak can be found."""
+
+    alpha: float = 0.01
+    seed: int = 0
+    controls: bool = True
+    on_bad_input: str = "refuse"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 0.5:
+            raise UsageError(f"expected --alpha in (0, 0.5); got {self.alpha}")
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """The sets of an audit: ids and pictures of one size, and what is known of the real ones."""
+
+    name: str
+    synthetic: Dataset
+    training: Dataset
+    holdout: Dataset
+    reference: Dataset | None
+    spec: ImageSpec
+    of_training: Known = NOTHING
+    of_holdout: Known = NOTHING
+
+
+def audit(
+    run: Path | None,
+    *,
+    synthetic: str | None,
+    train: str | None,
+    holdout: str | None,
+    reference: str | None,
+    question: AuditQuestion,
+    listener: Listener,
+) -> documents.AuditDocument:
+    """The audit of a finished run, or of any three sets; ``reference`` images (of neither side) let more attacks run.
+
+    :class:`UsageError` for a run and sets at once, or too few of them; :class:`DataError` for too few images.
+    """
+    began = time.perf_counter()
+    audited = _audited(run, synthetic, train, holdout, reference, question, listener)
+    _check_numbers(audited)
+    listener.stage("audit")
+    with torch_threads(1):
+        release = _release(audited)
+        rng = Stream(question.seed).child("audit")
+        blind = _blind(release, rng=rng.child("blind"))
+        found = audit_dataset(release, rng=rng, alpha=question.alpha, controls=question.controls, blind=blind)
+    return documents.AuditDocument(
+        synthetic=audited.name,
+        n_synthetic=len(audited.synthetic),
+        n_training=len(audited.training),
+        n_holdout=len(audited.holdout),
+        n_reference=0 if audited.reference is None else len(audited.reference),
+        seen=f"pixels at {SIDE} a side or less, contrast normalised, under flips and small shifts",
+        seed=question.seed,
+        version=__version__,
+        dataset=_part(found, audited),
+        warnings=list(_warnings(audited)),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _audited(
+    run: Path | None,
+    synthetic: str | None,
+    train: str | None,
+    holdout: str | None,
+    reference: str | None,
+    question: AuditQuestion,
+    listener: Listener,
+) -> Audited:
+    named = {"--synthetic": synthetic, "--train": train, "--holdout": holdout}
+    if run is not None:
+        if given := [name for name, value in named.items() if value is not None]:
+            raise UsageError(f"expected a run, or --synthetic, --train and --holdout; got a run and {', '.join(given)}")
+        return _of_run(run, reference, question, listener)
+    if missing := [name for name, value in named.items() if value is None]:
+        raise UsageError(
+            f"expected a run, or --synthetic, --train and --holdout; {', '.join(missing)} missing",
+            hint="held-out images are real ones that the generator never saw",
+        )
+    made, shown, held = (load(str(value), on_bad_input=question.on_bad_input) for value in named.values())
+    labelled = shown.classes == held.classes and all((side.class_ids >= 0).all() for side in (shown, held))
+    return Audited(
+        name=str(synthetic),
+        synthetic=made,
+        training=shown,
+        holdout=held,
+        reference=load(reference, on_bad_input=question.on_bad_input) if reference is not None else None,
+        spec=_spec(shown),
+        of_training=Known(classes=shown.class_ids if labelled else None),
+        of_holdout=Known(classes=held.class_ids if labelled else None),
+    )
+
+
+def _of_run(folder: Path, reference: str | None, question: AuditQuestion, listener: Listener) -> Audited:
+    folder = folder.expanduser().resolve()
+    written = recipe_of(folder)
+    refuse_unfinished(folder)
+    run: Run = open_run(folder, written, Machine.of(workers=1, device="cpu"), listener, reread=False)
+    real = run.real
+    labelled = real.task == "classification"
+    return Audited(
+        folder.name,
+        ShardStore(folder).accepted(real.dataset.classes),
+        real.training,
+        real.holdout,
+        load(reference, on_bad_input=question.on_bad_input) if reference is not None else None,
+        real.spec,
+        Known(real.training.class_ids if labelled else None, real.part_families("train")),
+        Known(real.holdout.class_ids if labelled else None, real.part_families("validation", "test")),
+    )
+
+
+def _spec(dataset: Dataset) -> ImageSpec:
+    """The size of the first training picture, its longer side at most twice what pictures are compared at."""
+    height, width, channels = dataset[0].pixels().shape
+    share = min(1.0, 2 * SIDE / max(height, width))
+    return ImageSpec(max(1, round(share * height)), max(1, round(share * width)), channels)
+
+
+def _check_numbers(audited: Audited) -> None:
+    sides = {"synthetic": audited.synthetic, "training": audited.training, "held-out": audited.holdout}
+    for name, side in sides.items():
+        if len(side) < FEWEST:
+            raise DataError(f"expected at least {FEWEST} {name} images; got {len(side)}", hint="an audit needs more")
+
+
+def _release(audited: Audited) -> DatasetRelease:
+    def pictures(dataset: Dataset) -> PixelBatch:
+        return dataset.prepared(audited.spec)
+
+    return DatasetRelease(
+        pictures(audited.synthetic),
+        pictures(audited.training),
+        pictures(audited.holdout),
+        None if audited.reference is None else pictures(audited.reference),
+        audited.of_training,
+        audited.of_holdout,
+    )
+
+
+def _blind(release: DatasetRelease, *, rng: Stream) -> BlindBaseline | None:
+    """How well training and held-out images are told apart by a classifier that never saw the release."""
+    sides = [np.asarray(copy_features(side)) for side in (release.training, release.holdout)]  # type: ignore[arg-type]
+    score = detectability(*sides, settings=Detectability(permutations=FEW_PERMUTATIONS), rng=rng)[0]
+    if score.value is None or score.interval is None:
+        return None
+    return BlindBaseline(score.value, score.interval.low, score.interval.high)
+
+
+def _part(found: DatasetAudit, audited: Audited) -> documents.ReleasePart:
+    closest = found.closest
+    return documents.ReleasePart(
+        answer=found.answer,
+        finding=found.finding,
+        alpha=found.alpha,
+        p_value=found.p_value,
+        p_values=dict(found.p_values),
+        attacks=[documents.AttackPart.model_validate(figures.to_record()) for figures in found.attacks],
+        closest_records=documents.RatePart(share=closest.share, low=closest.interval.low, high=closest.interval.high),
+        planted=[
+            documents.PlantedPart(how=each.how, count=each.count, total=each.total, found=each.found)
+            for each in found.planted
+        ],
+        independents=None
+        if found.independents is None
+        else documents.IndependentsPart(flagged=found.independents.flagged, sets=found.independents.sets),
+        blind=None
+        if found.blind is None
+        else documents.RatePart(share=found.blind.auc, low=found.blind.low, high=found.blind.high),
+        training_hits=found.test.training_hits,
+        holdout_hits=found.test.holdout_hits,
+        pairs=[_pair(pair, audited) for pair in found.test.pairs[:MOST_PAIRS]],
+    )
+
+
+def _pair(pair: CopyPair, audited: Audited) -> dict[str, str | float]:
+    return {
+        "synthetic": audited.synthetic[pair.synthetic].id,
+        "training": audited.training[pair.training].id,
+        "distance": pair.distance,
+        "ratio": pair.ratio,
+    }
+
+
+def _warnings(audited: Audited) -> Sequence[str]:
+    if audited.reference is None:
+        return ("without --reference (real images of neither side) the density attacks cannot run",)
+    return ()

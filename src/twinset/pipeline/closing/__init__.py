@@ -1,0 +1,1 @@
+"""The gap-closing loop: steps that bring a generator nearer to the exposed images, each measured before and after."""

@@ -1,0 +1,73 @@
+"""Which configurations stand for election, and what of the exposed images is in their generator before any vote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from twinset.alignment.evolution import Configurations
+from twinset.errors import RecipeError
+from twinset.generators.copypaste import CopyPasteGenerator
+from twinset.pipeline.closing.record import undone
+from twinset.pipeline.matching import SETTINGS, PlacedSpace, configurable, matched_path
+from twinset.recipe import EvolvePart
+from twinset.stages import Configurable, Configuration
+from twinset.store import read_json
+
+
+def space_of(generator: object, measures: Sequence[str] | None, *, name: str) -> Configurable:
+    """What is searched: all settings, or those that move the ``measures``; RecipeError where there are none."""
+    if measures is None and isinstance(generator, CopyPasteGenerator):
+        return PlacedSpace(generator, tuple(SETTINGS))
+    if measures is None and isinstance(generator, Configurable):
+        return generator
+    try:
+        return configurable(generator, measures or (), name=name)
+    except RecipeError as error:
+        message = error.message.replace("match:", "evolve:", 1)
+        raise RecipeError(message, hint="leave out evolve, or the generator") from error
+
+
+def candidates_of(generator: object, folder: Path, part: EvolvePart, *, name: str) -> Configurations:
+    """Candidates of the whole space; around what matching found, in settings that it spoke of."""
+    space = space_of(generator, part.measures, name=name)
+    if isinstance(space, PlacedSpace):
+        # Siblings share their layout: two pictures of a candidate would show one.
+        alone = replace(space.generator, settings=replace(space.generator.settings, siblings=1))
+        space = replace(space, generator=alone)
+    start: tuple[tuple[float, Configuration], ...] = ()
+    within = dict(part.within)
+    if matched_path(folder).exists() and "match" not in undone(folder):
+        stored = cast("dict[str, list[tuple[float, Configuration]]]", read_json(matched_path(folder)))
+        start = tuple((weight, values) for weight, values in stored["weighted"])
+        spoken_of = {key for _, values in start for key in values}
+        within = {**{key: bounds for key, bounds in space.space.items() if key in spoken_of}, **within}
+    found = Configurations(space, within, start, spread=part.spread)
+    try:
+        _ = found.box
+    except ValueError as error:
+        raise RecipeError(f"evolve: {name}: {error}") from error
+    return found
+
+
+def touched_by(method: object, *, name: str, matched: bool, curated: bool) -> tuple[str, ...]:
+    """What of the exposed images is in a generator before any vote, in words; empty where nothing is."""
+    from twinset.generators.rendering import Rendering
+
+    found = []
+    if not isinstance(method, Rendering):
+        found.append(f"{name} was fitted on the exposed images")
+    else:
+        if method.backdrop == "training":
+            found.append("the backdrops are exposed images")
+        if method.follow:
+            found.append("objects follow the boxes of exposed images")
+        if method.balance < 1:
+            found.append("classes are drawn as often as the exposed images show them")
+    if matched:
+        found.append("matching looked at the exposed images without noise")
+    if curated:
+        found.append("curation looked at the exposed images without noise")
+    return tuple(found)

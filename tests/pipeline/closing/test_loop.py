@@ -1,0 +1,275 @@
+"""The loop: steps that help are kept, others not; a loop that was killed goes on; what cannot be tried is said so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Sample
+from twinset.executors.local import LocalProcesses
+from twinset.images import ImageSpec
+from twinset.instances import Instances
+from twinset.pipeline.closing import loop as looping
+from twinset.pipeline.closing import weighing
+from twinset.pipeline.closing.facts import gap_facts
+from twinset.pipeline.closing.loop import close_gap
+from twinset.pipeline.closing.record import closing_filters, closing_path, read_record, undone
+from twinset.pipeline.closing.seconds import pictures_made
+from twinset.pipeline.fitting import Source, as_generator
+from twinset.pipeline.opening import Run
+from twinset.pipeline.reporting import Quiet
+from twinset.randomness import Stream
+from twinset.recipe import CloseGapPart, MatchPart, Recipe, recipe_from_values
+from twinset.stages import Slot
+
+
+@dataclass(frozen=True)
+class Squares:
+    """One to five squares a picture, about ``side`` pixels: wrong until it follows the layouts of the real images."""
+
+    side: float = 40.0
+    right: float = 12.0
+    follows_layouts: bool = False
+    knob: float | None = None
+
+    @property
+    def space(self) -> Mapping[str, tuple[float, float]]:
+        return {"knob": (5.0, 60.0)}
+
+    def configured(self, weighted: Sequence[tuple[float, Mapping[str, float]]]) -> Squares:
+        return replace(self, knob=weighted[0][1]["knob"])
+
+    def following_layouts(self) -> Squares:
+        return replace(self, side=self.right, follows_layouts=True)
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        for slot in slots:
+            yield self.picture(slot)
+
+    def picture(self, slot: Slot) -> Sample:
+        draws = slot.rng.numpy()
+        pixels = np.clip(draws.normal(120, 8, (64, 96, 3)), 0, 255).astype(np.uint8)
+        middle = self.side if self.knob is None else self.knob
+        found = []
+        for _ in range(int(draws.integers(1, 6))):
+            side = min(60.0, middle * float(np.exp(draws.normal(0, 0.1))))
+            x, y = draws.uniform(0, 96 - side), draws.uniform(0, 64 - side)
+            found.append([x, y, x + side, y + side])
+            pixels[int(y) : int(y + side), int(x) : int(x + side)] = (200, 40, 40)
+        objects = Instances((64, 96), np.zeros(len(found), dtype=np.int64), np.array(found, dtype=np.float32))
+        return slot.sample(pixels, method="squares", annotation=Annotation(instances=objects))
+
+
+SPEC = ImageSpec(64, 96, 3)
+
+
+@dataclass(frozen=True)
+class Real:
+    """As much of a run's real data as the loop looks at."""
+
+    dataset: Dataset
+    spec: ImageSpec = SPEC
+
+    def part(self, name: str) -> Dataset:
+        return self.dataset.where([split == name for split in self.dataset.splits])
+
+    @property
+    def training(self) -> Dataset:
+        return self.part("train")
+
+    def part_families(self, *names: str) -> np.ndarray:
+        return np.arange(sum(len(self.part(name)) for name in names))
+
+
+def real_squares(*, validation: int = 40) -> Real:
+    slots = [Slot(k, 0, 900 + k, 0, "real") for k in range(40 + validation)]
+    samples = list(Squares(side=12.0).generate(slots))
+    named = [replace(sample, id=f"real-{k}") for k, sample in enumerate(samples)]
+    splits = ["train"] * 40 + ["validation"] * validation
+    return Real(Dataset.of(named, classes=("square",), splits=splits))
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes here are large or nil: fewer draws tell them as well."""
+    monkeypatch.setattr(weighing, "DRAWS", 80)
+
+
+def run_of(folder: Path, *, steps: Sequence[str] = ("layout",), keep: str = "helpful", **values: object) -> Run:
+    recipe = recipe_from_values(
+        {
+            "data": "builtin:digits",
+            "task": "detection",
+            "generate": [{"use": "copypaste"}],
+            "close_gap": {"steps": list(steps), "images": 36, "keep": keep},
+            **values,
+        }
+    ).recipe
+    made = SimpleNamespace(
+        folder=folder,
+        recipe=recipe,
+        real=real_squares(),
+        stream=Stream(4),
+        executor=LocalProcesses(1),
+        listener=Quiet(),
+        timings=SimpleNamespace(stage=lambda _: nullcontext()),
+    )
+    return cast(Run, made)
+
+
+def source_of(folder: Path) -> Source:
+    (folder / "models").mkdir(exist_ok=True)
+    return Source(0, "squares", "generators", object(), folder / "models")
+
+
+def test_a_step_that_helps_is_kept_and_followed(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path), source_of(tmp_path)
+    close_gap(run, [source], [Squares()])
+    record = read_record(source.folder)
+    assert record is not None
+    (step,) = record.steps
+    assert step.kept
+    assert step.metadata is not None
+    assert step.metadata.nearer
+    assert record.part == "validation"
+    made = as_generator(source, Squares(), tmp_path)
+    assert isinstance(made, Squares)
+    assert made.follows_layouts
+
+
+def test_a_step_that_harms_is_not_kept_and_not_followed(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path), source_of(tmp_path)
+    worse = Squares(side=12.0, right=40.0)
+    close_gap(run, [source], [worse])
+    record = read_record(source.folder)
+    assert record is not None
+    assert record.steps[0].metadata is not None
+    assert record.steps[0].metadata.farther
+    assert undone(source.folder) == {"layout"}
+    made = as_generator(source, worse, tmp_path)
+    assert isinstance(made, Squares)
+    assert not made.follows_layouts
+
+
+def test_a_step_without_effect_is_not_kept_unless_all_are(tmp_path: Path) -> None:
+    same = Squares(side=12.0, right=12.0)
+    for keep, wanted in (("helpful", frozenset()), ("all", frozenset({"layout"}))):
+        folder = tmp_path / keep
+        folder.mkdir()
+        source = source_of(folder)
+        close_gap(run_of(folder, keep=keep), [source], [same])
+        record = read_record(source.folder)
+        assert record is not None
+        assert record.kept == wanted
+        assert record.steps[0].metadata is not None
+        assert record.steps[0].metadata.before == record.steps[0].metadata.after
+
+
+def test_what_cannot_be_tried_is_said_and_the_next_step_is_taken(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path, steps=("curate", "match", "layout")), source_of(tmp_path)
+    close_gap(run, [source], [Squares()])
+    record = read_record(source.folder)
+    assert record is not None
+    curate, match, layout = record.steps
+    assert curate.skipped == "objects of squares are not made from shapes"
+    assert not match.kept or match.metadata is not None
+    assert not layout.skipped
+    (facts,) = gap_facts([source])
+    assert facts.steps[0].verdict == "not tried"
+
+
+def test_matching_finds_what_the_layout_would_and_is_kept(tmp_path: Path) -> None:
+    part = MatchPart(measures=("box_area",), grid=4, trials=6, batch=8, components=1)
+    run = run_of(tmp_path, steps=("match", "layout"), match=part.model_dump(exclude_none=True))
+    source = source_of(tmp_path)
+    close_gap(run, [source], [Squares()])
+    record = read_record(source.folder)
+    assert record is not None
+    assert record.steps[0].kept
+    made = as_generator(source, Squares(), tmp_path)
+    assert isinstance(made, Squares)
+    assert made.knob == pytest.approx(12, rel=0.3)
+
+
+def test_a_loop_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = MatchPart(measures=("box_area",), grid=3, trials=2, batch=6, components=1).model_dump(exclude_none=True)
+    records = []
+    for name, killed in (("whole", False), ("killed", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        run, source = run_of(folder, steps=("layout", "match"), match=part), source_of(folder)
+        if killed:
+            with monkeypatch.context() as patch:
+                patch.setattr(looping, "write_record", _killed_at(2))
+                with pytest.raises(KeyboardInterrupt):
+                    close_gap(run, [source], [Squares()])
+            assert len(json.loads(closing_path(source.folder).read_text())["steps"]) == 1
+        close_gap(run, [source], [Squares()])
+        record = read_record(source.folder)
+        assert record is not None
+        records.append([replace(step, seconds=0.0) for step in record.steps])
+    assert records[0] == records[1]
+
+
+def _killed_at(number: int) -> object:
+    write, calls = looping.write_record, []
+
+    def write_or_die(folder: Path, record: object) -> None:
+        calls.append(record)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        write(folder, record)  # type: ignore[arg-type]
+
+    return write_or_die
+
+
+def test_few_validation_images_are_joined_by_the_training_images(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path), source_of(tmp_path)
+    few = cast(Run, SimpleNamespace(**{**vars(run), "real": real_squares(validation=8)}))
+    close_gap(few, [source], [Squares()])
+    record = read_record(source.folder)
+    assert record is not None
+    assert (record.part, record.real) == ("exposed", 48)
+
+
+def test_a_kept_filter_joins_those_of_the_recipe(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path, steps=("filter",), keep="all"), source_of(tmp_path)
+    right = Squares(side=12.0)
+    close_gap(run, [source], [right])
+    record = read_record(source.folder)
+    assert record is not None
+    named = [part.use for part in closing_filters(run.recipe, [source.folder])]
+    assert named == (["object-density"] if record.kept else [])
+    assert record.kept or "far from all real ones" in record.steps[0].skipped
+
+
+def test_a_plan_counts_the_pictures_of_every_step(tmp_path: Path) -> None:
+    evolve = {"rounds": 3, "population": 10, "pictures": 2}
+    steps = ("layout", "match", "filter", "evolve")
+    run = run_of(tmp_path, steps=steps, match={"grid": 5, "trials": 6, "batch": 8}, evolve=evolve)
+    assert run.recipe.close_gap is not None
+    assert pictures_made(run.recipe, run.recipe.close_gap) == {
+        "baseline": 36,
+        "layout": 36,
+        "match": 36 + 8 * 11,
+        "filter": 0,
+        "evolve": 36 + 60,
+    }
+
+
+def test_the_recipe_part_says_what_is_wrong() -> None:
+    with pytest.raises(ValidationError, match="expected each step once; got match, match"):
+        CloseGapPart.model_validate({"steps": ["match", "match"]})
+    values = {"data": "builtin:digits", "close_gap": {"steps": ["layout"]}, "match": {}}
+    with pytest.raises(ValidationError, match="expected match among the steps of close_gap"):
+        Recipe.model_validate(values)
