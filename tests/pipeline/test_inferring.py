@@ -186,7 +186,7 @@ def test_features_stand_in_the_order_of_pictures_and_objects() -> None:
 
 def test_pictures_that_say_nothing_of_themselves_are_refused() -> None:
     bare = Dataset.of(
-        [Sample(str(k), Annotation(class_id=0), image=np.full((16, 16, 3), 9, dtype=np.uint8)) for k in range(12)],
+        [Sample(str(k), Annotation(class_id=0), image=np.full((16, 16, 3), 9, dtype=np.uint8)) for k in range(24)],
         classes=("a",),
     )
     found = infer_metadata(bare, bare, embedders=[SmallPixels(4)], rng=Stream(0))
