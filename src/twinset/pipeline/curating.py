@@ -95,12 +95,12 @@ def commit_curation(
     except ValueError as error:
         raise DataError(f"curate: {error}") from error
     parameters = generator.shape_parameters
-    scores = _pilot(generator, judge, part, real.dataset.classes, rng, executor, listener, name)
+    scores, pictures = _pilot(generator, judge, part, real.dataset.classes, rng, executor, listener, name)
     found = scores.curate(part.settings, rng=rng)
     shared = traits(found, parameters, rng=rng)
     sentences = _sentences(found, shared, parameters, name)
     record = {
-        "pictures": int(scores.pictures.max()) + 1 if len(scores.scores) else 0,
+        "pictures": pictures,
         "dropped": found.dropped,
         "lines": {class_name: _finite(asdict(line)) for class_name, line in found.lines.items()},
         "shapes": [_finite(asdict(shape)) for shape in found.shapes],
@@ -143,8 +143,9 @@ def _pilot(
     executor: LocalProcesses,
     listener: Listener,
     name: str,
-) -> ShapeScores:
-    """Scores of a pilot that shows the shapes of every class often enough, or of as many pictures as may be made."""
+) -> tuple[ShapeScores, int]:
+    """Scores of a pilot that shows the shapes of every class often enough, or of as many pictures as may be made; and
+    how many these are."""
     assert isinstance(generator, Curatable)
     progress = listener.stage(f"curate {name}")
     stock = {known: len(shapes) for known, shapes in generator.shape_parameters.items()}
@@ -161,7 +162,7 @@ def _pilot(
         seen = Counter(shape for scores in pieces.values() for shape in scores.classes)
         wanted = max(wanted, min(part.images, _pictures(wanted, seen, stock, part.objects)))
     starts_in_order = sorted(pieces)
-    return ShapeScores.joined([pieces[at] for at in starts_in_order], starts_in_order)
+    return ShapeScores.joined([pieces[at] for at in starts_in_order], starts_in_order), wanted
 
 
 def _pictures(made: int, seen: Mapping[str, int], stock: Mapping[str, int], objects: int) -> int:

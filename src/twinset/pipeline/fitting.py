@@ -124,9 +124,10 @@ def remarks_of(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     for source in sources_of(recipe, folder):
         marker = read_json(source.folder / "fitted.json")
         found += marker.get("remarks", ()) if isinstance(marker, dict) else ()
-        found += match_sentences(source.folder)
-        found += curation_sentences(source.folder)
-        found += evolution_sentences(source.folder)
+        off = undone(source.folder)
+        found += () if "match" in off else match_sentences(source.folder)
+        found += () if "curate" in off else curation_sentences(source.folder)
+        found += () if "evolve" in off else evolution_sentences(source.folder)
     found += revision_sentences(folder)
     return tuple(found)
 

@@ -104,7 +104,9 @@ def commit_revision(
     if not wanted:
         return
     listener.stage("fit what takes far objects out")
-    pilot = _pilot(generators, real.dataset.classes, rng, executor)
+    # All judge the same pilot, whichever were committed by an earlier sitting.
+    plain = [one.generator if isinstance(one, Revised) else one for one in generators]
+    pilot = _pilot(plain, real.dataset.classes, rng, executor)
     holdout = real.part("validation")
     for number, aligner in wanted:
         draws = rng.child("align", number)

@@ -118,6 +118,13 @@ class Recipe(Part):
         for step, other in (("match", self.match), ("curate", self.curate), ("evolve", self.evolve)):
             if other is not None and self.close_gap is not None and step not in self.close_gap.steps:
                 raise ValueError(f"expected {step} among the steps of close_gap, or no {step}; got both apart")
+        if self.close_gap is not None and self.target is not None:
+            raise ValueError("expected close_gap, which follows the exposed images, or a target; got both")
+        if self.close_gap is not None and self.evolve is not None and self.evolve.epsilon is not None:
+            raise ValueError(
+                "expected no epsilon under evolve inside close_gap, which looks at the exposed images without noise; "
+                f"got {self.evolve.epsilon:g}; leave one of them out"
+            )
         if sum(1.0 if part.share is None else part.share for part in (*self.generators, *self.edit)) <= 0 and (
             self.generate != "auto"
         ):

@@ -242,6 +242,9 @@ class CloseGapPart(Part):
     def _once(self) -> CloseGapPart:
         if len(set(self.steps)) != len(self.steps):
             raise ValueError(f"expected each step once; got {', '.join(self.steps)}")
+        searches = [step for step in self.steps if step in ("match", "evolve")]
+        if searches == ["evolve", "match"]:
+            raise ValueError("expected match before evolve, which has the last word; got match after it")
         return self
 
 

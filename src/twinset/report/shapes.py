@@ -70,8 +70,9 @@ def _chart(index: int, name: str, usual: float, line: float, shapes: list[ShapeF
             ("Shape", "Objects", "Mean distance", "Interval", "Kept"),
             tuple(_row(shape) for shape in reversed(ranked)),
         ),
-        note="Lines: intervals of all shapes of the class together, 95 % unless the recipe says otherwise. A shape is "
-        "dropped that lies beyond the line by a standard error, and whose interval is above the usual shape.",
+        note="Lines: intervals whose lower ends hold for all shapes of the class together, at 95 % unless the recipe "
+        "says otherwise. A shape is dropped that lies beyond the line by a standard error, and whose interval is above "
+        "the usual shape.",
         height=280,
     )
 

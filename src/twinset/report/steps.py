@@ -30,12 +30,11 @@ def measure_steps(gap: GapFacts) -> Table | None:
     tried = [step for step in gap.steps if step.measures]
     if not tried:
         return None
-    names = list(tried[0].measures or {})
     rows = []
-    for name in names:
-        first = (tried[0].measures or {})[name][0]
+    for name in dict.fromkeys(name for step in tried for name in step.measures or {}):
+        first = number((tried[0].measures or {})[name][0]) if name in (tried[0].measures or {}) else NONE
         after = [number((step.measures or {})[name][1]) if name in (step.measures or {}) else NONE for step in tried]
-        rows.append((titled(name)[0], number(first), *after))
+        rows.append((titled(name)[0], first, *after))
     return Table(
         f"Distance of each measure from real images, {gap.source}",
         ("Measure", "At first", *(step.name for step in tried)),

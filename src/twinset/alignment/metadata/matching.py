@@ -193,7 +193,8 @@ def _grid(space: Space, most: int) -> list[Configuration]:
 def _on_surface(space: Space, component: Component, history: Sequence[Trial], rng: Stream) -> Configuration:
     """Where splines through the measured means and log standard deviations come nearest to this component.
 
-    Candidates are spread evenly and, ever more narrowly, around the nearest of them. Too few trials: optuna is asked.
+    Candidates are spread evenly and, ever more narrowly, around the nearest of them. Too few trials, or trials that
+    leave a direction of the space untried: optuna is asked.
     """
     from scipy.interpolate import RBFInterpolator
 
@@ -203,6 +204,8 @@ def _on_surface(space: Space, component: Component, history: Sequence[Trial], rn
         return _suggested(space, component, history, rng)
     low, high = np.array(list(space.values())).T
     points = (np.array([[trial.configuration[name] for name in space] for trial in known]) - low) / (high - low)
+    if np.linalg.matrix_rank(points - points.mean(axis=0)) < len(space):
+        return _suggested(space, component, history, rng)
     stds = np.array([[max(trial.stds[name], NARROWEST * component.stds[name]) for name in names] for trial in known])
     means = np.array([[trial.means[name] for name in names] for trial in known])
     surface = RBFInterpolator(points, np.concatenate([means, np.log(stds)], axis=1), smoothing=SMOOTHING)

@@ -25,6 +25,7 @@ from twinset.pipeline.closing.words import told
 from twinset.pipeline.fitting import Source, as_generator
 from twinset.pipeline.opening import Run
 from twinset.recipe import CloseGapPart
+from twinset.stages import FiniteGenerator
 from twinset.threads import torch_threads
 
 FEWEST_REAL = 20
@@ -69,15 +70,16 @@ class _Loop:
         return Record(
             "validation" if name == "validation" else "exposed",
             len(dataset),
-            self.part.images,
+            self.images,
             RandomConvolution().name,
         )
 
     def _taken(self, step: GapStep, at: _At) -> tuple[StepRecord, _At]:
-        began = time.monotonic()
         bench = Bench(self.run, self.source, self.fitted, at.pilot, at.kept)
+        began = time.monotonic()
         outcome = take(step, bench)
-        after = _At(self, at.kept | {step})
+        # A filter makes no other pictures: it leaves some out.
+        after = _At(self, at.kept | {step}, at.pilot if step == "filter" else None)
         weighed = outcome if isinstance(outcome, Skipped) else self._weighed(step, at, after)
         seconds = round(time.monotonic() - began, 1)
         if isinstance(weighed, Skipped):
@@ -89,10 +91,17 @@ class _Loop:
 
     def _weighed(self, step: GapStep, before: _At, after: _At) -> Weighed | Skipped:
         rng = self.run.stream.child("close_gap", self.source.number, "weigh", step)
+        real, first, second = self._real_pictures, before.pictures, after.pictures
         try:
-            return weigh(self._real_pictures, before.pictures, after.pictures, names=MEASURED, rng=rng)
+            return weigh(real, first, second, names=MEASURED, rng=rng)
         except ValueError as error:
             return Skipped(f"its pictures cannot be weighed: {error}")
+
+    @property
+    def images(self) -> int:
+        """Pictures of a pilot: as many as the recipe says, or as a fixed stock has."""
+        wanted = self.part.images
+        return min(wanted, self.fitted.stock(0)) if isinstance(self.fitted, FiniteGenerator) else wanted
 
     @cached_property
     def real(self) -> tuple[SplitName | None, Dataset, NDArray[np.integer]]:
@@ -112,19 +121,22 @@ class _Loop:
 
 @dataclass(frozen=True, eq=False)
 class _At:
-    """Where the loop is: which steps are in force, and the pilot that is made so."""
+    """Where the loop is: which steps are in force, and the pilot that is made so, unless there is one already."""
 
     loop: _Loop
     kept: frozenset[GapStep]
+    made: Dataset | None = None
 
     @cached_property
     def pilot(self) -> Dataset:
         """Pictures of the same slots at every step; a filter has not been asked yet."""
+        if self.made is not None:
+            return self.made
         loop, run = self.loop, self.loop.run
         generator = as_generator(loop.source, loop.fitted, run.folder, without=ALL - self.kept)
         return pilot(
             generator,
-            loop.part.images,
+            loop.images,
             classes=run.real.dataset.classes,
             rng=run.stream.child("close_gap", loop.source.number),
             executor=run.executor,

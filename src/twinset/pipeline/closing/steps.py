@@ -67,6 +67,10 @@ def _layout(bench: Bench) -> Outcome:
         return Skipped(f"{bench.source.use} has no other layout than the one it was fitted with")
     if bench.fitted.follows_layouts:
         return Skipped(f"{bench.source.use} follows the exposed boxes already")
+    try:
+        bench.fitted.following_layouts()
+    except ValueError as error:
+        return Skipped(str(error))
     write_json(bench.source.folder / LAID_OUT, {"follows": "the boxes of the exposed images"})
     return ("Objects stand where, as large, as long and as many as in the exposed images, smoothed.",)
 
@@ -158,7 +162,9 @@ def _evolve(bench: Bench) -> Outcome:
     run, source = bench.run, bench.source
     part = run.recipe.evolve or EVOLVE
     before = bench.generator
-    if isinstance(before, FollowsLayouts) and before.follows_layouts and part.measures is None:
+    laid = isinstance(before, FollowsLayouts) and before.follows_layouts
+    # Where matching was kept, the space is that of what was matched.
+    if laid and part.measures is None and "match" not in bench.kept:
         part = part.model_copy(update={"measures": LIGHT})
     try:
         commit_evolution(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from twinset.alignment.evolution import Round, fresh_key
 from twinset.stages import Configuration
-from twinset.store import read_json, sync_folder, write_bytes, write_json
+from twinset.store import read_json, sync_folder, temporary_beside, write_json
 
 
 def round_path(folder: Path, number: int) -> Path:
@@ -23,11 +24,21 @@ def key_path(folder: Path) -> Path:
 
 
 def kept_key(folder: Path) -> bytes:
-    """The key of this source's noise: of an earlier sitting, or fresh and committed before it is used."""
+    """The key of this source's noise: of an earlier sitting, or fresh and committed before it is used.
+
+    Nobody else may read it, at no moment.
+    """
     path = key_path(folder)
     if not path.exists():
-        write_bytes(path, fresh_key())
-        path.chmod(0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(path)
+        temporary.touch(mode=0o600, exist_ok=False)
+        with temporary.open("wb") as handle:
+            handle.write(fresh_key())
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
     return path.read_bytes()
 
 

@@ -43,6 +43,12 @@ def candidates_of(generator: object, folder: Path, part: EvolvePart, *, name: st
         stored = cast("dict[str, list[tuple[float, Configuration]]]", read_json(matched_path(folder)))
         start = tuple((weight, values) for weight, values in stored["weighted"])
         spoken_of = {key for _, values in start for key in values}
+        if lost := sorted(spoken_of - set(space.space)):
+            raise RecipeError(
+                f"evolve: expected measures of {name} that move all that match did; got "
+                f"{', '.join(part.measures or ())}, without {', '.join(lost)}",
+                hint="leave out evolve.measures, or name the measures of match too",
+            )
         within = {**{key: bounds for key, bounds in space.space.items() if key in spoken_of}, **within}
     found = Configurations(space, within, start, spread=part.spread)
     try:
