@@ -142,7 +142,7 @@ def check_metadata(
 ) -> documents.CheckMetadataDocument:
     """A page on this machine on which people rate inferred values 0–5; returns the summary when Ctrl-C ends it.
 
-    ``source``: a file of :func:`infer_metadata`, or a run; ``images``: the folder of the real images. With ``serve``
+    ``source``: a file of :func:`infer_metadata`, or its folder; ``images``: the folder of the real images. With ``serve``
     False only the summary.
     """
     return pipeline.check_metadata(

@@ -92,14 +92,21 @@ class PlacedAuc:
 def placement_auc(members: Scores, others: Scores, strata: Strata) -> PlacedAuc:
     """AUC of ``members`` (N,) over ``others`` (K,) within strata, weighed as in :func:`placement_test`.
 
-    The error is DeLong's (DeLong, DeLong and Clarke-Pearson 1988), the test the one above.
+    The error is DeLong's (DeLong, DeLong and Clarke-Pearson 1988), the test the one above. What is alone on its side of
+    a stratum shows no spread: it counts with the largest that shares of this mean can have.
 
     >>> round(placement_auc(np.array([2.0, 3.0]), np.array([1.0, 2.5]), Strata.single(2, 2)).auc, 3)
     0.75
     """
     statistic, auc, first, second = _placements(members, others, strata)
     pairs = sum(len(rows) * len(those) / (len(rows) + len(those) + 1) for rows, those in strata.pairs())
-    variance = float((first**2).sum() + (second**2).sum()) / pairs**2
+    variance = 0.0
+    for rows, those in strata.pairs():
+        weight = 1 / (len(rows) + len(those) + 1)
+        for influence, other in ((first[rows], len(those)), (second[those], len(rows))):
+            n = len(influence)
+            alone = (weight * other) ** 2 * auc * (1 - auc)
+            variance += float((influence**2).sum()) * n / (n - 1) / pairs**2 if n > 1 else alone / pairs**2
     return PlacedAuc(auc, variance**0.5, _placement(statistic, _null_variance(members, others, strata), auc).p_value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ import twinset
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError, RecipeError
+from twinset.generators.rendering.backends import Embedded, Quality
+from twinset.generators.rendering.scene import Renderer
 from twinset.images import decode
 from twinset.instances import Instances
 
@@ -70,6 +73,22 @@ def test_a_sheet_shows_every_picture_beside_its_labels(
     assert [255, 38, 38] in colours  # the frames of the first class
     assert [15, 153, 113] in colours or [16, 153, 112] in colours or len(colours) > 50
     assert sheet.shape[1] > 2 * 300
+
+
+def test_all_pictures_of_a_source_come_from_one_renderer(
+    recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Called
+) -> None:
+    """Blender would start for each of them."""
+    opened: list[Quality] = []
+    kept = Embedded.open
+
+    def counted(self: Embedded, quality: Quality) -> AbstractContextManager[Renderer]:
+        opened.append(quality)
+        return kept(self, quality)
+
+    monkeypatch.setattr(Embedded, "open", counted)
+    assert called("preview", recipe(), "--count", "4", "--out", tmp_path / "a.png", "--quiet")[0] == 0
+    assert len(opened) == 1
 
 
 def test_nothing_is_overwritten_unless_forced(recipe: Callable[..., Path], tmp_path: Path, called: Called) -> None:

@@ -9,7 +9,11 @@ from typer.testing import CliRunner
 
 import twinset
 from twinset import cli
+from twinset.copytest import Known
 from twinset.errors import DataError, UsageError
+from twinset.pipeline.auditing import _blind, _comparable, _known
+from twinset.privacy.audit.dataset_release import DatasetRelease
+from twinset.randomness import Stream
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_folders_are_audited_and_pairs_are_named(folders: Path) -> None:
     document = twinset.audit(
-        synthetic=folders / "leaky", train=folders / "train", holdout=folders / "hold", reference=folders / "ref"
+        synthetic=folders / "leaky",
+        train=folders / "train",
+        holdout=folders / "hold",
+        reference=folders / "ref",
+        controls=False,
     )
     found = document.dataset
     assert found.answer == "leak_found"
@@ -89,3 +97,34 @@ def test_too_little_to_audit_is_refused_with_what_is_missing(folders: Path, tmp_
         Image.fromarray(np.full((8, 8), number, dtype=np.uint8)).save(few / f"{number}.png")
     with pytest.raises(DataError, match="at least 8 synthetic images; got 3"):
         twinset.audit(synthetic=few.parent, train=folders / "train", holdout=folders / "hold")
+
+
+def test_classes_are_compared_by_name_where_a_folder_lacks_one(folders: Path, tmp_path: Path) -> None:
+    from shutil import copytree
+
+    for digit in range(1, 10):
+        copytree(folders / "hold" / str(digit), tmp_path / "hold" / str(digit))
+    first, second = (twinset.load(str(path)) for path in (folders / "train", tmp_path / "hold"))
+    known = _known(first, second)
+    assert [sorted(set(side.classes.tolist())) for side in known] == [list(range(10)), list(range(1, 10))]  # type: ignore[union-attr]
+
+
+def test_images_of_one_family_do_not_tell_the_sides_apart() -> None:
+    """Ten shots of each of twenty patients a side: who knows one shot knows the side of the others."""
+    draw = np.random.Generator(np.random.PCG64(0))
+    patients = draw.integers(0, 256, (40, 1, 8, 8, 1))
+    shots = np.clip(patients + draw.normal(0, 5, (40, 10, 8, 8, 1)), 0, 255).astype(np.uint8).reshape(400, 8, 8, 1)
+    families = np.repeat(np.arange(40), 10)
+    sides = [Known(families=families[:200]), Known(families=families[200:])]
+    apart = _blind(DatasetRelease(shots[:8], shots[:200], shots[200:]), rng=Stream(0))
+    found = _blind(DatasetRelease(shots[:8], shots[:200], shots[200:], None, *sides), rng=Stream(0))
+    assert apart is not None
+    assert not apart.at_chance
+    assert found is not None
+    assert found.at_chance
+
+
+def test_another_mix_of_classes_does_not_tell_the_sides_apart() -> None:
+    classes = [np.repeat([0, 1, 2], counts) for counts in ((90, 30, 5), (30, 90, 0))]
+    rows = _comparable(Known(classes[0]), Known(classes[1]), (125, 120), rng=Stream(0))
+    assert [np.bincount(ids[chosen]).tolist() for ids, chosen in zip(classes, rows, strict=True)] == [[30, 30]] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from twinset.alignment.curation import ShapeScore
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError, RecipeError
@@ -71,6 +72,18 @@ class Discs:
             pixels, boxes = painted(draw, chosen)
             objects = Instances((SIDE, SIDE), np.zeros(2, dtype=np.int64), boxes, columns={"shape_id": tuple(chosen)})
             yield slot.sample(pixels, method="discs", annotation=Annotation(instances=objects))
+
+
+class HiddenDiscs(Discs):
+    """The same, all but hidden."""
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        for sample in super().generate(slots):
+            assert sample.annotation is not None
+            assert sample.annotation.instances is not None
+            objects = sample.annotation.instances
+            hidden = replace(objects, columns={**objects.columns, "visible_fraction": (0.1, 0.1)})
+            yield replace(sample, annotation=replace(sample.annotation, instances=hidden))
 
 
 def real_part(count: int, seed: int, prefix: str) -> Dataset:
@@ -136,6 +149,16 @@ def test_a_pilot_too_small_to_judge_anything_drops_nothing_and_says_so(tmp_path:
     assert left.names == Discs().names
 
 
+def test_a_pilot_in_which_no_object_can_be_judged_tells_its_pictures_all_the_same(
+    tmp_path: Path, real: RealData
+) -> None:
+    stored = committed(tmp_path, real, HiddenDiscs(), images=48)
+    assert (stored["pictures"], stored["dropped"]) == (48, {})
+    assert curating.curation_sentences(tmp_path) == (
+        "Curation of discs: 11 shapes of disc were not seen in the pilot, and stay.",
+    )
+
+
 def test_what_was_committed_is_not_done_again_and_a_killed_pilot_ends_in_the_same(
     tmp_path: Path, real: RealData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +183,16 @@ def test_what_is_shown_of_it_are_usual_objects_of_dropped_and_kept_shapes(tmp_pa
         # Stripes reach both ends of the scale; discs never do.
         assert (int(np.ptp(look.picture.pixels)) > 200) is look.dropped
     assert [(shape.shape_id in BAD) for shape in facts.shapes[:2]] == [True, True]
+
+
+def test_the_shapes_that_are_shown_are_of_all_classes_the_worst_dropped_and_the_best_kept() -> None:
+    def shape(name: str, rank: int) -> ShapeScore:
+        return ShapeScore(name, f"{name}/{rank}", 9, 3.0 - rank / 100, 2.0, 4.0, apart=rank < 30, dropped=rank < 30)
+
+    shown = curating.shown_of([shape(name, rank) for name in ("disc", "rod") for rank in range(60)])
+    dropped, kept = [one.shape_id for one in shown[:24]], [one.shape_id for one in shown[24:]]
+    assert dropped == [f"{name}/{rank}" for name in ("disc", "rod") for rank in range(12)]
+    assert kept == [f"{name}/{rank}" for name in ("disc", "rod") for rank in range(59, 53, -1)]
 
 
 def test_generators_without_shapes_and_real_images_without_objects_are_refused(tmp_path: Path, real: RealData) -> None:

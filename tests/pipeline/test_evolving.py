@@ -14,12 +14,14 @@ from tests.alignment.evolution.greys import Greys
 import twinset
 from twinset import pipeline
 from twinset.alignment.evolution import Configurations, epsilon
+from twinset.alignment.evolution.noise import KEY_BYTES
 from twinset.errors import RecipeError
 from twinset.executors.local import LocalProcesses
 from twinset.formats import read, write
 from twinset.generators.copypaste import CopyPaste
 from twinset.generators.rendering import Rendering
 from twinset.pipeline.evolving import commit_evolution, committing, evolved, evolved_path, spaces, touched_by
+from twinset.pipeline.evolving.kept import kept_key
 from twinset.pipeline.evolving.pooled import OfClass, Pooled
 from twinset.pipeline.real import prepare_real, read_real
 from twinset.pipeline.reporting import Quiet
@@ -182,6 +184,31 @@ def test_candidates_begin_around_what_matching_found(real: Path, tmp_path: Path)
     first = spaces.candidates_of(generator, tmp_path, part, name="copypaste").first([0] * 40, rng=Stream(1))
     assert max(abs(one["log_area_mean"] - middle) for one in first) <= 0.1 * (high - low)
     assert np.ptp([one["centre_y_mean"] for one in first]) > 0.9
+
+
+def test_measures_that_would_give_up_what_matching_found_are_refused(real: Path, tmp_path: Path) -> None:
+    training = read(real)[0]
+    generator = CopyPaste().fit(training.where([s == "train" for s in training.splits]), rng=Stream(0))
+    matched = {"measures": ["box_area"], "weighted": [[1.0, {"log_area_mean": -3.0, "log_area_std": 0.3}]]}
+    (tmp_path / "matched.json").write_text(json.dumps(matched))
+    part = EvolvePart.model_validate({**EVOLVE, "measures": ["centre_y"]})
+    with pytest.raises(RecipeError, match="that move all that match did; got centre_y, without log_area_mean"):
+        spaces.candidates_of(generator, tmp_path, part, name="copypaste")
+
+
+def test_nobody_else_may_read_the_key_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes, replaced = [], Path.replace
+
+    def watched(path: Path, target: Path) -> Path:
+        modes.append(path.stat().st_mode & 0o077)
+        return replaced(path, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    key = kept_key(tmp_path)
+    assert modes == [0]
+    assert len(key) == KEY_BYTES
+    assert kept_key(tmp_path) == key
+    assert [path.name for path in (tmp_path / "evolution").iterdir()] == ["key"]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,31 @@ def test_a_run_that_is_killed_before_ends_in_the_same_dataset(
     assert document.digest == json.loads((blackened / "result.json").read_text())["digest"]
 
 
+def test_a_run_that_is_killed_between_two_of_them_fits_the_second_on_the_same_pilot(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = {"use": "object-density", "far": "black-box", "threshold": "quantile", "quantile": 0.6}
+    recipe = {"data": str(real), **QUICK, "align": [first, {"use": "object-density", "far": "drop-box"}]}
+    write, calls = revising.write_json, []
+
+    def once(path: Path, value: object) -> None:
+        calls.append(path)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        write(path, value)
+
+    twinset.run(recipe, out=tmp_path / "whole", workers=1, quiet=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(revising, "write_json", once)
+        with pytest.raises(KeyboardInterrupt):
+            twinset.run(recipe, out=tmp_path / "killed", workers=1, quiet=True)
+    pipeline.resume(tmp_path / "killed", workers=1, device="cpu", listener=Quiet())
+    told = [(tmp_path / run / "models" / "align-1" / "revising.json").read_bytes() for run in ("whole", "killed")]
+    assert told[0] == told[1]
+    digests = [json.loads((tmp_path / run / "result.json").read_text())["digest"] for run in ("whole", "killed")]
+    assert digests[0] == digests[1]
+
+
 def test_where_whole_pictures_go_the_cut_and_the_real_scores_are_kept_too(real: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     align = [{"use": "object-density"}, {"use": "density"}]

@@ -44,6 +44,13 @@ def test_measures_stand_step_by_step_and_a_dash_where_there_is_no_value() -> Non
     assert measure_steps(replace(GAP, steps=GAP.steps[2:])) is None
 
 
+def test_a_measure_that_had_no_value_at_first_is_told_from_where_it_has() -> None:
+    later = replace(GAP.steps[1], measures={"box_area": (0.05, 0.06), "centre_y": (0.3, 0.2)})
+    table = measure_steps(replace(GAP, steps=(GAP.steps[0], later)))
+    assert table is not None
+    assert [row[1:] for row in table.rows][2] == ("–", "–", "0.200")
+
+
 def test_the_page_shows_the_steps_and_never_takes_their_words_as_markup(
     report_data: Callable[..., ReportData],
 ) -> None:

@@ -59,7 +59,7 @@ def infer_metadata(
 
 
 def check_metadata(
-    source: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="What infer-metadata wrote, or a run.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="What infer-metadata wrote, or its folder.")],
     images: Annotated[Path, typer.Option(help="The folder that the real images were read from.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any free one.")] = 0,
     ratings: Annotated[Path | None, typer.Option(help="Where ratings are kept; default: beside the file.")] = None,
@@ -73,7 +73,7 @@ def check_metadata(
     \b
     Examples:
       twinset check-metadata inference.json --images photos/
-      twinset check-metadata runs/cars-1a2b3c4d --images photos/ --port 8100
+      twinset check-metadata inference.json --images photos/ --port 8100
       twinset check-metadata inference.json --images photos/ --summary
     """
     from twinset import pipeline

@@ -39,8 +39,12 @@ class InferenceDocument(Document):
     measures: list[str] = Field(description="Those that are inferable, in the order in which they are shown.")
     affected: list[str] = Field(description="Measures whose cross-validated score may mislead on these images.")
     sentences: list[str]
-    pictures: dict[str, object] | None = Field(description="Everything found of whole pictures.")
-    objects: dict[str, object] | None = Field(description="Everything found of objects.")
+    pictures: dict[str, object] | None = Field(
+        description="Everything found of whole pictures; numbers on the measures' scales."
+    )
+    objects: dict[str, object] | None = Field(
+        description="Everything found of objects; numbers on the measures' scales."
+    )
     images: list[InferredImage]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinset import __version__, documents
 from twinset.copying import SIDE, copy_features
@@ -15,6 +16,7 @@ from twinset.copytest import NOTHING, CopyPair, Known
 from twinset.dataset import Dataset
 from twinset.errors import DataError, UsageError
 from twinset.evaluation.detectability.two_sample import Detectability, detectability
+from twinset.families import one_of_each
 from twinset.images import ImageSpec, PixelBatch
 from twinset.pipeline.folders import recipe_of, refuse_unfinished
 from twinset.pipeline.opening import Run, open_run
@@ -49,6 +51,8 @@ class AuditQuestion:
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
             raise UsageError(f"expected --alpha in (0, 0.5); got {self.alpha}")
+        if self.on_bad_input not in ("refuse", "skip"):
+            raise UsageError(f"expected --on-bad-input refuse or skip; got {self.on_bad_input}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +102,7 @@ def audit(
         seed=question.seed,
         version=__version__,
         dataset=_part(found, audited),
-        warnings=list(_warnings(audited)),
+        warnings=list(_warnings(audited, found)),
         seconds=time.perf_counter() - began,
     )
 
@@ -123,7 +127,7 @@ def _audited(
             hint="held-out images are real ones that the generator never saw",
         )
     made, shown, held = (load(str(value), on_bad_input=question.on_bad_input) for value in named.values())
-    labelled = shown.classes == held.classes and all((side.class_ids >= 0).all() for side in (shown, held))
+    of_training, of_holdout = _known(shown, held)
     return Audited(
         name=str(synthetic),
         synthetic=made,
@@ -131,9 +135,21 @@ def _audited(
         holdout=held,
         reference=load(reference, on_bad_input=question.on_bad_input) if reference is not None else None,
         spec=_spec(shown),
-        of_training=Known(classes=shown.class_ids if labelled else None),
-        of_holdout=Known(classes=held.class_ids if labelled else None),
+        of_training=of_training,
+        of_holdout=of_holdout,
     )
+
+
+def _known(shown: Dataset, held: Dataset) -> tuple[Known, Known]:
+    """Classes of either side, numbered by name, −1 for unlabelled; nothing where a side has no labels."""
+    number = {name: at for at, name in enumerate(sorted({*shown.classes, *held.classes}))}
+    ids = [
+        np.array([-1 if each < 0 else number[side.classes[each]] for each in side.class_ids], dtype=np.int64)
+        for side in (shown, held)
+    ]
+    if any((each < 0).all() for each in ids):
+        return NOTHING, NOTHING
+    return Known(classes=ids[0]), Known(classes=ids[1])
 
 
 def _of_run(folder: Path, reference: str | None, question: AuditQuestion, listener: Listener) -> Audited:
@@ -164,6 +180,8 @@ def _spec(dataset: Dataset) -> ImageSpec:
 
 def _check_numbers(audited: Audited) -> None:
     sides = {"synthetic": audited.synthetic, "training": audited.training, "held-out": audited.holdout}
+    if audited.reference is not None:
+        sides["reference"] = audited.reference
     for name, side in sides.items():
         if len(side) < FEWEST:
             raise DataError(f"expected at least {FEWEST} {name} images; got {len(side)}", hint="an audit needs more")
@@ -184,12 +202,41 @@ def _release(audited: Audited) -> DatasetRelease:
 
 
 def _blind(release: DatasetRelease, *, rng: Stream) -> BlindBaseline | None:
-    """How well training and held-out images are told apart by a classifier that never saw the release."""
-    sides = [np.asarray(copy_features(side)) for side in (release.training, release.holdout)]  # type: ignore[arg-type]
+    """How well training and held-out images are told apart by a classifier that never saw the release; None where they
+    are too few."""
+    rows = _comparable(release.of_training, release.of_holdout, (len(release.training), len(release.holdout)), rng=rng)
+    if min(map(len, rows)) < 1:
+        return None
+    pictures = release.training[rows[0]], release.holdout[rows[1]]
+    sides = [np.asarray(copy_features(side)) for side in pictures]  # type: ignore[arg-type]
     score = detectability(*sides, settings=Detectability(permutations=FEW_PERMUTATIONS), rng=rng)[0]
     if score.value is None or score.interval is None:
         return None
     return BlindBaseline(score.value, score.interval.low, score.interval.high)
+
+
+def _comparable(
+    of_training: Known, of_holdout: Known, counts: tuple[int, int], *, rng: Stream
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of either side: one image of a family, and as many of a class on one side as on the other.
+
+    A classifier that has seen one image of a patient knows the side of the others, and the mix of classes is no leak:
+    attacks compare within classes.
+    """
+    drawn = []
+    for known, count, side in zip((of_training, of_holdout), counts, ("training", "holdout"), strict=True):
+        families = np.arange(count) if known.families is None else np.asarray(known.families)
+        drawn.append(one_of_each(families, rng.child("comparable", side).numpy().permutation(count)))
+    if of_training.classes is None or of_holdout.classes is None:
+        return drawn[0], drawn[1]
+    labels = [np.asarray(known.classes)[rows] for known, rows in zip((of_training, of_holdout), drawn, strict=True)]
+    kept: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = ([], [])
+    for label in np.intersect1d(labels[0], labels[1]):
+        own = [rows[ids == label] for rows, ids in zip(drawn, labels, strict=True)]
+        for rows, into in zip(own, kept, strict=True):
+            into.append(rows[: min(map(len, own))])
+    first, second = (np.concatenate([*part, np.empty(0, dtype=np.int64)]) for part in kept)
+    return first, second
 
 
 def _part(found: DatasetAudit, audited: Audited) -> documents.ReleasePart:
@@ -227,7 +274,14 @@ def _pair(pair: CopyPair, audited: Audited) -> dict[str, str | float]:
     }
 
 
-def _warnings(audited: Audited) -> Sequence[str]:
+def _warnings(audited: Audited, found: DatasetAudit) -> Sequence[str]:
+    warnings = []
     if audited.reference is None:
-        return ("without --reference (real images of neither side) the density attacks cannot run",)
-    return ()
+        warnings.append("without --reference (real images of neither side) the density attacks cannot run")
+    if found.left_out:
+        warnings.append(f"{found.left_out} reference images are training or held-out images: left out")
+    if found.blind is None:
+        warnings.append("too few images to ask whether training and held-out ones differ without the release")
+    if found.independents is None and found.settings["controls"]:
+        warnings.append("too few held-out images to ask whether independent sets are flagged")
+    return warnings

@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from twinset.alignment.curation import Curated
+from twinset.alignment.curation import Curated, ShapeScore
 from twinset.alignment.object_density import ObjectDensityFilter
 from twinset.alignment.shape_scores import ShapeScores, object_judge, shape_scores
 from twinset.alignment.traits import Trait, traits
@@ -36,7 +36,7 @@ CHUNK = 24
 MARGIN = 0.25
 CROP_SIDE = 96
 MOST_SHOWN = 24
-"""Shapes of each kind, dropped and kept, whose crops are kept for the report."""
+"""Dropped shapes, and half as many kept ones, whose crops are kept for the report."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,16 +174,11 @@ def _pictures(made: int, seen: Mapping[str, int], stock: Mapping[str, int], obje
 def _looks(
     generator: Generator, scores: ShapeScores, curated: Curated, folder: Path, rng: Stream
 ) -> list[dict[str, object]]:
-    """Writes a crop for dropped shapes and for the best of every class: each shape's object with the median score."""
-    gone = [shape for shape in curated.shapes if shape.dropped][:MOST_SHOWN]
-    names = list(dict.fromkeys(shape.class_name for shape in curated.shapes))
-    each = max(1, MOST_SHOWN // (2 * max(len(names), 1)))
-    kept = [shape for shape in reversed(curated.shapes) if not shape.dropped]
-    best = [shape for name in names for shape in [one for one in kept if one.class_name == name][:each]]
+    """Writes a crop of each shape that is shown: of its object with the median score."""
     slots = slots_of(int(scores.pictures.max()) + 1, rng) if len(scores.scores) else []
     shapes, classes = np.array(scores.shapes, dtype=object), np.array(scores.classes, dtype=object)
     found: list[dict[str, object]] = []
-    for shape in (*gone, *best):
+    for shape in shown_of(curated.shapes):
         mine = np.flatnonzero((shapes == shape.shape_id) & (classes == shape.class_name))
         median = mine[np.argsort(scores.scores[mine], kind="stable")[len(mine) // 2]]
         crop = _crop(generator, slots[int(scores.pictures[median])], int(scores.places[median]))
@@ -199,6 +194,20 @@ def _looks(
             }
         )
     return found
+
+
+def shown_of(shapes: Sequence[ShapeScore]) -> list[ShapeScore]:
+    """Which shapes are shown: the worst of those dropped and half as many of the best, evenly over the classes."""
+    names = list(dict.fromkeys(shape.class_name for shape in shapes))
+    each = MOST_SHOWN // max(len(names), 1)
+    gone = [shape for shape in shapes if shape.dropped]
+    best = [shape for shape in reversed(shapes) if not shape.dropped]
+    return [
+        shape
+        for some, most in ((gone, max(each, 1)), (best, max(each // 2, 1)))
+        for name in names
+        for shape in [one for one in some if one.class_name == name][:most]
+    ]
 
 
 def _crop(generator: Generator, slot: Slot, place: int) -> Pixels:

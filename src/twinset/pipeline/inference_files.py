@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
@@ -65,8 +65,11 @@ def infer_to_file(
 
 
 def embedders_named(names: Sequence[str], synthetic: Dataset, *, rng: Stream) -> list[Embedder]:
-    """Extractors by name: ``random``, ``pixels``, ``self`` (trained on the synthetic objects, else pictures), ``NAME``
-    or ``NAME:PATH`` of pretrained weights, ``detector:PATH`` of a dense detector."""  # fmt: skip
+    """Extractors by name, in their order.
+
+    ``random``, ``pixels``, ``self`` (trained on the synthetic objects, else pictures, whose measures it is not told),
+    ``NAME`` or ``NAME:PATH`` of pretrained weights, ``detector:PATH`` of a dense detector.
+    """
     from twinset.embedding.random_convolution import RandomConvolution
 
     found: list[Embedder] = []
@@ -148,14 +151,21 @@ def document_of(found: InferredMetadata, *, synthetic: str, real: str) -> docume
         real=real,
         measures=[name for one in found.found for name in one.inferable],
         affected=[name for one in found.found for name in one.affected],
-        sentences=[
-            *(sentence for one in found.found for sentence in one.sentences()),
-            *(check.sentence for check in found.checks),
-        ],
+        sentences=list(_sentences(found)),
         pictures=None if found.pictures is None else found.pictures.to_record(),
         objects=None if found.objects is None else found.objects.to_record(),
         images=images,
     )
+
+
+def _sentences(found: InferredMetadata) -> Iterator[str]:
+    for one in found.found:
+        yield from one.sentences()
+    names = [name for one in found.found for name in one.inferable]
+    if logarithms := [name for name in names if name in MEASURES and MEASURES[name].scale == "log"]:
+        yield f"Errors of {', '.join(logarithms)} are of natural logarithms: 0.1 is about 10 %."
+    for check in found.checks:
+        yield check.sentence
 
 
 def _by_row(found: Inference | None) -> dict[str, list[float | str]]:

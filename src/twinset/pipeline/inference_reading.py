@@ -16,12 +16,12 @@ LARGEST_FILE = 1 << 28
 
 
 def inference_file(source: Path) -> Path:
-    """The file itself, or the one in a run's folder."""
-    return source / "evaluation" / "inference.json" if source.is_dir() else source
+    """The file itself, or ``inference.json`` in a folder."""
+    return source / "inference.json" if source.is_dir() else source
 
 
 def read_inference(path: Path) -> tuple[documents.InferenceDocument, str]:
-    """The document in a file, or in the run of a folder, and the sha256 of its bytes; :class:`DataError` otherwise."""
+    """The document in a file, or in a folder, and the sha256 of its bytes; :class:`DataError` otherwise."""
     file = inference_file(path)
     try:
         size = file.stat().st_size

@@ -209,12 +209,15 @@ def _portions(glance: Glance, count: int) -> list[int]:
 def _drawn(glance: Glance, source: Source, generator: Generator, wanted: int, listener: Listener) -> Iterator[Sample]:
     """The first pictures of a source, fewer where its stock ends."""
     progress = listener.stage(f"draw with {source.name}")
-    for number in range(wanted):
-        slot = glance.slot(source, number)
-        if isinstance(generator, FiniteGenerator) and slot.rank >= generator.stock(slot.class_id):
-            continue
-        yield from generator.generate([slot])
-        progress(number + 1, wanted, "")
+    slots = [glance.slot(source, number) for number in range(wanted)]
+    if isinstance(generator, FiniteGenerator):
+        slots = [slot for slot in slots if slot.rank < generator.stock(slot.class_id)]
+    if not slots:
+        return
+    # All at once: a renderer may start a process for each call.
+    for number, sample in enumerate(generator.generate(slots), 1):
+        yield sample
+        progress(number, len(slots), "")
 
 
 def _caption(sample: Sample, glance: Glance) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.alignment.inference.worlds import World, world
 
-from twinset.alignment.inference import Inference, InferenceSettings, infer
+from twinset.alignment.inference import Inference, InferenceSettings, infer, inferred_measures, target_of
 from twinset.randomness import Stream
 
 FAST = InferenceSettings(resamples=200)
@@ -105,8 +105,33 @@ def test_a_shift_of_features_is_warned_of_for_every_measure_it_harms(shifted: tu
     assert depth.real_error is not None
     assert "no synthetic" in depth.real_error.undefined_because
     assert any("WARNING" in sentence and "depth" in sentence for sentence in found.sentences())
+    assert any("times as much on real rows" in warning for warning in depth.warnings)
     assert found.shifts["sharp"].auc > 0.95
     assert found.shifts["sharp"].beyond > 0.9
+
+
+def test_features_that_hold_the_measure_itself_raise_no_warning() -> None:
+    """Two models differ by the pull of their penalties alone, which grows with the values."""
+    draws = np.random.default_rng(4)
+    depth, real = draws.uniform(-2, 2, size=400), draws.uniform(1.6, 1.95, size=200)
+
+    def seen(values: np.ndarray) -> dict[str, np.ndarray]:
+        return {"twice": np.column_stack([values, values]), "once": values[:, None]}
+
+    found = infer(seen(depth), {"depth": depth}, seen(real), groups=np.arange(400), settings=FAST, rng=0)["depth"]
+    assert found.score > 0.999
+    assert found.warnings == ()
+
+
+def test_errors_that_are_not_known_are_in_no_target(made: World) -> None:
+    told = []
+    for shift in (0.0, 0.8):
+        seen = world(2, pictures=50, mean=0.8, spread=0.5, shift=shift)
+        found = inferred(made, seen, values={"ambient": made.hidden[:, 0]})
+        measures = inferred_measures(pictures=found, images=len(seen.groups))
+        told.append(target_of(measures, found, rng=0, most_components=1).errors)
+    assert 0 < told[0]["ambient"].mean_absolute_error < 0.6
+    assert told[1] == {}
 
 
 def test_other_values_among_the_same_features_are_no_shift(alike: tuple[Inference, World]) -> None:
@@ -198,11 +223,11 @@ def test_shares_of_classes_undo_confusion() -> None:
 
 def test_unknown_values_are_left_out_and_the_rest_is_used(made: World) -> None:
     values = {"depth": np.where(made.groups % 2 == 0, made.hidden[:, 0], np.nan), "nothing": np.full(480, np.nan),
-              "same": np.ones(480)}  # fmt: skip
+              "same": np.ones(480), "rounded": np.nextafter(50.0, np.where(made.groups % 3, 0, 99))}  # fmt: skip
     found = inferred(made, world(2, pictures=50), values=values)
     assert found["depth"].rows == 240
     assert found["depth"].inferable
-    assert set(found.left_out) == {"nothing", "same"}
+    assert set(found.left_out) == {"nothing", "same", "rounded"}
 
 
 def test_equal_streams_give_equal_findings(made: World) -> None:
@@ -233,6 +258,21 @@ def test_the_record_is_plain_json(alike: tuple[Inference, World]) -> None:
 def test_arrays_that_do_not_belong_together_are_refused(made: World, change: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         inferred(made, world(2, pictures=30), **change)
+
+
+def test_a_picture_with_most_of_the_objects_is_no_obstacle() -> None:
+    draws = np.random.default_rng(4)
+    groups = np.repeat(np.arange(31), [150, *[4] * 30])
+    features = {"any": draws.normal(size=(len(groups), 4))}
+    found = infer(features, {"depth": features["any"][:, 0]}, features, groups=groups, settings=FAST, rng=0)
+    assert found.inferable == ("depth",)
+
+
+def test_a_measure_known_of_too_few_pictures_says_how_many_are_needed(made: World) -> None:
+    values = {"depth": np.where(made.groups < 7, made.hidden[:, 0], np.nan)}
+    settings = InferenceSettings(resamples=200, folds=8)
+    found = inferred(made, world(2, pictures=50), values=values, settings=settings)
+    assert found.left_out["depth"] == "expected 20 known values in 8 pictures; got 28 in 7"
 
 
 def test_too_few_pictures_are_refused(made: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinset.alignment.inference.domain import area_under_curve
+from twinset.alignment.inference.domain import DomainShift, area_under_curve, density_ratios
 from twinset.alignment.inference.folds import folds_of, group_draws
 from twinset.alignment.inference.linear import fit, logistic
 from twinset.alignment.inference.restoring import restored, shares
@@ -53,6 +53,14 @@ def test_folds_keep_groups_whole_and_are_of_like_size() -> None:
     assert sizes.max() - sizes.min() <= 5
 
 
+def test_a_picture_with_most_rows_takes_its_share_of_the_others() -> None:
+    groups = np.repeat(np.arange(11), [500, *[2] * 10])
+    for count in (2, 3):
+        fold = folds_of(groups, count, rng=Stream(1))
+        held = [len(np.unique(groups[fold == number])) for number in range(count)]
+        assert max(held) - min(held) <= 1
+
+
 def test_scores_are_those_of_their_definitions() -> None:
     draws = np.random.default_rng(2)
     groups = np.repeat(np.arange(40), 3)
@@ -80,6 +88,17 @@ def test_restoring_inverts_shrinkage_and_takes_noise_off() -> None:
     assert found.mean() == pytest.approx(2, abs=0.03)
     assert found.std() == pytest.approx(0.7, abs=0.03)
     np.testing.assert_array_equal(np.argsort(found), np.argsort(predicted))
+
+
+def test_synthetic_rows_that_look_nothing_like_real_ones_are_worth_little() -> None:
+    """Their weights are alike, so that their number alone would say that all of them count."""
+    draws = np.random.default_rng(3)
+    for distance, least, most in ((0.0, 300.0, 400.0), (10.0, 0.0, 20.0)):
+        looks, real_looks = 0.1 * draws.normal(size=400), distance + 0.1 * draws.normal(size=200)
+        shift = DomainShift("any", 1.0, 1.0, 1.0, looks, real_looks)
+        weights, worth = density_ratios(shift, np.ones(400, dtype=bool), np.zeros((400, 1)), np.zeros((200, 1)))
+        assert weights.mean() == pytest.approx(1)
+        assert least < worth < most
 
 
 def test_shares_by_hand() -> None:

@@ -148,3 +148,13 @@ def test_a_target_fitted_on_the_generators_own_images_is_reached(measures_of):
     assert len(match.matched) == 1
     for name, width in {"size": 0.3, "spread": 0.15, "height": 0.05}.items():
         assert match.matched[0].configuration[name] == pytest.approx(known[name], abs=width)
+
+
+def test_a_search_goes_on_from_trials_that_leave_a_direction_untried(measures_of):
+    """No surface goes through configurations on a line, as first guesses may be that differ in one setting alone."""
+    generator, target = FakeGenerator(measures_of), target_of([1.0], [-3.3], [0.4], 0.37)
+    line = [{"size": 2.0 + k, "spread": 0.5, "height": 0.5} for k in range(6)]
+    history = [Trial.of(one, generator(one), list(target.mixtures)) for one in line]
+    found = Matching(grid=6, trials=2).propose(SPACE, target, history, rng=Stream(0))
+    assert found is not None
+    assert all(low <= found[name] <= high for name, (low, high) in SPACE.items())

@@ -112,6 +112,38 @@ def test_the_camera_never_stands_inside_of_an_object() -> None:
             assert (local[:3] < low).any() or (local[:3] > high).any()
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"elevation_degrees": (3.0, 8.0)},
+        {"elevation_degrees": (3.0, 8.0), "close_ups": 1.0},
+        {"placement": "free"},
+        {"placement": "free", "close_ups": 1.0},
+    ],
+)
+def test_hardly_any_picture_is_empty(told: dict[str, object]) -> None:
+    """A third were with low cameras and free objects: no ground at the middle's height, under ground, behind walls."""
+    generator = fitted(**{"size": (0.1, 0.4), "count": (1, 3), **told})
+    shown = [sum(one.class_id is not None for one in generator.scene(slot).objects) for slot in slots(30)]
+    assert sum(not count for count in shown) <= 2
+
+
+def test_no_object_stands_in_or_behind_a_wall() -> None:
+    generator = fitted(count=(6, 6), elevation_degrees=(8.0, 20.0), size=(0.05, 0.08))
+    walls = 0
+    for slot in slots(20):
+        scene, *_ = generator._scene(slot, generator._drawing(slot))
+        for wall in (one for one in scene.objects if one.class_id is None and np.ptp(one.corners[..., 2]) > 0):
+            foot = np.unique(wall.corners.reshape(-1, 3)[wall.corners.reshape(-1, 3)[:, 2] == 0, :2], axis=0)
+            away = np.array([foot[1, 1] - foot[0, 1], foot[0, 0] - foot[1, 0]])
+            away *= np.sign(away @ foot[0])
+            walls += 1
+            for placed in scene.objects:
+                if placed.class_id is not None:
+                    assert (placed.corners[..., :2] @ away).max() < away @ foot[0]
+    assert walls == 40
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_impossible_shares_are_refused(share: float) -> None:
     with pytest.raises(ValueError, match="expected close_ups as a share"):

@@ -187,6 +187,25 @@ def test_photos_and_meshes_come_from_folders_and_are_pinned(tmp_path: Path) -> N
         settings.fit(training(), rng=0)
 
 
+def test_a_single_mesh_is_pinned_with_the_files_that_it_names(tmp_path: Path) -> None:
+    mesh, materials = tmp_path / "a.obj", tmp_path / "a.mtl"
+    faces = "f 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
+    mesh.write_text(f"mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nusemtl red\n{faces}")
+    materials.write_text("newmtl red\nKd 1 0 0\n")
+    settings = Rendering(**{**SMALL, "shapes": {"table": str(mesh)}}).pinned()
+    settings.fit(training(), rng=0)
+    materials.write_text("newmtl red\nKd 0 1 0\n")
+    with pytest.raises(DataError, match="resolved with"):
+        settings.fit(training(), rng=0)
+
+
+def test_a_folder_with_the_name_of_a_picture_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "b.png").mkdir()
+    (tmp_path / "a.png").write_bytes(encode_png(np.full((60, 60, 3), 90, dtype=np.uint8)))
+    made = Rendering(**{**SMALL, "backdrop": "photos", "backdrop_path": str(tmp_path)}).fit(training(), rng=0)
+    assert len(list(made.generate(slots(1)))) == 1
+
+
 def test_distortion_leaves_the_pinhole_camera_out() -> None:
     made = next(iter(fitted(distortion=(0.1, 0.1)).generate(slots(1))))
     assert made.annotation.camera is None

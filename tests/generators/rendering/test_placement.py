@@ -106,6 +106,33 @@ def test_free_objects_lie_in_front_of_the_camera_and_apart() -> None:
     assert np.abs(turned).min() < 0.9
 
 
+def test_above_a_ground_free_objects_lie_above_it() -> None:
+    for backdrop, lowest in (("room", 0.0), ("white", -np.inf)):
+        drawing = Drawing(Rendering(placement="free", elevation_degrees=(60, 90), backdrop=backdrop), {})
+        heights = []
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            camera = draw_camera(drawing, 1.0, (200, 200), rng)
+            (pose,) = float_freely([box()], camera, drawing, rng)
+            assert pose is not None
+            heights.append(float((box().vertices @ pose[2, :3]).min() + pose[2, 3]))
+        assert min(heights) >= lowest
+        assert (min(heights) < 0) == (backdrop == "white")
+
+
+def test_a_camera_lower_than_the_middle_of_an_object_still_finds_a_place_for_it() -> None:
+    drawing = Drawing(Rendering(size=(0.3, 0.4), elevation_degrees=(3, 5), centre_y=(0.4, 0.8)), {})
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        camera = draw_camera(drawing, 1.0, (200, 300), rng)
+        assert camera.pose[2, 3] < 0.5
+        (pose,) = rest_on_ground([box()], camera, drawing, rng)
+        assert pose is not None
+        pixels, depth = camera.project([[*pose[:2, 3], 0.75 * camera.pose[2, 3]]])
+        assert depth[0] > 0
+        assert 0.39 * 200 < pixels[0, 1] < 0.81 * 200
+
+
 def test_above_the_horizon_no_place_is_found() -> None:
     drawing = Drawing(Rendering(centre_y=(0.0, 0.05)), {})
     camera = Camera.looking((0, -5, 0.5), (0, 0, 0), size=(100, 100), field_of_view_degrees=60)

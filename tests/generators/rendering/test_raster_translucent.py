@@ -66,6 +66,17 @@ def test_three_panes_and_an_opaque_one_lie_behind_each_other_as_they_stand(rende
     assert np.abs(shown(renderer, floor, *other) - expected).max() > 0.03
 
 
+def test_what_is_deepest_counts_as_the_deepest(renderer: Rasterizer) -> None:
+    """Pale panes before a dark one: were any two of them taken for each other, a tenth of the light would differ."""
+    layers = [(0.9, (0.1, 0.1, 0.6), 0.1), (0.2, (0.85, 0.95, 0.85), 0.2), (0.2, (0.95, 0.85, 0.85), 0.3)]
+    expected = light_of(np.array([200], np.uint8))[0]
+    for opacity, colour, _ in layers:
+        expected = opacity * alone(renderer, colour) + (1 - opacity) * to_linear(np.array(colour)) * expected
+    panes = [pane(*layer) for layer in layers]
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        np.testing.assert_allclose(shown(renderer, *(panes[k] for k in order)), expected, atol=0.015)
+
+
 def test_an_opaque_surface_hides_what_is_translucent_behind_it(renderer: Rasterizer) -> None:
     hidden = shown(renderer, pane(0.5, RED, 0.1), pane(1.0, GREEN, 0.2))
     np.testing.assert_array_equal(hidden, shown(renderer, pane(1.0, GREEN, 0.2)))

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,18 +19,32 @@ from twinset.dataset import Dataset, Sample
 from twinset.executors.local import LocalProcesses
 from twinset.images import ImageSpec
 from twinset.instances import Instances
+from twinset.pipeline import fitting
 from twinset.pipeline.closing import loop as looping
 from twinset.pipeline.closing import weighing
 from twinset.pipeline.closing.facts import gap_facts
 from twinset.pipeline.closing.loop import close_gap
-from twinset.pipeline.closing.record import closing_filters, closing_path, read_record, undone
+from twinset.pipeline.closing.record import (
+    LAID_OUT,
+    Record,
+    StepRecord,
+    closing_filters,
+    closing_path,
+    read_record,
+    undone,
+    write_record,
+)
 from twinset.pipeline.closing.seconds import pictures_made
-from twinset.pipeline.fitting import Source, as_generator
+from twinset.pipeline.closing.steps import LIGHT
+from twinset.pipeline.curating import curated_path
+from twinset.pipeline.evolving import evolved_path
+from twinset.pipeline.fitting import Source, as_generator, remarks_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.reporting import Quiet
 from twinset.randomness import Stream
 from twinset.recipe import CloseGapPart, MatchPart, Recipe, recipe_from_values
-from twinset.stages import Slot
+from twinset.stages import Generator, Slot
+from twinset.store import write_json
 
 
 @dataclass(frozen=True)
@@ -74,11 +88,42 @@ SPEC = ImageSpec(64, 96, 3)
 
 
 @dataclass(frozen=True)
+class NoLayout(Squares):
+    """Squares that cannot follow the layouts that they speak of."""
+
+    def following_layouts(self) -> Squares:
+        raise ValueError("expected training pictures with boxes; got none")
+
+
+@dataclass(frozen=True)
+class Broken(Squares):
+    """Squares that fail once they follow layouts."""
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        if self.follows_layouts:
+            raise ValueError("a fault")
+        return super().generate(slots)
+
+
+@dataclass(frozen=True)
+class FewSquares(Squares):
+    """A fixed stock of pictures."""
+
+    def stock(self, class_id: int) -> int:
+        return 30
+
+    def picture(self, slot: Slot) -> Sample:
+        assert slot.rank < 30
+        return super().picture(slot)
+
+
+@dataclass(frozen=True)
 class Real:
     """As much of a run's real data as the loop looks at."""
 
     dataset: Dataset
     spec: ImageSpec = SPEC
+    task: str = "detection"
 
     def part(self, name: str) -> Dataset:
         return self.dataset.where([split == name for split in self.dataset.splits])
@@ -253,6 +298,81 @@ def test_a_kept_filter_joins_those_of_the_recipe(tmp_path: Path) -> None:
     assert record.kept or "far from all real ones" in record.steps[0].skipped
 
 
+def test_a_filter_is_weighed_by_the_pilot_that_it_was_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, source = run_of(tmp_path, steps=("filter",), keep="all"), source_of(tmp_path)
+    made, calls = looping.pilot, []
+
+    def counted(generator: Generator, images: int, **options: Any) -> Dataset:
+        calls.append(images)
+        return made(generator, images, **options)
+
+    monkeypatch.setattr(looping, "pilot", counted)
+    close_gap(run, [source], [Squares(side=12.0)])
+    record = read_record(source.folder)
+    assert record is not None
+    assert record.steps[0].metadata is not None
+    assert calls == [36]
+
+
+def test_a_layout_that_cannot_be_followed_is_not_tried_and_leaves_nothing(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path), source_of(tmp_path)
+    close_gap(run, [source], [NoLayout()])
+    record = read_record(source.folder)
+    assert record is not None
+    assert record.steps[0].skipped == "expected training pictures with boxes; got none"
+    assert not (source.folder / LAID_OUT).exists()
+
+
+def test_a_generator_that_fails_is_not_taken_for_a_step_that_cannot_be_tried(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path), source_of(tmp_path)
+    with pytest.raises(ValueError, match="a fault"):
+        close_gap(run, [source], [Broken()])
+    assert not closing_path(source.folder).exists()
+
+
+def test_a_pilot_is_no_larger_than_a_fixed_stock(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path), source_of(tmp_path)
+    close_gap(run, [source], [FewSquares()])
+    record = read_record(source.folder)
+    assert record is not None
+    assert record.images == 30
+    assert record.steps[0].metadata is not None
+
+
+@pytest.mark.parametrize(
+    ("steps", "searched"), [(("layout", "match", "evolve"), None), (("layout", "evolve"), "light")]
+)
+def test_evolution_searches_what_was_matched_and_light_alone_where_the_layout_was_kept_without(
+    tmp_path: Path, steps: tuple[str, ...], searched: str | None
+) -> None:
+    match = (
+        {"measures": ["box_area"], "grid": 2, "trials": 0, "batch": 4, "components": 1} if "match" in steps else None
+    )
+    evolve = {"rounds": 1, "population": 4, "pictures": 1}
+    values = {"evolve": evolve} | ({} if match is None else {"match": match})
+    run, source = run_of(tmp_path, steps=steps, keep="all", **values), source_of(tmp_path)
+    close_gap(run, [source], [Squares()])
+    record = read_record(source.folder)
+    assert record is not None
+    assert record.kept == set(steps)
+    outcome = json.loads(evolved_path(source.folder).read_text())
+    assert outcome["measures"] == (list(LIGHT) if searched else None)
+
+
+def test_what_was_not_kept_is_not_told_as_if_it_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of(tmp_path)
+    write_json(source.folder / "fitted.json", {"remarks": ["Fitted."]})
+    write_json(curated_path(source.folder), {"sentences": ["2 of 11 shapes were dropped."]})
+    monkeypatch.setattr(fitting, "sources_of", lambda *_: [source])
+    recipe = run_of(tmp_path).recipe
+    assert remarks_of(recipe, tmp_path) == ("Fitted.", "2 of 11 shapes were dropped.")
+    steps = (StepRecord("curate", kept=False, seconds=0.0),)
+    write_record(source.folder, Record("validation", 40, 36, "random", steps))
+    assert remarks_of(recipe, tmp_path) == ("Fitted.",)
+
+
 def test_a_plan_counts_the_pictures_of_every_step(tmp_path: Path) -> None:
     evolve = {"rounds": 3, "population": 10, "pictures": 2}
     steps = ("layout", "match", "filter", "evolve")
@@ -270,6 +390,13 @@ def test_a_plan_counts_the_pictures_of_every_step(tmp_path: Path) -> None:
 def test_the_recipe_part_says_what_is_wrong() -> None:
     with pytest.raises(ValidationError, match="expected each step once; got match, match"):
         CloseGapPart.model_validate({"steps": ["match", "match"]})
+    with pytest.raises(ValidationError, match="expected match before evolve, which has the last word"):
+        CloseGapPart.model_validate({"steps": ["evolve", "curate", "match"]})
+    target = {"numbers": {"count": {"means": [3], "stds": [1]}}}
+    with pytest.raises(ValidationError, match="close_gap, which follows the exposed images, or a target; got both"):
+        Recipe.model_validate({"data": "builtin:digits", "close_gap": {}, "match": {}, "target": target})
+    with pytest.raises(ValidationError, match="without noise; got 2; leave one of them out"):
+        Recipe.model_validate({"data": "builtin:digits", "close_gap": {}, "evolve": {"epsilon": 2}})
     values = {"data": "builtin:digits", "close_gap": {"steps": ["layout"]}, "match": {}}
     with pytest.raises(ValidationError, match="expected match among the steps of close_gap"):
         Recipe.model_validate(values)

@@ -7,9 +7,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode
@@ -23,7 +24,7 @@ from twinset.images import decode
 from twinset.pipeline.rating import check_metadata
 from twinset.pipeline.rating.pictures import drawn, picture_files
 from twinset.pipeline.rating.records import Ratings, rated
-from twinset.pipeline.rating.server import POLICY, Reply, Site
+from twinset.pipeline.rating.server import POLICY, Reply, Site, server_of
 
 
 def form(site: Site, **ratings: object) -> bytes:
@@ -101,6 +102,33 @@ def test_files_outside_the_folder_are_not_found(photos: Path, tmp_path: Path) ->
     assert [path is None for path in found] == [False, False, True]
 
 
+def test_a_file_that_could_be_of_another_image_is_not_shown(tmp_path: Path, photos: Path) -> None:
+    """Pictures of ``train`` and ``val`` have the same names, and the folder holds those of one of them."""
+    names = ["train/a", "val/a", "other/b"]
+    found = picture_files(photos, [document().images[0].model_copy(update={"id": name}) for name in names])
+    assert [None if path is None else path.name for path in found] == [None, None, "b.jpg"]
+    (photos / "b.png").write_bytes((photos / "c.png").read_bytes())
+    assert [path is None for path in picture_files(photos, document().images)] == [False, True, False]
+
+
+def test_a_huge_folder_is_refused_before_it_is_read_to_its_end(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(folder: Path, _: str) -> Iterator[Path]:
+        yield from (folder / f"{number}.txt" for number in range(11))
+        raise AssertionError("read on")
+
+    monkeypatch.setattr("twinset.pipeline.rating.pictures.MOST_FILES", 10)
+    monkeypatch.setattr(Path, "rglob", endless)
+    with pytest.raises(DataError, match="expected at most 10 files"):
+        picture_files(photos, document().images)
+
+
+def test_a_huge_file_is_refused_unread(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinset.pipeline.rating.pictures.MAX_FILE_BYTES", 20)
+    monkeypatch.delattr(Path, "read_bytes")
+    with pytest.raises(ImageError, match=r"b\.jpg: expected at most 20 bytes"):
+        drawn(photos / "b.jpg", document().images[1])
+
+
 def test_a_folder_of_other_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"expected files named as the images, such as 'part/a\.png'"):
@@ -126,6 +154,14 @@ def test_ratings_go_on_and_those_of_another_inference_are_refused(tmp_path: Path
     path.write_text('{"ratings": 3}')
     with pytest.raises(DataError, match="expected ratings"):
         Ratings.opened(path, "one")
+
+
+def test_two_pages_at_a_time_do_not_undo_each_other(tmp_path: Path) -> None:
+    first, second = (Ratings.opened(tmp_path / "r.json", "one") for _ in range(2))
+    first.rate("a", {"depth": 5})
+    second.rate("b", {"depth": 1})
+    assert {name: Ratings.opened(tmp_path / "r.json", "one").of(name)["depth"] for name in "ab"} == {"a": 5, "b": 1}
+    assert second.of("a") == {"depth": 5}
 
 
 def test_means_have_student_intervals_over_images() -> None:
@@ -157,6 +193,46 @@ def test_other_pages_and_rebound_names_are_refused(serving: Callable[[], str], s
     assert "script" not in POLICY
     assert asked(address, "POST", "/rate/0", b"x" * (1 << 17)).status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert asked(address, "PUT", "/rate/0", b"").status == HTTPStatus.NOT_IMPLEMENTED
+
+
+def test_a_connection_that_says_nothing_holds_nobody_up(serving: Callable[[], str]) -> None:
+    """Browsers open connections before they need them."""
+    host, _, port = serving().removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))):
+        assert asked(serving(), "GET", "/image/0").status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("9" * 5000, HTTPStatus.REQUEST_ENTITY_TOO_LARGE), ("900", HTTPStatus.BAD_REQUEST)]
+)
+def test_forms_of_a_false_length_are_refused_and_not_kept(
+    serving: Callable[[], str], site: Site, length: str, status: HTTPStatus
+) -> None:
+    """The second broke off behind its first answers."""
+    host, _, port = serving().removeprefix("http://").partition(":")
+    head = f"POST /rate/0 HTTP/1.0\r\nHost: {host}:{port}\r\nContent-Length: {length}\r\n\r\n".encode()
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head + form(site, ambient=4))
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(64).split()[1] == str(int(status)).encode()
+    assert len(site.ratings) == 0
+
+
+def test_a_browser_that_goes_away_is_not_told_as_an_error(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for error in (BrokenPipeError(), KeyError("ours")):
+        with server_of(site, 0) as server, socket.socket() as request:
+            try:
+                raise error
+            except (OSError, KeyError):
+                server.handle_error(request, ("127.0.0.1", 1))
+        told.append(capsys.readouterr().err)
+    assert told[0] == ""
+    assert "KeyError: 'ours'" in told[1]
+
+
+def test_a_folder_stands_for_the_inference_in_it(written: Path, photos: Path) -> None:
+    assert check_metadata(written.parent, images=photos, serve=False).inference_file == str(written)
 
 
 def test_a_damaged_inference_is_one_clear_line(tmp_path: Path, photos: Path) -> None:

@@ -150,3 +150,14 @@ def test_what_is_missing_is_named() -> None:
         Lira(online=False).scores(SeenClassifier(seen.logits, seen.class_ids, alone))
     with pytest.raises(ValueError, match=r"shadows of \(2, 1, 3\)"):
         SeenClassifier(seen.logits, seen.class_ids, Shadows(np.zeros((3, 2, 1, 4)), alone.included))
+
+
+def test_a_class_that_no_shadow_believes_gives_a_score_all_the_same() -> None:
+    logits = np.array([[[-900.0, 0.0]], [[0.0, 0.0]]])
+    seen = SeenClassifier(
+        logits,
+        np.zeros(2, dtype=int),
+        Shadows(logits[None], np.zeros((1, 2), dtype=bool)),
+        (logits, np.zeros(2, dtype=int), logits[None]),
+    )
+    assert np.isfinite(Rmia(a=1.0).scores(seen)).all()

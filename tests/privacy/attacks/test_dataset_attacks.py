@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from twinset.privacy.attacks import densities, monte_carlo
 from twinset.privacy.attacks.dataset import DatasetAttack, SeenDataset
 from twinset.privacy.attacks.densities import Whitening, log_density, scott
 from twinset.privacy.attacks.domias import Domias
@@ -122,3 +123,34 @@ def test_the_share_of_closest_records_misses_a_few_copies(rows) -> None:
     assert found.expected == 0.5
     assert found.p_value > 0.01
     assert closest_records(training, training, holdout).share == 1.0
+
+
+def test_the_share_of_closest_records_looks_at_all_classes_of_a_sorted_folder() -> None:
+    draw = np.random.Generator(np.random.PCG64(6))
+    training = np.concatenate([draw.normal(0, 1, (100, 3)), draw.normal(9, 1, (100, 3))])
+    holdout = np.concatenate([draw.normal(0, 1, (50, 3)), draw.normal(9, 1, (50, 3))])
+    made = np.concatenate([draw.normal(0, 1, (200, 3)), draw.normal(9, 1, (200, 3))])
+    assert 0.4 < closest_records(made, training, holdout).share < 0.6
+
+
+def test_blocks_change_no_score(rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rows[0][:90] * 1.02 + 50
+    wanted = [
+        attack.scores(rows[0][:70] + 50, SeenDataset(made, rows[2] + 50), rng=Stream(0)) for attack in ATTACKS[2:4]
+    ]
+    monkeypatch.setattr(monte_carlo, "BLOCK", 16)
+    monkeypatch.setattr(densities, "BLOCK", 16)
+    found = [
+        attack.scores(rows[0][:70] + 50, SeenDataset(made, rows[2] + 50), rng=Stream(0)) for attack in ATTACKS[2:4]
+    ]
+    assert np.corrcoef(wanted[0], found[0])[0, 1] > 0.999
+    assert found[1] == pytest.approx(wanted[1], abs=1e-8)
+
+
+def test_axes_of_many_rows_are_those_of_their_decomposition() -> None:
+    draw = np.random.Generator(np.random.PCG64(7))
+    rows = draw.normal(size=(50, 4)) @ np.diag([5.0, 1.0, 0.1, 0.0]) + 3
+    lengths = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[1]
+    found = Whitening.of(rows, most=4)
+    assert found.axes.shape == (4, 3)
+    assert np.linalg.norm(found.axes, axis=0) == pytest.approx(7 / lengths[:3])

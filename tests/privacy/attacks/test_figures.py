@@ -76,3 +76,16 @@ def test_means_of_tiny_densities_keep_their_logarithm() -> None:
 def test_scores_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="finite scores; attack gave others"):
         AttackFigures.of("attack", np.array([1.0, np.nan]), np.array([1.0, 2.0]))
+
+
+def test_the_interval_holds_the_truth_where_classes_are_tiny_too() -> None:
+    from scipy.stats import norm
+
+    truth, classes = norm.cdf(0.5 / 2**0.5), np.repeat(np.arange(40), 2)
+    inside = 0
+    for seed in range(300):
+        interval = AttackFigures.of("x", *scores(seed, 80, 80, 0.5), Strata.of(classes, classes)).interval
+        inside += interval.low <= truth <= interval.high
+    assert inside / 300 >= 0.92
+    alone = AttackFigures.of("x", *scores(0, 40, 40, 0.5), Strata.of(np.arange(40), np.arange(40))).interval
+    assert alone.high - alone.low > 0.2

@@ -56,3 +56,27 @@ def test_an_audit_that_cannot_show_as_much_is_vacuous() -> None:
 def test_scores_and_flags_must_belong_together() -> None:
     with pytest.raises(ValueError, match="a flag for each of 5"):
         canary_audit(np.zeros(5), np.zeros(4, dtype=bool))
+
+
+@pytest.mark.parametrize("included", [np.arange(200) < 100, np.arange(200) >= 100])
+def test_equal_scores_show_nothing_in_whatever_order_canaries_come(included: np.ndarray) -> None:
+    assert canary_audit(np.zeros(200), included).epsilon < 0.5
+    assert canary_audit(np.zeros(200), included).right < 120
+
+
+def test_flags_may_be_numbers_and_scores_must_be_some() -> None:
+    included = np.arange(40) % 2
+    assert canary_audit(included * 1.0, included).right == 40  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="finite scores; got 1"):
+        canary_audit(np.array([np.nan, 1.0]), included[:2])  # type: ignore[arg-type]
+
+
+def test_delta_is_corrected_for_as_in_the_published_code() -> None:
+    """Steinke et al. 2023, appendix D: P[Bin ≥ v] + 2 m δ · max over i of P[v > Bin ≥ v − i] / i."""
+    canaries, guesses, right, delta = 1000, 100, 95, 1e-4
+    shown = epsilon_shown(right, guesses, canaries, delta=delta)
+    q, below, largest = 1 / (1 + np.exp(-shown)), 0.0, 0.0
+    for i in range(1, right + 1):
+        below += binom.pmf(right - i, guesses, q)
+        largest = max(largest, below / i)
+    assert binom.sf(right - 1, guesses, q) + 2 * canaries * delta * largest == pytest.approx(0.05, abs=1e-9)

@@ -5,6 +5,7 @@ import pytest
 
 from twinset.copying import copy_features
 from twinset.copytest import Known
+from twinset.errors import DataError
 from twinset.privacy.audit.controls import Independents, Planted, disguised, independent, least_found, plant
 from twinset.privacy.audit.dataset_release import BlindBaseline, DatasetAudit, DatasetRelease, audit_dataset
 from twinset.randomness import Stream
@@ -101,6 +102,51 @@ def test_who_can_tell_the_sides_apart_without_the_release_makes_it_inconclusive(
     assert "differ without the release (AUC 0.60" in unfair.finding
 
 
+def test_who_can_tell_the_sides_apart_without_the_release_proves_no_leak_by_that_but_by_hits(pools) -> None:
+    differ = BlindBaseline(0.6, 0.57, 0.63)
+    no_hits, hits = (audit(pools, made, controls=False, blind=differ) for made in (gaussian(pools[0], 1), pools[0][0]))
+    assert no_hits.answer == "inconclusive"
+    assert "tell training from held-out images (p = " in no_hits.finding
+    assert "differ without the release (AUC 0.60" in no_hits.finding
+    assert hits.answer == "leak_found"
+
+
+def features(seed: int, count: int) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(seed)).normal(size=(count, 6))
+
+
+def test_reference_images_that_are_held_out_ones_are_left_out() -> None:
+    made, training, holdout = features(0, 100), features(1, 100), features(2, 100)
+    mixed = np.concatenate([holdout[:60], features(3, 60)])
+    found = audit_dataset(DatasetRelease(made, training, holdout, mixed), rng=Stream(0), controls=False)
+    assert found.left_out == 60
+    assert min(found.p_values.values()) > 0.01
+    with pytest.raises(DataError, match="neither training nor held-out images; got 0 of 100"):
+        audit_dataset(DatasetRelease(made, training, holdout, holdout), rng=Stream(0))
+
+
+def test_alarms_over_independent_sets_take_a_leak_back() -> None:
+    """Held-out images that lie elsewhere: any set is flagged, a half of them too."""
+
+    class Sided:
+        """Takes images with a positive first coordinate for training images, whatever was released."""
+
+        name = "sided"
+        needs_reference = False
+
+        def scores(self, targets: np.ndarray, seen: object, *, rng: Stream) -> np.ndarray:
+            return targets[:, 0]
+
+    training, holdout = features(1, 100) + np.eye(6)[0], features(2, 100)
+    found = audit_dataset(
+        DatasetRelease(features(3, 100), training, holdout), rng=Stream(0), attacks=[Sided()], independent_sets=3
+    )
+    assert found.p_value < 0.01
+    assert found.independents == Independents(3, 3)
+    assert found.answer == "inconclusive"
+    assert found.reasons[-1] == "3 of 3 independent sets were flagged"
+
+
 def test_scaled_distances_change_no_answer(pools) -> None:
     features = [(copy_features(images), classes) for images, classes in pools]
     scaled = [(8 * rows, classes) for rows, classes in features]
@@ -114,7 +160,7 @@ def test_scaled_distances_change_no_answer(pools) -> None:
 
 @pytest.mark.slow
 def test_independent_generators_are_flagged_at_most_as_often_as_alpha_says() -> None:
-    """Two hundred splits of digits, each with a generator that saw the third part: 5 % and binomial error."""
+    """Two hundred splits of 900 digits, each with a generator that saw the third part: 5 % and binomial error."""
     from scipy.stats import binom
     from sklearn.datasets import load_digits
 
@@ -122,9 +168,9 @@ def test_independent_generators_are_flagged_at_most_as_often_as_alpha_says() -> 
     images = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, :, :, None]
     flagged = 0
     for seed in range(200):
-        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(images))
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(images))[:900]
         parts = [(images[rows], found.target[rows]) for rows in np.array_split(order, 3)]
-        made = copy_features(smoothed(parts[2], seed))
+        made = copy_features(smoothed(parts[2], seed)[:300])
         features = [(copy_features(pictures), classes) for pictures, classes in parts]
         flagged += audit(features, made, controls=False, alpha=0.05).answer == "leak_found"
     assert flagged <= binom.ppf(0.99, 200, 0.05)
@@ -155,19 +201,37 @@ def test_halves_of_the_others_share_no_image_and_false_alarms_are_counted() -> N
         seen.append(len(seen) < 2)
         return seen[-1]
 
-    found = independent(flag_of, 9, sets=6, rng=Stream(0))
+    found = independent(flag_of, np.arange(9), sets=6, rng=Stream(0))
     assert (found.flagged, found.sets) == (2, 6)
     assert found.sound
     assert not Independents(4, 6).sound
 
 
+def test_halves_of_the_others_share_no_family() -> None:
+    families = np.repeat(np.arange(20), 3)
+
+    def flag_of(made: np.ndarray, holdout: np.ndarray) -> bool:
+        assert not set(families[made]) & set(families[holdout])
+        assert len(made) == len(holdout) == 30
+        return False
+
+    assert independent(flag_of, families, sets=3, rng=Stream(0)).flagged == 0
+
+
 def test_disguised_copies_are_changed_but_near() -> None:
     pixels = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     smooth = np.repeat(np.repeat(pixels[:, ::8, ::8], 8, axis=1), 8, axis=2)
-    made = disguised(smooth, rng=Stream(0))
+    made = disguised(smooth, np.arange(4), rng=Stream(0))
     assert made.shape == smooth.shape
     assert made.dtype == np.uint8
     assert not np.array_equal(made, smooth)
     rows = np.random.Generator(np.random.PCG64(1)).normal(size=(50, 8)).astype(np.float32)
-    moved = np.linalg.norm(disguised(rows, rng=Stream(0)) - rows, axis=1)
+    moved = np.linalg.norm(disguised(rows, np.arange(50), rng=Stream(0)) - rows, axis=1)
     assert 0.02 < moved.mean() / np.linalg.norm(rows - np.roll(rows, 1, axis=0), axis=1).mean() < 0.2
+
+
+def test_one_disguised_copy_is_as_far_off_as_many_whatever_the_unit() -> None:
+    rows = np.random.Generator(np.random.PCG64(1)).normal(size=(50, 8))
+    one = disguised(rows, np.array([3]), rng=Stream(0)) - rows[[3]]
+    scaled = disguised(8 * rows, np.array([3]), rng=Stream(0)) - 8 * rows[[3]]
+    assert scaled == pytest.approx(8 * one)

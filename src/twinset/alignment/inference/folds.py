@@ -20,9 +20,10 @@ def numbered(groups: NDArray[np.generic]) -> Groups:
 
 
 def folds_of(groups: Groups, count: int, *, rng: Stream) -> NDArray[np.int64]:
-    """(N,) the fold, 0…``count`` − 1, of every row: groups at random, larger ones first to the emptiest fold.
+    """(N,) the fold, 0…``count`` − 1, of every row: groups at random, dealt in rounds, larger ones to emptier folds.
 
-    ``ValueError`` where there are fewer groups than folds.
+    So folds differ by one group at most, however many rows one of them has. ``ValueError`` where there are fewer groups
+    than folds.
     """
     _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < count:
@@ -30,9 +31,11 @@ def folds_of(groups: Groups, count: int, *, rng: Stream) -> NDArray[np.int64]:
     shuffled = rng.numpy().permutation(len(sizes))
     filled = np.zeros(count, dtype=np.int64)
     fold = np.empty(len(sizes), dtype=np.int64)
-    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        fold[group] = int(np.argmin(filled))
-        filled[fold[group]] += sizes[group]
+    ordered = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    for first in range(0, len(ordered), count):
+        dealt = ordered[first : first + count]
+        fold[dealt] = np.argsort(filled, kind="stable")[: len(dealt)]
+        filled[fold[dealt]] += sizes[dealt]
     return np.asarray(fold[inverse])
 
 

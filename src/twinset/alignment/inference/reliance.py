@@ -23,6 +23,10 @@ ASSUMPTION = (
 LEAST_RATE = 0.1
 """Classifiers that differ on fewer rows are taken to differ on so many: ratios of small counts are chance."""
 
+LEAST_DIFFERENCE = 0.02
+"""Of the values' deviation: models of numbers that differ by less are taken to differ by so much. Where features hold
+the measure itself, all that differs is the penalty's pull, which grows with every other distribution of values."""
+
 
 @dataclass(frozen=True)
 class RealError:
@@ -71,7 +75,7 @@ def disagreements(
         if one.extractor != chosen and one.score >= settings.threshold:
             held = validated.by_extractor[chosen], validated.by_extractor[one.extractor]
             seen = [validated.models[name].predict(real[name]) for name in (chosen, one.extractor)]
-            found.append(_disagreement(chosen, one.extractor, held, (seen[0], seen[1]), kind))
+            found.append(_disagreement(chosen, one.extractor, held, (seen[0], seen[1]), values, kind))
     if features[chosen].shape[1] >= 2:
         found.append(_halves(chosen, features[chosen], values, groups, real[chosen], kind, settings, rng))
     return tuple(found)
@@ -102,11 +106,12 @@ def _halves(
             held[side][~train] = model.predict(features[~train][:, columns])
             if number == 0:
                 seen.append(model.predict(real[:, columns]))
-    return _disagreement(f"{name}, one half", f"{name}, other half", (held[0], held[1]), (seen[0], seen[1]), kind)
+    both = (held[0], held[1]), (seen[0], seen[1])
+    return _disagreement(f"{name}, one half", f"{name}, other half", *both, values, kind)
 
 
 def _disagreement(
-    first: str, second: str, held: tuple[Values, Values], seen: tuple[Values, Values], kind: Kind
+    first: str, second: str, held: tuple[Values, Values], seen: tuple[Values, Values], values: Values, kind: Kind
 ) -> Disagreement:
     if kind == "class":
         synthetic, real = float((held[0] != held[1]).mean()), float((seen[0] != seen[1]).mean())
@@ -114,7 +119,8 @@ def _disagreement(
         ratio = float(np.sqrt(max(real, LEAST_RATE) / max(synthetic, LEAST_RATE)))
         return Disagreement(first, second, synthetic, real, ratio)
     synthetic, real = (float(np.sqrt(((a - b) ** 2).mean())) for a, b in (held, seen))
-    return Disagreement(first, second, synthetic, real, real / max(synthetic, 1e-300))
+    least = LEAST_DIFFERENCE * float(values.std())
+    return Disagreement(first, second, synthetic, real, max(real, least) / max(synthetic, least))
 
 
 def real_error(
@@ -140,7 +146,7 @@ def real_error(
     most = max((one.real for one in differences), default=0.0) / 2
     weights, effective = density_ratios(shift, known, _columns(held, values, kind), _columns(predicted, values, kind))
     if doubtful:
-        return RealError(None, effective, most, "real features lie where no synthetic ones do")
+        return RealError(None, effective, most, "real features seem to lie where no synthetic ones do")
     needed = max(10.0, settings.least_effective * len(predicted))
     if effective < needed:
         because = f"only {effective:.0f} synthetic rows look like real ones, and {needed:.0f} are needed"

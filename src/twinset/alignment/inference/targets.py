@@ -43,8 +43,8 @@ def inferred_measures(
 def target_of(measures: Measures, *found: Inference, rng: RandomSource, most_components: int = 5) -> Target:
     """The target of inferred measures, with what is known of their error beside it.
 
-    Bias is not known of real pictures and told as 0; the error is that expected on real ones, else on held-out
-    synthetic ones.
+    That is the root mean square error expected on real pictures (no mean absolute error is larger); measures where it
+    is not known have none. Restored values are meant to have no bias, which is told as 0.
     """
     names = measures.names
     target = fit_target(
@@ -56,8 +56,9 @@ def target_of(measures: Measures, *found: Inference, rng: RandomSource, most_com
     )
     errors = {one.measure: one for each in found for one in each.measures if one.measure in names}
     told: Mapping[str, InferenceError] = {
-        name: InferenceError(0.0, one.synthetic_error if one.expected_error is None else one.expected_error, one.rows)
+        name: InferenceError(0.0, one.expected_error, one.rows)
         for name, one in errors.items()
+        if one.expected_error is not None
     }
     return Target(target.mixtures, target.components, target.level, target.source, target.by_class, told)
 

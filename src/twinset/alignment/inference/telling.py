@@ -20,8 +20,8 @@ def _told(found: Inference) -> Iterator[str]:
         yield f"{name} was left out: {why}."
     if found.affected:
         yield (
-            "WARNING: real features lie off the synthetic ones, and cross-validated scores mislead there. Affected: "
-            f"{', '.join(found.affected)}."
+            "WARNING: real features seem to lie off the synthetic ones, and cross-validated scores may mislead there. "
+            f"Affected: {', '.join(found.affected)}."
         )
         for one in found.measures:
             for reason in one.warnings:

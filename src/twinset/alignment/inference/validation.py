@@ -31,15 +31,14 @@ class Candidate:
 class Validated:
     """A measure by all extractors.
 
-    ``held_out`` (N,) are predictions of the extractor that each fold chose, ``by_extractor`` those of each by itself;
-    ``models`` are fitted on all rows, ``chosen`` is the extractor that is best on all of them.
+    ``score`` is that of held-out predictions of the extractor that each fold chose, ``by_extractor`` (N,) are those of
+    each by itself; ``models`` are fitted on all rows, ``chosen`` is the extractor that is best on all of them.
     """
 
     chosen: str
     score: float
     interval: tuple[float, float]
     chance: float | None
-    held_out: Values
     by_extractor: Mapping[str, Values]
     candidates: tuple[Candidate, ...]
     models: Mapping[str, Model]
@@ -57,7 +56,7 @@ def validate(
     """Scores of all extractors, rows (N, D) each, for finite ``values`` (N,) of pictures ``groups`` (N,)."""
     fold = folds_of(groups, settings.folds, rng=rng.child("folds"))
     held = {name: np.empty(len(values)) for name in features}
-    picked = np.empty(len(values))
+    picked = np.full(len(values), np.nan)
     for number in range(settings.folds):
         train = fold != number
         best = np.inf
@@ -79,7 +78,6 @@ def validate(
         score,
         interval,
         None if kind == "number" else chance_of(values),
-        picked,
         held,
         tuple(sorted(rated, key=lambda one: -one.score)),
         {name: found.model for name, found in fits.items()},
@@ -113,7 +111,8 @@ def _explained(values: Values, predicted: Values, groups: Groups, draws: NDArray
     rows = draws @ np.bincount(groups, minlength=count)
     total = draws @ squares - (draws @ sums) ** 2 / np.maximum(rows, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 - (draws @ error) / np.where(total > 0, total, np.nan))
+        varied = total > 1e-9 * (draws @ squares)
+        return np.asarray(1 - (draws @ error) / np.where(varied, total, np.nan))
 
 
 def _beyond_chance(values: Values, predicted: Values, groups: Groups, draws: NDArray[np.float64]) -> Values:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.mapped import release
 from twinset.evaluation.protocol import Families, Features, as_features, families_of
 from twinset.scores import Interval
 
@@ -209,6 +210,7 @@ class Ordered:
             rows = self.features[self.edges[first] : self.edges[last]]
             checked = self.features.size <= AT_HAND
             yield slice(first, last), np.asarray(rows, dtype=np.float64) if checked else as_features(rows, self.what)
+            release(self.features)
             first = last
 
     def summed(self, values: Array, families: slice, *, axis: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -23,7 +24,10 @@ HALF_GROUND = 60.0
 """Half the side of the ground, in extents of a typical object; what lies beyond shows the background."""
 
 WALLS = (3.0, 9.0)
-"""Distance of a room's walls behind what the camera looks at, in extents of a typical object."""
+"""Distance of a room's walls behind what the camera looks at, in extents of a typical object; objects push them on."""
+
+CLEAR = 0.1
+"""Between a wall and the object nearest to it, in extents of a typical object."""
 
 WALL_HEIGHT = 6.0
 GROUNDS = {"room": ("wood", "checker", "fabric"), "road": ("asphalt",), "field": ("grass", "soil")}
@@ -90,8 +94,10 @@ class Backdrops:
         """The row of the picture that :meth:`place` shows with such draws; −1 where it shows none."""
         return int(draws.integers(len(self.pictures))) if self.pictures is not None else -1
 
-    def place(self, camera: Camera, typical: float, draws: np.random.Generator) -> Place:
-        """One place for a camera, around objects of ``typical`` metres."""
+    def place(
+        self, camera: Camera, typical: float, draws: np.random.Generator, *, objects: Sequence[Placed] = ()
+    ) -> Place:
+        """One place for a camera, around objects of ``typical`` metres, and with room for all of these."""
         if self.kind == "white":
             return Place(np.full((*camera.size, 3), 255, dtype=np.uint8), (_catcher(typical),))
         if self.pictures is not None:
@@ -103,15 +109,18 @@ class Backdrops:
             return Place(picture, (_catcher(typical),), parents=self.ids[row : row + 1])
         if self.kind == "slide":
             return Place(_slide(camera.size, draws), (), shadows=False)
-        return self._built(camera, typical, draws)
+        return self._built(camera, typical, draws, objects)
 
-    def _built(self, camera: Camera, typical: float, draws: np.random.Generator) -> Place:
+    def _built(self, camera: Camera, typical: float, draws: np.random.Generator, objects: Sequence[Placed]) -> Place:
         ground = _plane(typical, self._texture(GROUNDS[self.kind], draws), 0.0, draws.uniform(0, 2 * np.pi))
         furniture = [Placed(ground, np.eye(4))]
         if self.kind == "road":
             furniture += _lanes(typical, draws)
         if self.kind == "room":
-            furniture += [_wall(camera, typical, self._texture(WALLPAPERS, draws), turn, draws) for turn in (-1, 1)]
+            within = _seen_from_above(objects)
+            furniture += [
+                _wall(camera, typical, self._texture(WALLPAPERS, draws), turn, draws, within) for turn in (-1, 1)
+            ]
         return Place(_sky(camera, draws), tuple(furniture))
 
     def _texture(self, names: Sequence[str], draws: np.random.Generator) -> Pixels:
@@ -142,13 +151,33 @@ def _catcher(typical: float) -> Placed:
     return Placed(_plane(typical, None, 0.0, 0.0), np.eye(4), catcher=True)
 
 
-def _wall(camera: Camera, typical: float, texture: Pixels, turn: int, draws: np.random.Generator) -> Placed:
-    """A wall across the camera's view, turned to one side, so that two of them meet in a corner behind the objects."""
+def _seen_from_above(objects: Sequence[Placed]) -> NDArray[np.float64]:
+    """(N, 2) on the ground, below the corners of the objects' boxes."""
+    found = [np.zeros((0, 2))]
+    for placed in objects:
+        corners = np.array(list(product(*placed.mesh.bounds.astype(np.float64).T)))
+        found.append((corners @ placed.pose[:3, :3].T + placed.pose[:3, 3])[:, :2])
+    return np.concatenate(found)
+
+
+def _wall(
+    camera: Camera,
+    typical: float,
+    texture: Pixels,
+    turn: int,
+    draws: np.random.Generator,
+    within: NDArray[np.float64],
+) -> Placed:
+    """A wall across the camera's view, turned to one side, so that two of them meet in a corner behind the objects.
+
+    All of ``within`` (N, 2) lies before it.
+    """
     away = -camera.pose[:2, 3]
     angle = np.arctan2(away[1], away[0]) if np.linalg.norm(away) > 1e-6 else draws.uniform(0, 2 * np.pi)
     angle += turn * draws.uniform(0.3, 1.0)
     normal, along = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
-    middle = normal * typical * draws.uniform(*WALLS)
+    farthest = float((within @ normal).max(initial=0.0))
+    middle = normal * max(typical * draws.uniform(*WALLS), farthest + CLEAR * typical)
     left, right = middle + along * HALF_GROUND * typical, middle - along * HALF_GROUND * typical
     high = WALL_HEIGHT * typical
     corners = np.array([[*left, 0], [*right, 0], [*right, high], [*left, high]])

@@ -162,7 +162,7 @@ def _backdrops(settings: Rendering, training: Dataset, rng: Stream) -> tuple[Bac
 
 def _add_photos(packer: Packer, folder: Path, most: int, *, whole: bool) -> tuple[NDArray[np.float64], ...]:
     """Adds a folder's pictures; of those that show all directions (``whole``), the light."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)[:most]
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())[:most]
     if not files:
         raise DataError(f"{folder}: expected pictures; got none", hint="correct backdrop_path")
     lights = []

@@ -292,7 +292,7 @@ class RenderingGenerator:
             for (class_id, shape), pose in zip(chosen, poses, strict=True)
             if pose is not None
         )
-        place = self.backdrops.place(lens.wide, typical, slot.rng.child("backdrop").numpy())
+        place = self.backdrops.place(lens.wide, typical, slot.rng.child("backdrop").numpy(), objects=objects)
         lost = sum(pose is None for (class_id, _), pose in zip(chosen, poses, strict=True) if class_id is not None)
         return self._lit(slot, drawing, lens, objects, place), lens, lost, place.parents
 

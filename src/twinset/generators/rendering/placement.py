@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.camera import Camera
+from twinset.generators.rendering.backdrops import GROUNDS
 from twinset.generators.rendering.drawing import Drawing
 from twinset.generators.rendering.meshes import Mesh
 
@@ -17,6 +18,9 @@ Floats = NDArray[np.float64]
 
 FARTHEST = 4.0
 """Objects stand at most so many times as far away as what the camera looks at."""
+
+LOW = 0.75
+"""Objects whose middle is above so much of the camera's height are met there: a low camera would see no ground."""
 
 NEAREST = 0.1
 """The camera keeps such a share of an object's longest side between itself and the object's box."""
@@ -89,7 +93,8 @@ def rest_on_ground(
 ) -> list[Floats | None]:
     """Poses (4, 4) of meshes that stand on z = 0, turned about the vertical and apart; None where no place was found.
 
-    The middle of an object appears at a drawn place of the picture, unless that shows no ground near enough.
+    The middle of an object (a lower point, where it towers over the camera) appears at a drawn place of the picture,
+    unless that shows no ground near enough.
     """
     taken: list[Footprint] = []
     poses: list[Floats | None] = []
@@ -121,24 +126,34 @@ def rest_on_ground(
 def float_freely(
     meshes: Sequence[Mesh], camera: Camera, drawing: Drawing, draws: np.random.Generator
 ) -> list[Floats | None]:
-    """Poses of meshes anywhere in front of the camera, turned anyhow; their bounding spheres do not meet."""
+    """Poses of meshes anywhere in front of the camera, turned anyhow; their bounding spheres do not meet.
+
+    Where the backdrop has a ground, they lie above it.
+    """
     taken: list[tuple[Floats, float]] = []
     poses: list[Floats | None] = []
     typical = float(np.linalg.norm(camera.pose[:3, 3]))
+    above = drawing.settings.backdrop in GROUNDS
     for mesh in meshes:
         pose = None
         low, high = mesh.bounds.astype(np.float64)
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             scale = drawing.number("scale", draws)
             radius = scale * float(np.linalg.norm(high - low)) / 2
-            depth = typical * draws.uniform(0.6, 1.6)
+            nearest = 0.6 * typical
+            if above and attempt >= TRIES // 2:  # Farther away there may be no room above the ground.
+                nearest = min(nearest, 1.2 * radius)
+            depth = draws.uniform(nearest, 1.6 * typical)
             at = camera.unproject([_place(camera, drawing, draws)], [depth])[0]
             if depth < 1.2 * radius or any(np.linalg.norm(at - other) < radius + reach for other, reach in taken):
                 continue
+            turn = scale * _any_turn(draws)
+            shift = at - turn @ ((low + high) / 2)
+            if above and float((mesh.vertices @ turn[2]).min() + shift[2]) < 0:
+                continue
             taken.append((at, radius))
             pose = np.eye(4)
-            pose[:3, :3] = scale * _any_turn(draws)
-            pose[:3, 3] = at - pose[:3, :3] @ ((low + high) / 2)
+            pose[:3, :3], pose[:3, 3] = turn, shift
             break
         poses.append(pose)
     return poses
@@ -150,12 +165,15 @@ def _place(camera: Camera, drawing: Drawing, draws: np.random.Generator) -> tupl
 
 
 def ground_below(camera: Camera, pixel: tuple[float, float], *, height: float) -> Floats | None:
-    """(2,) where the ray through a pixel is at this height above the ground; None above the horizon or too far."""
+    """(2,) where the ray through a pixel is at this height above the ground, or at ``LOW`` of the camera's own.
+
+    None above the horizon or too far.
+    """
     eye = camera.pose[:3, 3]
     ray = camera.unproject([pixel], [1.0])[0] - eye
     if ray[2] > -1e-6:
         return None
-    along = (height - eye[2]) / ray[2]
+    along = (min(height, LOW * eye[2]) - eye[2]) / ray[2]
     point = eye + along * ray
     if not along > 0 or np.linalg.norm(point - eye) > FARTHEST * np.linalg.norm(eye):
         return None

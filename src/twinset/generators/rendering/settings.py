@@ -212,14 +212,16 @@ class Rendering:
         return source_of(class_name, self.shapes)
 
     def folders_digest(self) -> str:
-        """sha256 over names and bytes of all files in the folders; :class:`DataError` where there is no folder."""
+        """sha256 over names and bytes of all files in the folders; :class:`DataError` where there is no folder.
+
+        Of a single mesh it is over the files that it names, too.
+        """
         total = hashlib.sha256()
         for folder in self.folders:
             if not folder.exists():
                 raise DataError(f"{folder}: expected a family, or a folder of files; got neither", hint="correct it")
-            files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-            for file in files:
-                total.update(f"{file.relative_to(folder)}\0{_digest(file)}\n".encode())
+            for name, digest in _digests(folder).items():
+                total.update(f"{name}\0{digest}\n".encode())
         return total.hexdigest()
 
     def fit(self, training: Dataset, *, rng: RandomSource) -> RenderingGenerator:
@@ -230,6 +232,16 @@ class Rendering:
         from twinset.generators.rendering.fitting import fit
 
         return fit(self, training, rng=Stream.of(rng))
+
+
+def _digests(place: Path) -> Mapping[str, str]:
+    """sha256 of every file that is read of a folder, or of one mesh file, by its name there."""
+    from twinset.generators.rendering.mesh_files import MESH_SUFFIXES, MeshSettings, read_mesh
+
+    if place.is_file() and place.suffix.lower() in MESH_SUFFIXES:
+        return read_mesh(place, MeshSettings(missing_textures="plain"))[1].files
+    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    return {str(file.relative_to(place)): _digest(file) for file in files}
 
 
 def _digest(file: Path) -> str:

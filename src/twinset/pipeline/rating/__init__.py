@@ -24,8 +24,8 @@ def check_metadata(
 ) -> documents.CheckMetadataDocument:
     """Serves the page until Ctrl-C, then says what was rated; ``serve`` False only says.
 
-    ``source`` is a file of ``infer-metadata`` or a run; ``opened`` is told the address. Ratings go to ``ratings``,
-    beside the inference by default, and a later call goes on with them.
+    ``source`` is a file of ``infer-metadata`` or the folder of its ``inference.json``; ``opened`` is told the address.
+    Ratings go to ``ratings``, beside the inference by default, and a later call goes on with them.
     """
     inference, sha256 = read_inference(source)
     file = inference_file(source)
@@ -53,8 +53,8 @@ def _serve(site: Site, port: int, opened: Callable[[str], None]) -> None:
             hint="choose another --port, or none",
         ) from error
     with server:
-        opened(f"http://{ADDRESS}:{port_of(server)}/")
         try:
+            opened(f"http://{ADDRESS}:{port_of(server)}/")
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
             return

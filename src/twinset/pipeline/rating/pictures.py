@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from twinset import documents
 from twinset.annotations import Annotation
 from twinset.drawing import overlay
 from twinset.errors import DataError, ImageError
-from twinset.images import SUFFIXES, decode, encode_png, resize
+from twinset.images import MAX_FILE_BYTES, SUFFIXES, decode, encode_png, resize
 from twinset.instances import Instances
 
 LONGEST_SIDE = 900
@@ -21,19 +23,25 @@ MOST_FILES = 200_000
 def picture_files(folder: Path, images: Sequence[documents.InferredImage]) -> list[Path | None]:
     """The file of each image in a folder, by its id: its path there with or without suffix, else its bare name.
 
-    Nothing outside the folder is found, links that lead out included. :class:`DataError` where no image has a file.
+    What fits two files, or two images by their bare names, is not found: it could be the other one. Nothing outside
+    the folder is found, links that lead out included. :class:`DataError` where no image has a file.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of pictures; got none", hint="correct --images")
     root = folder.resolve()
     named: dict[str, Path] = {}
+    cut: dict[str, Path | None] = {}
     bare: dict[str, Path | None] = {}
     for path in _pictures(root):
         place = path.relative_to(root).as_posix()
         named[place] = path
-        named.setdefault(place[: -len(path.suffix)], path)
-        bare[path.stem] = None if path.stem in bare else path
-    found = [named.get(one.id) or bare.get(Path(one.id).stem) for one in images]
+        for names, name in ((cut, place[: -len(path.suffix)]), (bare, path.stem)):
+            names[name] = None if name in names else path
+    asked = Counter(Path(one.id).stem for one in images)
+    found = [
+        named.get(one.id) or cut.get(one.id) or (bare.get(stem) if asked[stem := Path(one.id).stem] == 1 else None)
+        for one in images
+    ]
     if images and not any(found):
         raise DataError(
             f"{folder}: expected files named as the images, such as {images[0].id!r}; got none of them",
@@ -43,9 +51,10 @@ def picture_files(folder: Path, images: Sequence[documents.InferredImage]) -> li
 
 
 def _pictures(root: Path) -> Iterator[Path]:
-    for count, path in enumerate(sorted(root.rglob("*"))):
-        if count >= MOST_FILES:
-            raise DataError(f"{root}: expected at most {MOST_FILES} files; got more", hint="name a smaller folder")
+    paths = list(islice(root.rglob("*"), MOST_FILES + 1))
+    if len(paths) > MOST_FILES:
+        raise DataError(f"{root}: expected at most {MOST_FILES} files; got more", hint="name a smaller folder")
+    for path in sorted(paths):
         if path.suffix.lower() in SUFFIXES and path.is_file() and path.resolve().is_relative_to(root):
             yield path
 
@@ -55,6 +64,8 @@ def drawn(path: Path, image: documents.InferredImage) -> bytes:
 
     :class:`ImageError` for what is no picture, is too large, or has another size than was inferred from.
     """
+    if (size_bytes := path.stat().st_size) > MAX_FILE_BYTES:
+        raise ImageError(f"{path.name}: expected at most {MAX_FILE_BYTES} bytes; got {size_bytes}")
     pixels = decode(path.read_bytes(), name=path.name)
     height, width = pixels.shape[:2]
     if (height, width) != image.size:

@@ -47,7 +47,8 @@ class Ratings:
         """Keeps the ratings of an image, in place of earlier ones; none takes them away."""
         if not all(WORST <= value <= BEST for value in given.values()):
             raise ValueError(f"expected ratings {WORST}…{BEST}; got {dict(given)}")
-        changed = {**self._ratings, image: dict(given)}
+        # Another process may rate the same inference: what it kept is not to be lost.
+        changed = {**Ratings.opened(self.path, self._sha256)._ratings, image: dict(given)}
         if not given:
             del changed[image]
         document = documents.RatingsDocument(inference_sha256=self._sha256, ratings=changed)

@@ -1,19 +1,23 @@
-"""The small web server behind the rating page: on this machine only, a request at a time, nothing but its own pages.
+"""The small web server behind the rating page: on this machine only, an answer at a time, nothing but its own pages.
 
 Requests name pictures by number, never by path. Another page in the same browser can neither read (the ``Host`` must be
-ours, against rebinding of names) nor rate (a token stands in every form, and the ``Origin`` must be ours).
+ours, against rebinding of names) nor rate (a token stands in every form, and the ``Origin`` must be ours). Connections
+have a thread each, since browsers open some in advance and say nothing on them.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
+import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
+from socket import socket
 from socketserver import BaseServer
 from urllib.parse import parse_qs
 
@@ -26,7 +30,7 @@ from twinset.pipeline.rating.records import BEST, WORST, Ratings
 ADDRESS = "127.0.0.1"
 LONGEST_BODY = 1 << 16
 SECONDS = 20.0
-"""A connection that says nothing for so long is closed: there is one at a time."""
+"""A connection that says nothing for so long is closed."""
 
 POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -54,7 +58,7 @@ class Site:
 
     def get(self, path: str) -> Reply:
         """A page or a picture."""
-        plain, _, asked = path.partition("?")
+        plain = path.partition("?")[0]
         if plain == "/":
             return Reply(HTTPStatus.SEE_OTHER, location=self._next())
         if plain == "/summary":
@@ -67,7 +71,7 @@ class Site:
             return Reply(HTTPStatus.NO_CONTENT)
         kind, number = self._numbered(plain)
         if kind == "image" and number is not None:
-            return self._image(number, note="Kept." if asked == "kept" else "")
+            return self._image(number)
         if kind == "picture" and number is not None:
             return self._picture(number)
         return refused(HTTPStatus.NOT_FOUND, "There is no such page.")
@@ -112,10 +116,8 @@ class Site:
     def _position(self, number: int) -> Position:
         return Position(number, len(self.inference.images), len(self.ratings))
 
-    def _image(self, number: int, *, note: str) -> Reply:
+    def _image(self, number: int) -> Reply:
         image = self.inference.images[number]
-        if self.paths[number] is None:
-            note = "There is no file of this image in the folder."
         return _page(
             image_page(
                 image,
@@ -124,7 +126,7 @@ class Site:
                 affected=self.inference.affected,
                 given=self.ratings.of(image.id),
                 token=self.token,
-                note=note,
+                note="There is no file of this image in the folder." if self.paths[number] is None else "",
             )
         )
 
@@ -152,8 +154,9 @@ def server_of(site: Site, port: int) -> HTTPServer:
 
     class Handler(_Handler):
         pages = site
+        turn = threading.Lock()
 
-    return HTTPServer((ADDRESS, port), Handler)
+    return _Server((ADDRESS, port), Handler)
 
 
 def port_of(server: BaseServer) -> int:
@@ -162,17 +165,34 @@ def port_of(server: BaseServer) -> int:
     return server.server_port
 
 
+class _Server(ThreadingHTTPServer):
+    """Threads end with the process: an answer is on the disk whole, or as it was."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
+        """Tells what went wrong, but for a browser that went away, which is nobody's error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    """Reads a request, checks where it comes from, and writes the site's reply."""
+    """Reads a request, checks where it comes from, and writes the site's reply; ``turn``: one is made at a time."""
 
     pages: Site
+    turn: threading.Lock
     server_version = "twinset"
     sys_version = ""
     timeout = SECONDS
 
     def do_GET(self) -> None:
         """Pages and pictures."""
-        self._send(self.pages.get(self.path) if self._from_here() else _foreign())
+        if not self._from_here():
+            self._send(_foreign())
+            return
+        with self.turn:
+            reply = self.pages.get(self.path)
+        self._send(reply)
 
     def do_POST(self) -> None:
         """Ratings."""
@@ -181,10 +201,20 @@ class _Handler(BaseHTTPRequestHandler):
         ours = origin is None or origin in [f"http://{host}" for host in self._hosts()]
         if not (self._from_here() and ours):
             self._send(_foreign())
-        elif not (length.isascii() and length.isdigit() and int(length) <= LONGEST_BODY):
+        elif not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= LONGEST_BODY):
             self._send(refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The form is too long."))
         else:
-            self._send(self.pages.post(self.path, self.rfile.read(int(length))))
+            self._rated(int(length))
+
+    def _rated(self, length: int) -> None:
+        """A form that broke off is not taken for one with fewer answers."""
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self._send(refused(HTTPStatus.BAD_REQUEST, "The form did not come whole: send it again."))
+            return
+        with self.turn:
+            reply = self.pages.post(self.path, body)
+        self._send(reply)
 
     def _hosts(self) -> tuple[str, str]:
         port = port_of(self.server)

@@ -11,7 +11,7 @@ from twinset.copying import Pictures, copy_features
 from twinset.privacy.attacks.figures import log_mean_exp
 
 Array = NDArray[np.float64]
-BLOCK = 512
+BLOCK = 1024
 
 
 def as_rows(pictures: Pictures) -> NDArray[np.floating]:
@@ -31,17 +31,31 @@ class Whitening:
     @staticmethod
     def of(rows: NDArray[np.floating], *, most: int) -> Whitening:
         """Of (N, D) rows, N ≥ 2: at most ``most`` axes, those along which they vary most; at least one."""
-        wide = np.asarray(rows, dtype=np.float64)
-        mean = wide.mean(axis=0)
-        _, lengths, axes = np.linalg.svd(wide - mean, full_matrices=False)
+        mean = rows.mean(axis=0, dtype=np.float64)
+        count, dimension = rows.shape
+        if count <= dimension:
+            _, lengths, axes = np.linalg.svd(rows - mean, full_matrices=False)
+        else:
+            lengths, axes = _principal(rows, mean)
         kept = np.flatnonzero(lengths > 1e-6 * max(lengths[0], 1e-300))[:most]
         if not len(kept):
-            return Whitening(mean, np.zeros((wide.shape[1], 1)))
-        return Whitening(mean, axes[kept].T * (np.sqrt(len(wide) - 1) / lengths[kept]))
+            return Whitening(mean, np.zeros((dimension, 1)))
+        return Whitening(mean, axes[kept].T * (np.sqrt(count - 1) / lengths[kept]))
 
     def of_rows(self, rows: NDArray[np.floating]) -> Array:
         """Coordinates (N, d)."""
-        return np.asarray((np.asarray(rows, dtype=np.float64) - self.mean) @ self.axes)
+        parts = [(rows[start : start + BLOCK] - self.mean) @ self.axes for start in range(0, len(rows), BLOCK)]
+        return np.concatenate(parts).astype(np.float64, copy=False)
+
+
+def _principal(rows: NDArray[np.floating], mean: Array) -> tuple[Array, Array]:
+    """Singular values and right singular vectors of many centred rows, from sums of products: a block at a time."""
+    products = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(rows), BLOCK):
+        centred = rows[start : start + BLOCK] - mean
+        products += centred.T @ centred
+    values, vectors = np.linalg.eigh(products)
+    return np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1].T
 
 
 def log_density(points: Array, centres: Array, *, bandwidth: float) -> Array:
@@ -52,13 +66,16 @@ def log_density(points: Array, centres: Array, *, bandwidth: float) -> Array:
     >>> (log_density(np.array([[0.0], [3.0]]), np.array([[0.0]]), bandwidth=1.0) + 0).tolist()
     [0.0, -4.5]
     """
-    found = np.empty(len(points))
-    norms = (centres**2).sum(axis=1)
+    sums = np.full(len(points), -np.inf)
     for start in range(0, len(points), BLOCK):
-        some = points[start : start + BLOCK]
-        squares = np.maximum((some**2).sum(axis=1)[:, None] + norms - 2 * some @ centres.T, 0.0)
-        found[start : start + BLOCK] = log_mean_exp(-squares / (2 * bandwidth**2))
-    return found
+        part = slice(start, start + BLOCK)
+        some = points[part]
+        for first in range(0, len(centres), BLOCK):
+            others = centres[first : first + BLOCK]
+            squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * some @ others.T
+            logs = log_mean_exp(-np.maximum(squares, 0.0) / (2 * bandwidth**2)) + np.log(len(others))
+            sums[part] = np.logaddexp(sums[part], logs)
+    return np.asarray(sums - np.log(len(centres)))
 
 
 def scott(count: int, dimension: int) -> float:

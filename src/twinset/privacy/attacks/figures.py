@@ -1,10 +1,11 @@
 """What a membership attack found: AUC, power at low false positive rates, and how sure that is.
 
-An attack gives every real image a score, higher for those it takes for training images ("members"). All comparisons
-are within strata (classes), so that another mix of classes on the held-out side is not taken for a leak. At a given
-false positive rate the threshold is set on the held-out images, and as few of them decide it, the rate that is realised
-stands beside the one that was asked for (Carlini et al. 2022, "Membership Inference Attacks From First Principles",
-whose advice it is to look at low rates: an average hides the few images that are laid bare).
+An attack gives every real image a score, higher for those it takes for training images ("members"). AUC and its test
+compare within strata (classes), so that another mix of classes on the held-out side is not taken for a leak; power
+looks at all images at once. At a given false positive rate the threshold is set on the held-out images, and as few of
+them decide it, the rate that is realised stands beside the one that was asked for (Carlini et al. 2022, "Membership
+Inference Attacks From First Principles", whose advice it is to look at low rates: an average hides the few images that
+are laid bare).
 """
 
 from __future__ import annotations

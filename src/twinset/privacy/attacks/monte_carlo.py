@@ -8,17 +8,20 @@ within any ε, the distance to the nearest decides, so that scores do not tie at
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinset.copying import Pictures
 from twinset.membership import Scores
+from twinset.neighbours import Features
 from twinset.privacy.attacks.dataset import SeenDataset
 from twinset.privacy.attacks.densities import as_rows
 from twinset.randomness import Stream
 
-BLOCK = 512
+BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -45,21 +48,40 @@ class MonteCarlo:
         """Sum over ε of the rank of the share within ε, in [0, 1) each; float64 (N,)."""
         from scipy.stats import rankdata
 
-        rows, made = np.asarray(as_rows(targets), dtype=np.float64), np.asarray(as_rows(seen.synthetic), dtype=float)
-        least = np.concatenate([_distances(rows[part], made).min(axis=1) for part in _parts(len(rows))])
-        radii = np.quantile(least, self.quantiles)
-        counts = np.concatenate(
-            [(_distances(rows[part], made)[:, :, None] <= radii).sum(axis=1) for part in _parts(len(rows))]
-        )
+        rows, made = as_rows(targets), as_rows(seen.synthetic)
+        least = np.full(len(rows), np.inf, dtype=np.float32)
+        for part, squares in _blocks(rows, made):
+            np.minimum(least[part], squares.min(axis=1), out=least[part])
+        # Radii are squared distances of the same blocks, so that an image lies within the radius that it defines.
+        radii = np.quantile(least, self.quantiles, method="higher")
+        counts = np.zeros((len(rows), len(radii)), dtype=np.int64)
+        for part, squares in _blocks(rows, made):
+            for number, radius in enumerate(radii):
+                counts[part, number] += (squares <= radius).sum(axis=1)
         ranks = rankdata(counts, axis=0).sum(axis=1)
         nearest = rankdata(-least) / (len(rows) + 1)
-        return np.asarray((ranks + nearest) / len(rows))
+        return np.asarray((ranks + nearest) / len(rows), dtype=np.float64)
 
 
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
+def _blocks(rows: Features, made: Features) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Rows (N, D), and their squared distances (B, C) to some of ``made`` (S, D): every pair once.
+
+    In float32, about the mean of ``made`` and in the unit of its spread; only compared with each other.
+    """
+    mean = made.mean(axis=0, dtype=np.float64)
+    scale = max(float(np.abs(made[:BLOCK] - mean).max()), float(np.finfo(np.float32).tiny))
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        some = _single(rows[part], mean, scale)
+        norms = np.einsum("ij,ij->i", some, some)[:, None]
+        for first in range(0, len(made), BLOCK):
+            others = _single(made[first : first + BLOCK], mean, scale)
+            squares = some @ others.T
+            squares *= -2
+            squares += norms
+            squares += np.einsum("ij,ij->i", others, others)
+            yield part, squares
 
 
-def _distances(rows: Scores, made: Scores) -> Scores:
-    squares = (rows**2).sum(axis=1)[:, None] + (made**2).sum(axis=1) - 2 * rows @ made.T
-    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
+def _single(rows: Features, mean: NDArray[np.float64], scale: float) -> NDArray[np.float32]:
+    return np.asarray((rows - mean) / scale, dtype=np.float32)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinset.copying import Pictures, nearest_pictures
-from twinset.membership import more_hits_than_chance
 from twinset.privacy.attacks.figures import clopper_pearson
 from twinset.scores import Interval
 
@@ -38,12 +37,16 @@ def closest_records(synthetic: Pictures, training: Pictures, holdout: Pictures) 
     >>> closest_records(x[:2] + 0.1, x[:3], x[3:]).share
     1.0
     """
+    from scipy.stats import binom
+
     count = min(len(training), len(holdout))
-    near, far = (nearest_pictures(synthetic, side[:count], k=1)[0][:, 0] for side in (training, holdout))
+    # Spread over all of a side: folders are sorted by class.
+    sides = [side[np.arange(count) * len(side) // count] for side in (training, holdout)]
+    near, far = (nearest_pictures(synthetic, side, k=1)[0][:, 0] for side in sides)
     nearer = int((near < far).sum())
     return ClosestRecords(
         share=nearer / len(synthetic),
         interval=clopper_pearson(nearer, len(synthetic)),
         expected=0.5,
-        p_value=more_hits_than_chance(np.full(len(synthetic), 0.5), nearer),
+        p_value=float(binom.sf(nearer - 1, len(synthetic), 0.5)),
     )

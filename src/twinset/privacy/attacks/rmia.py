@@ -59,7 +59,8 @@ class Rmia:
 
     def _ratios(self, target: Array, shadows: Array, out: NDArray[np.bool_]) -> Array:
         mean_out = (shadows * out).sum(axis=0) / out.sum(axis=0)
-        return np.asarray(target / (((1 + self.a) * mean_out + 1 - self.a) / 2))
+        least = np.finfo(np.float64).tiny  # a = 1 and a class that no shadow believes
+        return np.asarray(target / np.maximum(((1 + self.a) * mean_out + 1 - self.a) / 2, least))
 
 
 def _chance(logits: NDArray[np.floating], class_ids: NDArray[np.integer]) -> Array:

@@ -32,6 +32,9 @@ COUNTS = (1, 2, 5, 10, 20, 50)
 REQUIRED = 10
 """So many planted copies, or what 2 % of the outputs are if that is more, must be found: else nothing is said."""
 
+USUAL_OF = 1000
+"""Features of so many training images tell the usual distance between two."""
+
 SHIFTED_FROM = 24
 """Pictures of fewer pixels a side are not shifted: a pixel would be much of what they show."""
 
@@ -72,7 +75,7 @@ def required(total: int) -> int:
 def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -> tuple[Planted, ...]:
     """Copies of random training images in place of random outputs, from many to few; it stops at what is not found.
 
-    ``flag`` must be of these training images, and must not be true of the set as it is.
+    ``flag`` must be of these training images, and must not be true of the set as it is, nor nearly so.
     """
     total = len(synthetic)
     most = min(required(total), len(training), total)
@@ -82,42 +85,46 @@ def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -
             draw = rng.child("planted", how, count).numpy()
             chosen, places = draw.permutation(len(training))[:count], draw.permutation(total)[:count]
             made = np.array(synthetic)
-            made[places] = copies_of(training, chosen, how, rng=rng.child(how))
+            made[places] = training[chosen] if how == "verbatim" else disguised(training, chosen, rng=rng.child(how))
             results.append(Planted(how, count, total, flag(cast(Pictures, made))))
             if not results[-1].found:
                 break
     return tuple(results)
 
 
-def copies_of(training: Pictures, rows: Rows, how: How, *, rng: Stream) -> Pictures:
-    """These training images as they are, or disguised."""
-    copies: Pictures = training[rows]
-    return copies if how == "verbatim" else disguised(copies, rng=rng)
-
-
-def disguised(copies: Pictures, *, rng: Stream) -> Pictures:
-    """Copies as a careless generator makes them.
+def disguised(training: Pictures, rows: Rows, *, rng: Stream) -> Pictures:
+    """Copies of these rows (K,) of training images as a careless generator makes them.
 
     Pictures are flipped, shifted by a pixel where that is little, lighter or darker, with noise of 2 % of the range;
-    features get noise of a tenth of the distance between two of them.
+    features get noise of a tenth of the usual distance between two training images.
     """
     draw = rng.numpy()
-    if copies.dtype != np.uint8:
-        rows = np.asarray(copies, dtype=np.float64)
-        usual = float(np.median(np.linalg.norm(rows - np.roll(rows, 1, axis=0), axis=1))) if len(rows) > 1 else 1.0
-        noise = draw.standard_normal(rows.shape) * (0.1 * usual / rows.shape[1] ** 0.5)
-        return cast(Pictures, (rows + noise).astype(copies.dtype))
-    return np.stack([_disguised(pixels, draw) for pixels in copies])
+    copies: Pictures = training[rows]
+    if copies.dtype == np.uint8:
+        return np.stack([_disguised(pixels, draw) for pixels in copies])
+    wide = np.asarray(copies, dtype=np.float64)
+    some = np.asarray(training[draw.permutation(len(training))[:USUAL_OF]], dtype=np.float64)
+    usual = float(np.median(np.linalg.norm(some - np.roll(some, 1, axis=0), axis=1)))
+    noise = draw.standard_normal(wide.shape) * (0.1 * usual / wide.shape[1] ** 0.5)
+    return cast(Pictures, (wide + noise).astype(copies.dtype))
 
 
-def independent(flag_of: Callable[[Rows, Rows], bool], count: int, *, sets: int, rng: Stream) -> Independents:
-    """``flag_of(made, holdout)`` for rows of random halves of ``count`` images: one is the release, one held out."""
+def independent(
+    flag_of: Callable[[Rows, Rows], bool], families: NDArray[np.integer], *, sets: int, rng: Stream
+) -> Independents:
+    """``flag_of(made, holdout)`` for rows of random halves of the images' ``families`` (N,): a release, and held out.
+
+    By family, because a release that shows the held-out images' relatives could not be flagged.
+    """
+    units = np.unique(families, return_inverse=True)[1]
+    count = int(units.max(initial=-1)) + 1
     if count < 4 or sets < 1:
-        raise ValueError(f"expected at least 4 images and a set; got {count} and {sets}")
+        raise ValueError(f"expected at least 4 families and a set; got {count} and {sets}")
     flagged = 0
     for number in range(sets):
-        order = rng.child("independent", number).numpy().permutation(count)
-        flagged += flag_of(np.sort(order[: count // 2]), np.sort(order[count // 2 :]))
+        first = rng.child("independent", number).numpy().permutation(count)[: count // 2]
+        made = np.isin(units, first)
+        flagged += flag_of(np.flatnonzero(made), np.flatnonzero(~made))
     return Independents(flagged, sets)
 
 

@@ -2,21 +2,22 @@
 
 The answer follows from one family of tests, corrected together (Bonferroni): those of the joint copy test
 (:mod:`twinset.copytest`) and of the attacks. It is *inconclusive* rather than reassuring where the audit did not find
-what was planted for it, where it raised alarms over independent sets, or where training and held-out images can be told
-apart by somebody who never saw the release.
+what was planted for it. And where it raises alarms over independent sets, or where training and held-out images can be
+told apart by somebody who never saw the release, a difference between them shows nothing: only images that are hit
+directly are then a leak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from twinset.copying import Pictures
 from twinset.copytest import NOTHING, CopyTest, Known, copy_test
-from twinset.membership import Strata
+from twinset.errors import DataError
 from twinset.privacy.attacks.dataset import DatasetAttack, SeenDataset
 from twinset.privacy.attacks.domias import Domias
 from twinset.privacy.attacks.figures import AttackFigures
@@ -24,6 +25,7 @@ from twinset.privacy.attacks.gan_leaks import GanLeaks
 from twinset.privacy.attacks.monte_carlo import MonteCarlo
 from twinset.privacy.attacks.nearest_record import ClosestRecords, closest_records
 from twinset.privacy.audit.controls import Independents, Planted, Rows, independent, least_found, plant
+from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses
 from twinset.randomness import Stream
 
 Answer = Literal["leak_found", "no_leakage_detected", "inconclusive"]
@@ -35,6 +37,12 @@ ATTACKS: tuple[DatasetAttack, ...] = (
     Domias(),
     Domias(by="ratio"),
 )
+
+FEWEST_REFERENCE = 8
+MUCH = 10
+"""Planted copies are found by a test whose p-value they divide by so much."""
+FEWEST_INDEPENDENT = 8
+"""Families of held-out images, below which no halves of them are audited."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +73,10 @@ class BlindBaseline:
 
 @dataclass(frozen=True)
 class DatasetAudit:
-    """``p_values`` of all tests, ``p_value`` their joint one. ``planted`` and ``independents`` are the controls."""
+    """``p_values`` of all tests, ``p_value`` their joint one. ``planted`` and ``independents`` are the controls.
+
+    ``left_out``: so many reference images are training or held-out images and took no part.
+    """
 
     answer: Answer
     reasons: tuple[str, ...]
@@ -78,6 +89,7 @@ class DatasetAudit:
     planted: tuple[Planted, ...] = ()
     independents: Independents | None = None
     blind: BlindBaseline | None = None
+    left_out: int = 0
     settings: Mapping[str, str | int | float] = field(default_factory=dict)
 
     @property
@@ -108,29 +120,24 @@ def audit_dataset(
     """Attacks and controls on one released set; attacks that need reference images are left out where there are none.
 
     ``blind`` is what the caller found without the release. Without ``controls`` only a leak can be found: what is not
-    flagged stays inconclusive. Errors as :func:`~twinset.copytest.copy_test`.
+    flagged stays inconclusive. Errors as :func:`~twinset.copytest.copy_test`, and :class:`DataError` where too few
+    reference images are neither training nor held-out images.
     """
+    real = witnesses(release.training, release.holdout, release.of_training, release.of_holdout)
+    release, left_out = _with_reference_of_neither_side(release, limit=real.limit)
     usable = [attack for attack in attacks if release.reference is not None or not attack.needs_reference]
-    test, figures, p_values = _tested(release, usable, alpha=alpha, rng=rng)
+    asked = _Asked(release, real, usable, alpha, rng)
+    test, figures, p_values = asked.tested(release.synthetic)
     joint = _joint(p_values)
-    closest = closest_records(release.synthetic, release.training, release.holdout)
-
-    def flag_of(made: Pictures, holdout: Pictures, *, known: Known = release.of_holdout) -> bool:
-        other = DatasetRelease(made, release.training, holdout, release.reference, release.of_training, known)
-        return _joint(_tested(other, usable, alpha=alpha, rng=rng)[2]) < alpha
-
-    answer: Answer = "inconclusive"
-    reasons: tuple[str, ...] = ("the controls were not run",)
     planted: tuple[Planted, ...] = ()
     independents = None
-    if joint < alpha:
-        answer, reasons = "leak_found", _found(test, p_values, alpha)
-    elif controls:
-        planted = plant(
-            lambda made: flag_of(made, release.holdout), release.synthetic, release.training, rng=rng.child("plant")
-        )
-        independents = _independent(release, usable, alpha=alpha, sets=independent_sets, rng=rng.child("independent"))
-        answer, reasons = _judged(planted, independents, blind)
+    if controls:
+        independents = _independent(release, asked, sets=independent_sets, rng=rng.child("independent"))
+        if joint >= alpha:
+            planted = plant(
+                lambda made: asked.finds(made, p_values), release.synthetic, release.training, rng=rng.child("plant")
+            )
+    answer, reasons = _judged(test, p_values, alpha, planted, _doubts(independents, blind))
     return DatasetAudit(
         answer=answer,
         reasons=reasons,
@@ -139,76 +146,92 @@ def audit_dataset(
         alpha=alpha,
         test=test,
         attacks=figures,
-        closest=closest,
+        closest=closest_records(release.synthetic, release.training, release.holdout),
         planted=planted,
         independents=independents,
         blind=blind,
-        settings={"seed": rng.seed, "independent_sets": independent_sets},
+        left_out=left_out,
+        settings={"seed": rng.seed, "independent_sets": independent_sets, "controls": controls},
     )
 
 
-def _tested(
-    release: DatasetRelease, attacks: Sequence[DatasetAttack], *, alpha: float, rng: Stream
-) -> tuple[CopyTest, tuple[AttackFigures, ...], dict[str, float]]:
-    test = copy_test(
-        release.synthetic,
-        release.training,
-        release.holdout,
-        alpha=alpha,
-        reference=release.reference,
-        of_training=release.of_training,
-        of_holdout=release.of_holdout,
-    )
-    seen = SeenDataset(release.synthetic, release.reference)
-    targets, count = np.concatenate([release.training, release.holdout]), len(release.training)
-    strata = _strata(release)
-    figures = []
-    for attack in attacks:
-        scores = attack.scores(targets, seen, rng=rng.child(attack.name))
-        figures.append(AttackFigures.of(attack.name, scores[:count], scores[count:], strata))
-    # The copy test's own forms of GAN-Leaks are corrected for held-out images that are merely harder: these count.
-    counted = {each.name: each.p_value for each in figures if not each.name.startswith("gan_leaks")}
-    return test, tuple(figures), {**test.p_values, **counted}
+def _with_reference_of_neither_side(release: DatasetRelease, *, limit: float) -> tuple[DatasetRelease, int]:
+    """Without the reference images that are training or held-out images, and how many these were."""
+    if release.reference is None:
+        return release, 0
+    rows = neither(release.reference, release.training, release.holdout, limit=limit)
+    if len(rows) < FEWEST_REFERENCE:
+        raise DataError(
+            f"expected at least {FEWEST_REFERENCE} reference images that are neither training nor held-out images; "
+            f"got {len(rows)} of {len(release.reference)}",
+            hint="give other real images of the kind, or none",
+        )
+    return replace(release, reference=release.reference[rows]), len(release.reference) - len(rows)
 
 
-def _strata(release: DatasetRelease) -> Strata:
-    members, others = release.of_training.classes, release.of_holdout.classes
-    if members is None or others is None:
-        return Strata.single(len(release.training), len(release.holdout))
-    return Strata.of(members, others)
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The tests of one training and one held-out side, whatever was released; ``witnesses`` are of these sides."""
+
+    release: DatasetRelease
+    witnesses: Witnesses
+    attacks: Sequence[DatasetAttack]
+    alpha: float
+    rng: Stream
+
+    def flags(self, made: Pictures) -> bool:
+        """Whether the joint test flags these images."""
+        return _joint(self.tested(made)[2]) < self.alpha
+
+    def finds(self, made: Pictures, before: Mapping[str, float]) -> bool:
+        """Whether a test flags these images that saw much less ``before``: what was all but flagged is no finding."""
+        p_values = self.tested(made)[2]
+        return any(p_values[name] <= before[name] / MUCH for name in _guilty(p_values, self.alpha))
+
+    def tested(self, made: Pictures) -> tuple[CopyTest, tuple[AttackFigures, ...], dict[str, float]]:
+        """The copy test of these images, the figures of all attacks, and the p-values of the joint test."""
+        release = self.release
+        test = copy_test(
+            made,
+            release.training,
+            release.holdout,
+            alpha=self.alpha,
+            reference=release.reference,
+            of_training=release.of_training,
+            of_holdout=release.of_holdout,
+        )
+        seen = SeenDataset(made, release.reference)
+        figures, p_values = [], dict(test.p_values)
+        for attack in self.attacks:
+            scores = attack.scores(self.witnesses.pictures, seen, rng=self.rng.child(attack.name))
+            figures.append(self.witnesses.figures(attack.name, scores))
+            if attack.name not in p_values:
+                p_values[attack.name] = self.witnesses.p_value(figures[-1], scores)
+        return test, tuple(figures), p_values
 
 
 def _joint(p_values: Mapping[str, float]) -> float:
     return min(1.0, len(p_values) * min(p_values.values()))
 
 
-def _found(test: CopyTest, p_values: Mapping[str, float], alpha: float) -> tuple[str, ...]:
-    guilty = [name for name, p in p_values.items() if p * len(p_values) < alpha]
-    reasons = [f"{', '.join(guilty)} tell training from held-out images (p = {_joint(p_values):.2g})"]
-    if "distinct_hits" in guilty:
-        reasons.append(f"{test.training_hits} training and {test.holdout_hits} held-out images are hit")
-    return tuple(reasons)
+def _guilty(p_values: Mapping[str, float], alpha: float) -> list[str]:
+    return [name for name, p in p_values.items() if p * len(p_values) < alpha]
 
 
-def _independent(
-    release: DatasetRelease, attacks: Sequence[DatasetAttack], *, alpha: float, sets: int, rng: Stream
-) -> Independents | None:
-    """Halves of the held-out images as release and held-out side; None where these are too few."""
-    if len(release.holdout) < 8:
+def _independent(release: DatasetRelease, asked: _Asked, *, sets: int, rng: Stream) -> Independents | None:
+    """Halves of the held-out families as release and held-out side; None where these are too few."""
+    rows = asked.witnesses.held_out
+    families = asked.witnesses.units[len(asked.witnesses.units) - len(rows) :]
+    if len(np.unique(families)) < FEWEST_INDEPENDENT:
         return None
 
     def flag_of(made: Rows, holdout: Rows) -> bool:
-        other = DatasetRelease(
-            release.holdout[made],
-            release.training,
-            release.holdout[holdout],
-            release.reference,
-            release.of_training,
-            _of_rows(release.of_holdout, holdout),
-        )
-        return _joint(_tested(other, attacks, alpha=alpha, rng=rng)[2]) < alpha
+        of_holdout = _of_rows(release.of_holdout, rows[holdout])
+        other = replace(release, holdout=release.holdout[rows[holdout]], of_holdout=of_holdout)
+        real = witnesses(other.training, other.holdout, other.of_training, of_holdout)
+        return replace(asked, release=other, witnesses=real).flags(release.holdout[rows[made]])
 
-    return independent(flag_of, len(release.holdout), sets=sets, rng=rng)
+    return independent(flag_of, families, sets=sets, rng=rng)
 
 
 def _of_rows(known: Known, rows: Rows) -> Known:
@@ -219,18 +242,34 @@ def _of_rows(known: Known, rows: Rows) -> Known:
 
 
 def _judged(
-    planted: Sequence[Planted], independents: Independents | None, blind: BlindBaseline | None
+    test: CopyTest, p_values: Mapping[str, float], alpha: float, planted: Sequence[Planted], doubts: Sequence[str]
 ) -> tuple[Answer, tuple[str, ...]]:
-    reasons = []
+    """The answer and its reasons; ``planted`` is empty where no controls were run or none were needed."""
+    if guilty := _guilty(p_values, alpha):
+        reasons = [f"{', '.join(guilty)} tell training from held-out images (p = {_joint(p_values):.2g})"]
+        if "distinct_hits" in guilty:
+            reasons.append(f"{test.training_hits} training and {test.holdout_hits} held-out images are hit")
+        leak = "distinct_hits" in guilty or not doubts
+        return "leak_found" if leak else "inconclusive", (*reasons, *doubts)
+    if not planted:
+        return "inconclusive", ("the controls were not run", *doubts)
+    missed = []
     for how in ("verbatim", "disguised"):
         if least_found(planted, how) is None:
             most = max(each.count for each in planted if each.how == how)
-            reasons.append(f"{most} planted {how} copies of training images were not found")
+            missed.append(f"{most} planted {how} copies of training images were not found")
+    reasons = [*missed, *doubts]
+    return ("inconclusive", tuple(reasons)) if reasons else ("no_leakage_detected", ())
+
+
+def _doubts(independents: Independents | None, blind: BlindBaseline | None) -> tuple[str, ...]:
+    """Why a difference between training and held-out images may not be the release's."""
+    doubts = []
     if independents is not None and not independents.sound:
-        reasons.append(f"{independents.flagged} of {independents.sets} independent sets were flagged")
+        doubts.append(f"{independents.flagged} of {independents.sets} independent sets were flagged")
     if blind is not None and not blind.at_chance:
-        reasons.append(
+        doubts.append(
             f"training and held-out images differ without the release (AUC {blind.auc:.2f}, {blind.low:.2f}…"
             f"{blind.high:.2f})"
         )
-    return ("inconclusive", tuple(reasons)) if reasons else ("no_leakage_detected", ())
+    return tuple(doubts)

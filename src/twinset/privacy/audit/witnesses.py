@@ -1,0 +1,136 @@
+"""Which real images testify for or against a release: every picture once, every family once, and like against like.
+
+Real images in several files, or of one patient, score alike: counted one by one they would make any difference look
+sure. And held-out images that are merely *rarer* score lower with every attack, whoever saw them. So a difference must
+also hold among images that are equally rare: as far from the training images around them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset.copying import (
+    DUPLICATE_SHARE,
+    Pictures,
+    duplicate_families,
+    nearest_outside,
+    nearest_pictures,
+    usual_distance,
+)
+from twinset.copytest import Known
+from twinset.errors import DataError
+from twinset.membership import Scores, Strata, placement_test
+from twinset.privacy.attacks.figures import AttackFigures
+
+Rows = NDArray[np.int64]
+
+AROUND = 5
+"""Training images around one, whose distances say how rare it is."""
+
+AT_LEAST = 30
+MOST_LAYERS = 5
+"""Images of one class are compared in layers of equal rarity: so many of them, of about so many images or more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Witnesses:
+    """``pictures`` (W, …): distinct real images, those of training first; ``units`` (W,): their families, those of
+    training first too, of which there are ``members``. ``strata`` and ``layers`` of the units: those of one class, and
+    of one class and equally rare. ``held_out``: rows of the held-out images that testify.
+    Pictures no farther apart than ``limit`` are one."""
+
+    pictures: Pictures
+    units: Rows
+    members: int
+    strata: Strata
+    layers: Strata
+    held_out: Rows
+    limit: float
+
+    def figures(self, name: str, scores: Scores) -> AttackFigures:
+        """Of an attack's scores (W,): a family counts once, by its mean."""
+        by_unit = np.bincount(self.units, weights=scores) / np.bincount(self.units)
+        return AttackFigures.of(name, by_unit[: self.members], by_unit[self.members :], self.strata)
+
+    def p_value(self, figures: AttackFigures, scores: Scores) -> float:
+        """That of the figures or, if it is larger, that among equally rare images."""
+        by_unit = np.bincount(self.units, weights=scores) / np.bincount(self.units)
+        layered = placement_test(by_unit[: self.members], by_unit[self.members :], self.layers)
+        return max(figures.p_value, layered.p_value)
+
+
+def witnesses(training: Pictures, holdout: Pictures, of_training: Known, of_holdout: Known) -> Witnesses:
+    """Held-out images that are training images, or of a training family, do not testify.
+
+    :class:`DataError` where fewer than two families are left on a side.
+    """
+    distances = nearest_pictures(holdout, training, k=1)[0][:, 0]
+    limit = DUPLICATE_SHARE * usual_distance(distances)
+    first = np.unique(duplicate_families(training, nearer_than=limit))
+    second = np.setdiff1d(duplicate_families(holdout, nearer_than=limit), np.flatnonzero(distances <= limit))
+    families, other_families = _families(of_training, len(training)), _families(of_holdout, len(holdout))
+    if of_training.families is not None:
+        second = second[~np.isin(other_families[second], families)]
+    own, units = np.unique(families[first], return_inverse=True)
+    others, other_units = np.unique(other_families[second], return_inverse=True)
+    if min(len(own), len(others)) < 2:
+        raise DataError(
+            "expected ≥ 2 distinct training and ≥ 2 held-out images that are none of them, of families of their own; "
+            f"got {len(own)} and {len(others)}",
+            hint="keep real images out that are training images",
+        )
+    pictures = np.concatenate([training[first], holdout[second]])
+    all_units = np.concatenate([units, len(own) + other_units])
+    strata = Strata.of(_classes(of_training, first, units), _classes(of_holdout, second, other_units))
+    rarity = _rarity(pictures, len(first), all_units, strata)
+    return Witnesses(pictures, all_units, len(own), strata, _layers(strata, rarity), second, limit)
+
+
+def neither(reference: Pictures, training: Pictures, holdout: Pictures, *, limit: float) -> Rows:
+    """Rows of the reference images that are farther than ``limit`` from all training and held-out images."""
+    nearest = [nearest_pictures(reference, side, k=1)[0][:, 0] for side in (training, holdout)]
+    return np.flatnonzero(np.minimum(*nearest) > limit)
+
+
+def _rarity(pictures: Pictures, count: int, units: Rows, strata: Strata) -> Scores:
+    """Of each unit the mean log distance to training images of other families.
+
+    A held-out image has no family there: one of its class is left out in its place, so that both sides see equally
+    much.
+    """
+    stand_in = np.empty(len(strata.others), dtype=np.int64)
+    for own, rows in strata.pairs():
+        stand_in[rows] = own[np.arange(len(rows)) % len(own)]
+    absent = np.concatenate([np.arange(len(strata.members)), stand_in])[units]
+    around = min(AROUND, count - int(np.bincount(units[:count]).max()))
+    distances, _ = nearest_outside(pictures, pictures[:count], k=around, groups=units[:count], own=absent)
+    logs = np.log(np.maximum(distances, np.finfo(float).tiny)).mean(axis=1)
+    mean: Scores = np.bincount(units, weights=logs) / np.bincount(units)
+    return mean
+
+
+def _layers(strata: Strata, rarity: Scores) -> Strata:
+    """Strata that are divided by rarity (members and others together)."""
+    members = len(strata.members)
+    layers = np.zeros(len(rarity), dtype=np.int64)
+    for number, (own, others) in enumerate(strata.pairs()):
+        rows = np.concatenate([own, members + others])
+        parts = int(np.clip(len(rows) // AT_LEAST, 1, MOST_LAYERS))
+        ranks = np.argsort(np.argsort(rarity[rows], kind="stable"), kind="stable")
+        layers[rows] = number * MOST_LAYERS + ranks * parts // len(rows)
+    return Strata.of(layers[:members], layers[members:])
+
+
+def _families(known: Known, count: int) -> Rows:
+    return np.arange(count) if known.families is None else np.asarray(known.families, dtype=np.int64)
+
+
+def _classes(known: Known, rows: Rows, units: Rows) -> Rows:
+    """The class of every unit: that of its first image."""
+    first = np.unique(units, return_index=True)[1]
+    if known.classes is None:
+        return np.zeros(len(first), dtype=np.int64)
+    return np.asarray(known.classes, dtype=np.int64)[rows[first]]
