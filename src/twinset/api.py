@@ -142,8 +142,8 @@ def check_metadata(
 ) -> documents.CheckMetadataDocument:
     """A page on this machine on which people rate inferred values 0–5; returns the summary when Ctrl-C ends it.
 
-    ``source``: a file of :func:`infer_metadata`, or its folder; ``images``: the folder of the real images. With ``serve``
-    False only the summary.
+    ``source``: a file of :func:`infer_metadata`, or its folder; ``images``: the folder of the real images. With
+    ``serve`` False only the summary.
     """
     return pipeline.check_metadata(
         Path(source), images=Path(images), port=port, ratings=None if ratings is None else Path(ratings), serve=serve
