@@ -103,7 +103,11 @@ def paired_difference(judged: Judged, *, subsets: int, seeds: int, rng: Stream) 
 
 
 def interval_of_mean(judged: Judged, *, subsets: int, seeds: int, rng: Stream) -> Difference:
-    """Mean metric of one arm, whose runs ``judged`` has by subset and seed."""
+    """Mean metric of one arm, whose runs ``judged`` has by subset and seed.
+
+    Cautious: simulated coverage is .93–1.00 (accuracy of 100 and 1,000 images, AP of 50 and 200;
+    ``benchmarks/interval_coverage.py``, 2,000 repetitions).
+    """
     generator = rng.numpy()
     scores = resample(judged.scores, judged.families, draws=judged.draws, generator=generator)
     runs, draws = scores.runs.reshape(subsets, seeds), scores.draws.reshape(-1, subsets, seeds)
