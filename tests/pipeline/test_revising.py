@@ -23,6 +23,7 @@ QUICK = {
     "count": 12,
     "shard_size": 6,
     "seed": 5,
+    "threads": 1,
     "evaluate": {"fidelity": False, "metadata": False, "explain": False, "utility": "off"},
     "gate": {"copies": "off"},
 }
