@@ -29,12 +29,12 @@ from twinset.evaluation.distances.frechet import (
 )
 from twinset.evaluation.distances.frechet_infinity import FrechetInfinity, frechet_infinity
 from twinset.evaluation.distances.kid import KernelDistance, kernel_distance
-from twinset.evaluation.floor import Floor, real_floor, with_floor
+from twinset.evaluation.floor import Floor, floor_of, halvings, real_floor, with_floor
 from twinset.evaluation.inception_score import inception_score
 from twinset.evaluation.neighbourhoods.authenticity import Authenticity, authenticity
 from twinset.evaluation.neighbourhoods.nearest import NearestRecord, NearestRecords
 from twinset.evaluation.neighbourhoods.prdc import PRDC, prdc
-from twinset.evaluation.protocol import Evidence, Families, Features, Metric, Need, TwoSampleMetric
+from twinset.evaluation.protocol import Evidence, Families, Features, Metric, Need, OnePassMetric, TwoSampleMetric
 from twinset.evaluation.ranking import Influenced, Ranked, ranking
 from twinset.evaluation.vendi import Vendi, vendi, vendi_score
 from twinset.metric_names import DEFAULTS
@@ -134,15 +134,23 @@ def _of_class(by_class: ByClass, evidence: Evidence, number: int, rng: Stream) -
 def _measure(metric: Metric, evidence: Evidence, rng: Stream) -> list[Score]:
     if metric.needs - {"features"}:
         raise ValueError(f"expected metrics that need features; got {metric} that needs {sorted(metric.needs)}")
-    found = list(metric.measure(evidence, rng=rng))
-    if isinstance(metric, TwoSampleMetric) and any(score.value is not None for score in found):
-        floor = real_floor(metric, evidence.real, evidence.synthetic, rng=rng, families=evidence.real_families)
-        found = [with_floor(score, floor) for score in found] if floor is not None else found
-    scores = list(map(width_told, found))
+    scores = list(map(width_told, _with_floors(metric, evidence, rng)))
     if evidence.real_families is not None:
         count = len(np.unique(evidence.real_families))
         scores = [replace(score, settings={**score.settings, "real_families": count}) for score in scores]
     return scores
+
+
+def _with_floors(metric: Metric, evidence: Evidence, rng: Stream) -> Sequence[Score]:
+    if isinstance(metric, OnePassMetric):
+        draws = halvings(evidence.real, evidence.synthetic, rng=rng, families=evidence.real_families)
+        found, values = metric.measure_with_floor(evidence, draws)
+        floor = floor_of(draws, values)
+    else:
+        found, floor = metric.measure(evidence, rng=rng), None
+        if isinstance(metric, TwoSampleMetric) and any(score.value is not None for score in found):
+            floor = real_floor(metric, evidence.real, evidence.synthetic, rng=rng, families=evidence.real_families)
+    return [with_floor(score, floor) for score in found] if floor is not None else found
 
 
 __all__ = [

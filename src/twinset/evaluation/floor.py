@@ -10,13 +10,13 @@ many synthetic images, and stands beside it as ``value_at_floor``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.protocol import Families, Features, TwoSampleMetric, families_of
+from twinset.evaluation.protocol import Families, Features, Halving, TwoSampleMetric, families_of
 from twinset.randomness import Stream
 from twinset.scores import Score
 
@@ -47,18 +47,47 @@ def real_floor(
 
     None if there are fewer than four real images, or all are of one family.
     """
+    draws = halvings(real, synthetic, rng=rng, families=families, repeats=repeats)
+    return floor_of(
+        draws,
+        [
+            (metric.values(real[one.mine], real[one.other]), metric.values(real[one.mine], synthetic[one.synthetic]))
+            for one in draws
+        ],
+    )
+
+
+def halvings(
+    real: Features, synthetic: Features, *, rng: Stream, families: Families | None = None, repeats: int = REPEATS
+) -> list[Halving]:
+    """``repeats`` random halvings of ``real`` (N, D) by ``families`` (N,), with as many synthetic images of (M, D).
+
+    None of them if there are fewer than four real images, or all are of one family.
+    """
     family = families_of(real, families)
     if len(real) < 4 or not family.any():
-        return None
-    floors: dict[str, list[float]] = {}
-    own: dict[str, list[float]] = {}
+        return []
+    drawn = []
     for repeat in range(repeats):
         draw = rng.child("floor", repeat).numpy()
         mine, other = halves(family, draw)
-        n, m = len(mine), min(len(synthetic), len(mine))
-        _collect(floors, metric.values(real[mine], real[np.sort(draw.permutation(other)[:m])]))
-        _collect(own, metric.values(real[mine], synthetic[np.sort(draw.permutation(len(synthetic))[:m])]))
-    return Floor(_means(floors), _means(own), n, m)
+        m = min(len(synthetic), len(mine))
+        drawn.append(Halving(mine, np.sort(draw.permutation(other)[:m]), np.sort(draw.permutation(len(synthetic))[:m])))
+    return drawn
+
+
+def floor_of(
+    draws: Sequence[Halving], values: Sequence[tuple[Mapping[str, float | None], Mapping[str, float | None]]]
+) -> Floor | None:
+    """The means of what was found in every halving, against the other real and against the synthetic images."""
+    if not draws:
+        return None
+    floors: dict[str, list[float]] = {}
+    own: dict[str, list[float]] = {}
+    for against_real, against_synthetic in values:
+        _collect(floors, against_real)
+        _collect(own, against_synthetic)
+    return Floor(_means(floors), _means(own), len(draws[0].mine), len(draws[0].other))
 
 
 def halves(family: NDArray[np.int64], draw: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -70,10 +99,13 @@ def halves(family: NDArray[np.int64], draw: np.random.Generator) -> tuple[NDArra
     sizes = np.bincount(family)
     shuffled = draw.permutation(len(sizes))
     second = np.zeros(len(sizes), dtype=bool)
-    filled = [0, 0]
-    for number in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        second[number] = filled[1] < filled[0]
-        filled[int(second[number])] += int(sizes[number])
+    if sizes.max() == 1:
+        second[shuffled[1::2]] = True
+    else:
+        filled = [0, 0]
+        for number in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+            second[number] = filled[1] < filled[0]
+            filled[int(second[number])] += int(sizes[number])
     parts = np.flatnonzero(~second[family]), np.flatnonzero(second[family])
     return parts if len(parts[0]) <= len(parts[1]) else parts[::-1]
 

@@ -73,6 +73,26 @@ class TwoSampleMetric(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Halving:
+    """One draw of the floor: rows ``mine`` (n,) of the real images, and m ≤ n others, of the real and the synthetic."""
+
+    mine: NDArray[np.intp]
+    other: NDArray[np.intp]
+    synthetic: NDArray[np.intp]
+
+
+@runtime_checkable
+class OnePassMetric(TwoSampleMetric, Protocol):
+    """A :class:`TwoSampleMetric` whose scores and floors come out of one pass over all images."""
+
+    def measure_with_floor(
+        self, evidence: Evidence, halvings: Sequence[Halving]
+    ) -> tuple[Sequence[Score], Sequence[tuple[Mapping[str, float | None], Mapping[str, float | None]]]]:
+        """The scores, and per halving the :meth:`values` of mine against the other real and the synthetic images."""
+        ...
+
+
 FEATURES: frozenset[Need] = frozenset({"features"})
 
 

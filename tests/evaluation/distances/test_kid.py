@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from twinset.evaluation import fidelity, real_floor
+from twinset.evaluation.distances import kid
 from twinset.evaluation.distances.kid import KernelDistance, kernel_distance, kernel_sums
+from twinset.randomness import Stream
 
 
 def draw(seed: int, n: int, d: int) -> np.ndarray:
@@ -40,6 +45,21 @@ def test_blocks_change_nothing(block: int) -> None:
     whole, parts = kernel_distance(x, y), kernel_distance(x, y, block=block)
     assert parts.value == pytest.approx(whole.value, rel=1e-12)
     assert parts.settings["standard_error"] == pytest.approx(whole.settings["standard_error"], rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m", "block"), [(9, 30, 512), (700, 520, 512), (4, 3, 2)])
+def test_the_floor_of_one_pass_is_the_floor_of_every_halving_alone(
+    n: int, m: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, synthetic = draw(4, n, 5), draw(5, m, 5) + 0.4
+    monkeypatch.setattr(kid, "kernel_distance", partial(kernel_distance, block=block))
+    score = fidelity(real, synthetic, extractor="given", rng=Stream(3), metrics=[KernelDistance()])[0]
+    alone = real_floor(KernelDistance(), real, synthetic, rng=Stream(3))
+    assert alone is not None
+    assert score.value == pytest.approx(kernel_sums(real, synthetic).value, rel=1e-10)
+    assert score.floor == pytest.approx(alone.floors[kid.NAME], rel=1e-8)
+    assert score.settings["value_at_floor"] == pytest.approx(alone.at_floor[kid.NAME], rel=1e-8)
+    assert (score.settings["floor_n_real"], score.settings["floor_n_other"]) == (alone.real, alone.other)
 
 
 def test_the_jackknife_equals_leaving_each_image_out() -> None:

@@ -18,7 +18,7 @@ pairs within a family are then left out of the sums, and C is that of families t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +96,34 @@ class Within:
         )
         rest = max(0.0, total - float(centred @ centred))
         return float(centred.sum()) / n**2, rest / n**4 * families / (families - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Subsets:
+    """Subsets of the real and synthetic images together: ``members`` (N + M, S), 0 or 1, and in ``sums`` (S, S) Σk over
+    the pairs of two subsets, of an image with itself left out."""
+
+    members: Array
+    sums: Array
+
+    @staticmethod
+    def of(rows: Sequence[NDArray[np.intp]], count: int) -> Subsets:
+        """The subsets of these rows of ``count`` images, nothing summed up yet."""
+        members = np.zeros((count, len(rows)))
+        for number, each in enumerate(rows):
+            members[each, number] = 1.0
+        return Subsets(members, np.zeros((len(rows), len(rows))))
+
+    def add(self, rows: slice, columns: slice, values: Array) -> None:
+        """Kernel values (A, B) of images ``rows`` with images ``columns``."""
+        between = self.members[rows].T @ (values @ self.members[columns])
+        np.add(self.sums, between if rows == columns else between + between.T, out=self.sums)
+
+    def value(self, first: int, second: int) -> float:
+        """MMD², unbiased, of two subsets that share no image."""
+        n, m = self.members[:, [first, second]].sum(axis=0)
+        within = self.sums[first, first] / (n * (n - 1)) + self.sums[second, second] / (m * (m - 1))
+        return float(within - 2 * self.sums[first, second] / (n * m))
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,11 +254,15 @@ def kernel_sums(
     kernel: Kernel = cubic,
     block: int = 512,
     families: tuple[Families | None, Families | None] = (None, None),
+    subsets: Subsets | None = None,
 ) -> KernelSums:
     """All sums behind the distance of (N, D) and (M, D), float64, in blocks of about ``block`` × ``block`` values.
 
-    ``families`` (N,), (M,) say which images belong together; None: none of that side.
+    ``families`` (N,), (M,) say which images belong together; None: none of that side. Without any, ``subsets`` of the
+    images get their sums too.
     """
+    if subsets is not None and any(each is not None for each in families):
+        raise ValueError("expected subsets or families; got both; leave out one")
     first, second = Ordered.of(real, families[0], "real"), Ordered.of(synthetic, families[1], "synthetic")
     sizes = first.sizes, second.sizes
     across_real, across_synthetic = (np.zeros_like(each) for each in sizes)
@@ -245,14 +277,16 @@ def kernel_sums(
                 weighted_real[mine] += values @ sizes[1][theirs]
                 weighted_synthetic[theirs] += sizes[0][mine] @ values
             squares += float(np.einsum("ij,ij->", values, values))
+            if subsets is not None:
+                subsets.add(mine, _after(len(real), theirs), values)
     if first.alone and second.alone:
         weighted_real, weighted_synthetic = across_real, across_synthetic
-    within = [_within(each, kernel, block) for each in (first, second)]
+    within = [_within(each, kernel, block, subsets, start) for each, start in ((first, 0), (second, len(real)))]
     return KernelSums(within[0], within[1], across_real, across_synthetic, weighted_real, weighted_synthetic, squares)
 
 
-def _within(ordered: Ordered, kernel: Kernel, block: int) -> Within:
-    """Each block off the diagonal is computed once and used for both its sides."""
+def _within(ordered: Ordered, kernel: Kernel, block: int, subsets: Subsets | None, start: int) -> Within:
+    """Each block off the diagonal is computed once and used for both its sides; ``subsets`` count from ``start``."""
     sizes = ordered.sizes
     sums, weighted, own = (np.zeros_like(sizes) for _ in range(3))
     squares = 0.0
@@ -269,7 +303,13 @@ def _within(ordered: Ordered, kernel: Kernel, block: int) -> Within:
             sums[mine] += values.sum(axis=1)
             weighted[mine] += 0.0 if ordered.alone else values @ sizes[theirs]
             squares += (1 if alone else 2) * float(np.einsum("ij,ij->", values, values))
+            if subsets is not None:
+                subsets.add(_after(start, mine), _after(start, theirs), values)
     return Within(sizes, sums, sums if ordered.alone else weighted, own, squares)
+
+
+def _after(start: int, rows: slice) -> slice:
+    return slice(start + rows.start, start + rows.stop)
 
 
 def _centred_squares(

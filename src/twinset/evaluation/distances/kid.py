@@ -13,13 +13,13 @@ The interval and what it is worth: :mod:`twinset.evaluation.distances.kernel_sum
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from twinset.evaluation.distances.kernel_sums import INTERVAL, kernel_sums
-from twinset.evaluation.protocol import FEATURES, Evidence, Families, Features, Need
+from twinset.evaluation.distances.kernel_sums import INTERVAL, Subsets, kernel_sums
+from twinset.evaluation.protocol import FEATURES, Evidence, Families, Features, Halving, Need
 from twinset.randomness import Stream
 from twinset.scores import Score
 
@@ -37,10 +37,12 @@ def kernel_distance(
     extractor: str | None = None,
     block: int = 512,
     families: tuple[Families | None, Families | None] = (None, None),
+    subsets: Subsets | None = None,
 ) -> Score:
     """KID of real (N, D) and synthetic (M, D) features with a 95 % interval; lower is better.
 
     ``families`` (N,), (M,) say which images belong together, such as objects of one picture; None: none of that side.
+    ``subsets`` of the images get their sums on the way.
     Undefined for fewer than three families (or images) on either side.
     """
     counts = {"real": len(real), "synthetic": len(synthetic)}
@@ -52,7 +54,7 @@ def kernel_distance(
     if fewest < 3:
         reason = f"the jackknife needs at least 3 {unit} on each side; got {many[0]} and {many[1]}"
         return Score(NAME, None, False, counts, undefined_because=reason, extractor=extractor)
-    sums = kernel_sums(real, synthetic, block=block, families=families)
+    sums = kernel_sums(real, synthetic, block=block, families=families, subsets=subsets)
     return Score(
         NAME,
         sums.value,
@@ -85,6 +87,21 @@ class KernelDistance:
     def measure(self, evidence: Evidence, *, rng: Stream) -> list[Score]:  # noqa: ARG002
         """One score, ``kernel_distance``."""
         return [kernel_distance(evidence.real, evidence.synthetic, extractor=evidence.extractor)]
+
+    def measure_with_floor(
+        self, evidence: Evidence, halvings: Sequence[Halving]
+    ) -> tuple[list[Score], list[tuple[Mapping[str, float | None], Mapping[str, float | None]]]]:
+        """The score, and the distance in every halving: the kernel of two images is computed once for all of them."""
+        real, synthetic = evidence.real, evidence.synthetic
+        rows = [each for one in halvings for each in (one.mine, one.other, len(real) + one.synthetic)]
+        subsets = Subsets.of(rows, len(real) + len(synthetic))
+        score = kernel_distance(real, synthetic, extractor=evidence.extractor, subsets=subsets if halvings else None)
+        if score.value is None:
+            return [score], []
+        firsts = range(0, len(rows), 3)
+        return [score], [
+            ({NAME: subsets.value(mine, mine + 1)}, {NAME: subsets.value(mine, mine + 2)}) for mine in firsts
+        ]
 
     def values(self, real: Features, synthetic: Features) -> Mapping[str, float | None]:
         """The distance without its interval."""

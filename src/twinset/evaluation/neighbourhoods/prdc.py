@@ -38,7 +38,7 @@ from twinset.scores import Interval, Score
 
 NAMES = ("precision", "recall", "density", "coverage")
 FEW = 1000
-SCREENED = 2_000_000
+SCREENED = 1_200_000
 """From so large an (N + M)(D + 200) on, what float32 products save is more than what they need beside them."""
 LAZY, LAZY_RATIO = 50_000, 30
 """From so many synthetic images in all and for each real one on, the radii of most synthetic balls are not computed."""
