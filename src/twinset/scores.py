@@ -15,7 +15,7 @@ ANSWERS: Mapping[Decision, str] = {
     "do_not_use": "Do not use it",
     "no_measurable_difference": "No measurable difference",
     "nothing_learnt": "No verdict",
-    "blocked_by_gate": "Blocked: it copies real images",
+    "blocked_by_gate": "Blocked by the release gate",
 }
 """The headings under which report and card give a decision."""
 

@@ -167,7 +167,7 @@ def test_sizes_never_need_an_exponent(size: int, text: str) -> None:
         ("do_not_use", "Do not use it"),
         ("no_measurable_difference", "No measurable difference"),
         ("nothing_learnt", "No verdict"),
-        ("blocked_by_gate", "Blocked: it copies real images"),
+        ("blocked_by_gate", "Blocked by the release gate"),
     ],
 )
 def test_each_decision_has_its_words(report_data: MakeData, decision: str, answer: str) -> None:

@@ -5,7 +5,9 @@
 from twinset.documents.audits import (
     AttackPart,
     AuditDocument,
+    ControlPart,
     IndependentsPart,
+    ModelPart,
     PlantedPart,
     PowerPart,
     RatePart,
@@ -34,7 +36,7 @@ from twinset.documents.inferences import (
     RatingsDocument,
 )
 from twinset.documents.installation import DoctorDocument, PluginPart, PluginsDocument
-from twinset.documents.judgement import ArmPart, Difference, GatePart, ScorePart, VerdictPart
+from twinset.documents.judgement import ArmPart, AuditedPart, Difference, GatePart, ScorePart, VerdictPart
 from twinset.documents.runs import (
     CostPart,
     CostRow,
@@ -66,11 +68,13 @@ __all__ = [
     "ArmPart",
     "AttackPart",
     "AuditDocument",
+    "AuditedPart",
     "AugmentationPart",
     "BadFile",
     "CheckMetadataDocument",
     "ClassGapPart",
     "CompareDocument",
+    "ControlPart",
     "ConvertDocument",
     "CostPart",
     "CostRow",
@@ -100,6 +104,7 @@ __all__ = [
     "JudgedImage",
     "LeaderboardDocument",
     "MismatchPart",
+    "ModelPart",
     "NearPairPart",
     "OddPart",
     "PlanDocument",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from twinset.documents.document import Document
@@ -61,5 +63,14 @@ class GatePart(Document):
 
     passed: bool
     tested: bool = True
+    blocks: bool = Field(True, description="Whether it may withhold the export; else it only reports.")
     reasons: list[str]
     pairs: list[dict[str, str | float | None]] = Field([])
+
+
+class AuditedPart(Document):
+    """The privacy audit of what a run would release; ``withheld``: the export is, for its sake."""
+
+    answer: Literal["leak_found", "no_leakage_detected", "inconclusive"]
+    finding: str
+    withheld: bool

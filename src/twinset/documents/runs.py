@@ -7,16 +7,18 @@ from typing import Literal
 from pydantic import Field
 
 from twinset.documents.document import Document
-from twinset.documents.judgement import ArmPart, GatePart, ScorePart, VerdictPart
+from twinset.documents.judgement import ArmPart, AuditedPart, GatePart, ScorePart, VerdictPart
 
 
 class Counts(Document):
-    """Images planned (slots), accepted, rejected (tries that a filter refused), failed (slots that stayed empty)."""
+    """Images planned (slots), accepted, rejected (tries that a filter refused), failed (slots that stayed empty),
+    redacted (taken out of the finished run)."""
 
     planned: int
     accepted: int
     rejected: int
     failed: int
+    redacted: int = 0
 
 
 class CostRow(Document):
@@ -53,6 +55,7 @@ class RunDocument(Document):
     utility: dict[str, ArmPart]
     utility_metric: str
     gate: GatePart
+    audit: AuditedPart | None = Field(None, description="The privacy audit, where the recipe asks for one.")
     exports: dict[str, str]
     cost: CostPart | None = None
     warnings: list[str] = Field([])

@@ -20,6 +20,7 @@ from twinset.families import one_of_each
 from twinset.images import ImageSpec, PixelBatch
 from twinset.pipeline.folders import recipe_of, refuse_unfinished
 from twinset.pipeline.opening import Run, open_run
+from twinset.pipeline.reference_images import FEWEST, reference_beside
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine
 from twinset.pipeline.tools import load
@@ -33,7 +34,6 @@ from twinset.randomness import Stream
 from twinset.store import ShardStore
 from twinset.threads import torch_threads
 
-FEWEST = 8
 MOST_PAIRS = 50
 FEW_PERMUTATIONS = 19
 """Only the interval of the AUC is used, not the test."""
@@ -83,8 +83,12 @@ def audit(
 
     :class:`UsageError` for a run and sets at once, or too few of them; :class:`DataError` for too few images.
     """
+    return examine(_audited(run, synthetic, train, holdout, reference, question, listener), question, listener)
+
+
+def examine(audited: Audited, question: AuditQuestion, listener: Listener) -> documents.AuditDocument:
+    """The audit of these sets; :class:`DataError` for too few images."""
     began = time.perf_counter()
-    audited = _audited(run, synthetic, train, holdout, reference, question, listener)
     _check_numbers(audited)
     listener.stage("audit")
     with torch_threads(1):
@@ -157,14 +161,21 @@ def _of_run(folder: Path, reference: str | None, question: AuditQuestion, listen
     written = recipe_of(folder)
     refuse_unfinished(folder)
     run: Run = open_run(folder, written, Machine.of(workers=1, device="cpu"), listener, reread=False)
+    named = run.recipe.privacy.reference if reference is None and run.recipe.privacy is not None else reference
+    beside = reference_beside(run.real, named, on_bad_input=question.on_bad_input)
+    return audited_run(run, ShardStore(folder).accepted(run.real.dataset.classes), beside)
+
+
+def audited_run(run: Run, made: Dataset, reference: Dataset | None) -> Audited:
+    """The images ``made`` of a run beside its real ones: their classes where each has one, and their families."""
     real = run.real
     labelled = real.task == "classification"
     return Audited(
-        folder.name,
-        ShardStore(folder).accepted(real.dataset.classes),
+        run.folder.name,
+        made,
         real.training,
         real.holdout,
-        load(reference, on_bad_input=question.on_bad_input) if reference is not None else None,
+        reference,
         real.spec,
         Known(real.training.class_ids if labelled else None, real.part_families("train")),
         Known(real.holdout.class_ids if labelled else None, real.part_families("validation", "test")),

@@ -30,6 +30,7 @@ from twinset.pipeline.opening import Run, missing_models, reopen
 from twinset.pipeline.placed import plan_notes
 from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData, changed_files, load_real, prepare_real, read_real
+from twinset.pipeline.reference_images import check_reference
 from twinset.pipeline.releasing import lost
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine, estimate, overruns, resolve_once
@@ -40,6 +41,9 @@ from twinset.store import ShardStore, in_use, locked
 from twinset.threads import torch_threads
 
 BYTES_PER_PIXEL = 1.2
+RESTING = ("export/", "withdrawn/", "evaluation/", "report")
+"""Files on which no other figure rests."""
+
 NAMED = 8
 """Classes named in one note."""
 
@@ -89,7 +93,7 @@ def verify(folder: Path, *, samples: int, device: str, listener: Listener) -> do
         refuse_unfinished(folder)
         recorded = result_of(folder).digest
         problems = list(changed_since(folder))
-        foundations = [part.path for part in problems if not part.path.startswith(("export/", "evaluation/", "report"))]
+        foundations = [part.path for part in problems if not part.path.startswith(RESTING)]
         problems += added_since(folder)
         made, shards, digest = 0, 0, ""
         if not foundations:
@@ -169,6 +173,7 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
     with tempfile.TemporaryDirectory(prefix="twinset-plan-") as temporary:
         folder = Path(temporary)
         listener.stage("read the real images")
+        check_reference(written.recipe)
         dataset, report = read_real(written)
         real = prepare_real(written.recipe, dataset, report, folder)
         recipe = written.recipe.for_task(real.task)

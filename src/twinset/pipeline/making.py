@@ -26,6 +26,7 @@ from twinset.pipeline.revising import revises
 from twinset.pipeline.thresholds import write_thresholds
 from twinset.randomness import Stream
 from twinset.recipe import Recipe
+from twinset.redactions import redacted_ids, without_redacted
 from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, SetFilter, Slot
 from twinset.store import ShardStore, read_json, write_json
 from twinset.threads import torch_threads
@@ -121,7 +122,7 @@ class Maker:
             again = [slot for slot in rejected if attempts[slot] < self.recipe.max_attempts]
             if not again or not self._append(self.planner.retry(plan, again)):
                 break
-        self.store.write_index(accepted)
+        self.store.write_index(without_redacted(self.folder, accepted))
 
     def _append(self, rows: list[dict[str, int]]) -> bool:
         """Adds a round; rows that their source has no stock for are left out. Whether any was added."""
@@ -275,12 +276,13 @@ def _joined(pieces: Sequence[Dataset]) -> Dataset:
 
 
 def reasons_of(folder: Path) -> dict[str, str]:
-    """Why each rejected sample was rejected, by sample id, in plan order."""
+    """Why each rejected sample was rejected, or taken out of a finished run, by sample id, in plan order."""
     store = ShardStore(folder)
     found: dict[str, str] = {}
     path = folder / "scores" / "set.json"
     set_reasons = read_json(path, hint=store.redo(path)) if path.exists() else {}
     assert isinstance(set_reasons, dict)
+    set_reasons |= {id_: f"redacted ({reason})" for id_, reason in redacted_ids(folder).items()}
     for shard, _ in _shards(store.plan()):
         judgement = store.judgement(shard)
         if judgement is None:

@@ -1,4 +1,4 @@
-"""Measures a finished dataset: copy gate, fidelity, explanation, utility, verdict."""
+"""Measures a finished dataset: copy gate, privacy audit, fidelity, explanation, utility, verdict."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from twinset.pipeline.making import candidates
 from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
+from twinset.pipeline.release_audit import ReleaseAudit, audit_of_run
 from twinset.pipeline.sample_study import samples_of
 from twinset.pipeline.samples import Samples
 from twinset.pipeline.utility_study import study_of_run
@@ -42,6 +43,7 @@ class Measured:
     metadata: Metadata | None = None
     samples: Samples | None = None
     explanation: Explanation | None = None
+    audit: ReleaseAudit | None = None
 
 
 def measure(run: Run, *, again: bool = False) -> Measured:
@@ -53,6 +55,8 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     with run.timings.stage("gate"), torch_threads(1):
         run.listener.stage("copy gate")
         gate = gate_of(accepted, everything, run.real, run.recipe)
+    with run.timings.stage("privacy audit"):
+        audit = audit_of_run(run, accepted)
     with run.timings.stage("fidelity"), torch_threads(1):
         fidelity = fidelity_of_run(run, accepted, everything)
         scores, features = fidelity.scores, fidelity.features
@@ -64,13 +68,26 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         utility, plan, found = study_of_run(run, accepted, again=again)
     with run.timings.stage("samples"), torch_threads(1):
         samples = samples_of(run, features, found, utility, described)
-    failure = "; ".join(gate.reasons) if run.recipe.gate.copies == "block" and not gate.passed else ""
+    copies = gate.reasons if run.recipe.gate.copies == "block" and not gate.passed else ()
+    failure = "; ".join([*copies, *((audit.failure,) if audit is not None and audit.failure else ())])
     if utility is None:
         verdict = _without_utility(failure, accepted)
     else:
         verdict = decide(utility, gate_failure=failure)
     return Measured(
-        accepted, digest, gate, scores, fidelity.before, utility, plan, verdict, features, described, samples, explained
+        accepted,
+        digest,
+        gate,
+        scores,
+        fidelity.before,
+        utility,
+        plan,
+        verdict,
+        features,
+        described,
+        samples,
+        explained,
+        audit,
     )
 
 

@@ -16,6 +16,7 @@ from twinset.pipeline.folders import Timings, environment, refuse_another_enviro
 from twinset.pipeline.metering import check_energy, meter_of
 from twinset.pipeline.placed_choice import check_fits, check_part
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
+from twinset.pipeline.reference_images import check_reference
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine, least_time, resolve_once
 from twinset.randomness import Stream, seed_for
@@ -107,6 +108,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if not (folder / "split.json").exists():
         with timings.stage("read"):
             listener.stage("read the real images")
+            check_reference(written.recipe)
             dataset, report = read_real(written)
             real = prepare_real(written.recipe, dataset, report, folder)
     else:

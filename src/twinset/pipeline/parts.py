@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from twinset import documents
 from twinset.dataset import Dataset
@@ -10,6 +11,9 @@ from twinset.downstream import Utility, Verdict
 from twinset.evaluation.cost import Cost
 from twinset.privacy.gate import GateResult
 from twinset.scores import Score
+
+if TYPE_CHECKING:
+    from twinset.pipeline.release_audit import ReleaseAudit
 
 LISTED_PAIRS = 50
 
@@ -67,6 +71,13 @@ def arms_part(utility: Utility | None) -> dict[str, documents.ArmPart]:
         )
         for name, arm in utility.arms.items()
     }
+
+
+def audit_part(audit: ReleaseAudit | None) -> documents.AuditedPart | None:
+    """What the privacy audit came to, for a document."""
+    if audit is None:
+        return None
+    return documents.AuditedPart(answer=audit.answer, finding=audit.finding, withheld=audit.withheld)
 
 
 COST_ROWS = ("making", "the next 1,000", "making and measuring")

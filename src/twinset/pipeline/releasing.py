@@ -19,11 +19,13 @@ from twinset.formats.writing import WritableFormat
 from twinset.pipeline.measuring import Measured, cost_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
-from twinset.pipeline.parts import arms_part, cost_part, gate_part, gate_scores, scores_part, verdict_part
+from twinset.pipeline.parts import arms_part, audit_part, cost_part, gate_part, gate_scores, scores_part, verdict_part
 from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
+from twinset.pipeline.withdrawing import end_withdrawal, withdraw
 from twinset.provenance import encode_with_provenance
-from twinset.store import write_bytes, write_json
+from twinset.redactions import redacted_ids
+from twinset.store import disk_refusals, write_bytes, write_json
 
 FEW_MADE = 0.5
 """A class of which less than this share of the planned images was accepted is named."""
@@ -68,8 +70,13 @@ def _shown(folder: Path) -> Path:
 
 
 def _export(run: Run, measured: Measured) -> dict[str, Path]:
-    """The accepted images in every format of the recipe; none if the gate blocks or nothing is left."""
+    """The accepted images in every format of the recipe; none if a gate blocks or nothing is left.
+
+    An export that an earlier measurement let out is then withdrawn.
+    """
+    end_withdrawal(run.folder)
     if measured.verdict.decision == "blocked_by_gate" or not len(measured.accepted):
+        withdraw(run.folder, because=measured.verdict.sentence, digest=measured.digest)
         return {}
     found: dict[str, Path] = {}
     for format_ in run.recipe.exports:
@@ -83,7 +90,8 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
 def _limits(run: Run, measured: Measured) -> list[str]:
     accepted = measured.accepted.class_counts()
     wanted = run.recipe.count if isinstance(run.recipe.count, dict) else {}
-    limits = [
+    limits = [measured.audit.warning] if measured.audit is not None and measured.audit.warning else []
+    limits += [
         f"Class {name!r}: {accepted.get(name, 0)} of {count} images made."
         for name, count in wanted.items()
         if accepted.get(name, 0) < FEW_MADE * count
@@ -139,6 +147,7 @@ def _write_json(run: Run, measured: Measured) -> None:
         write_json(folder / "samples.json", {"schema": "twinset/samples/1", **measured.samples.to_json()})
     gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
+    _write_audit(folder / "audit.json", measured)
     utility = measured.utility.to_json() if measured.utility is not None else {}
     blind = measured.utility.blind if measured.utility is not None else None
     verdict = verdict_part(measured.verdict).model_dump()
@@ -147,22 +156,39 @@ def _write_json(run: Run, measured: Measured) -> None:
     )
 
 
+def _write_audit(path: Path, measured: Measured) -> None:
+    """The audit beside the other figures; one of other images goes."""
+    if measured.audit is not None and measured.audit.document is not None:
+        write_json(path, measured.audit.document.model_dump(mode="json", by_alias=True))
+    else:
+        with disk_refusals(path, "to remove an older audit"):
+            path.unlink(missing_ok=True)
+
+
 def _document(
     run: Run, measured: Measured, tried: Tried, exports: dict[str, Path], limits: Sequence[str]
 ) -> documents.RunDocument:
     wanted, accepted = planned(run.recipe), len(measured.accepted)
+    redacted = len(redacted_ids(run.folder))
     return documents.RunDocument(
         run=str(run.folder),
         report=str(run.folder / "report.html"),
         digest=measured.digest,
         verdict=verdict_part(measured.verdict),
         counts=documents.Counts(
-            planned=wanted, accepted=accepted, rejected=tried.rejected, failed=max(0, wanted - accepted)
+            planned=wanted,
+            accepted=accepted,
+            rejected=tried.rejected - redacted,
+            failed=max(0, wanted - accepted - redacted),
+            redacted=redacted,
         ),
         scores=scores_part([*measured.scores, *stamped(gate_scores(measured.gate), {}, seed=run.recipe.seed)]),
         utility=arms_part(measured.utility),
         utility_metric=measured.utility.metric if measured.utility is not None else METRICS[run.real.task],
-        gate=gate_part(measured.gate, measured.accepted, run.real.training),
+        gate=gate_part(measured.gate, measured.accepted, run.real.training).model_copy(
+            update={"blocks": run.recipe.gate.copies == "block"}
+        ),
+        audit=audit_part(measured.audit),
         exports={format_: str(path) for format_, path in exports.items()},
         warnings=[*run.real.facts.notes, *limits],
         seconds=round(sum(run.timings.read().values()), 3),

@@ -31,12 +31,14 @@ from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.metadata import commit_shifts
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.planning import Planner
+from twinset.pipeline.reference_images import check_reference
 from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
 from twinset.pipeline.revising import commit_revision, revising
 from twinset.pipeline.targets import commit_target, committed_target
 from twinset.recipe import WrittenRecipe
+from twinset.redactions import apply_redactions
 from twinset.stages import Curatable
 from twinset.store import ShardStore, disk_refusals, locked, sync_folder, write_json
 
@@ -72,6 +74,7 @@ def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listen
     with locked(folder):
         refuse_unfinished(folder)
         run = open_run(folder, written, machine, listener, reread=False)
+        check_reference(run.recipe)
         _take_back_result(folder)
         return _finish(run, again=True)
 
@@ -93,6 +96,7 @@ def _finish(run: Run, *, again: bool = False) -> documents.RunDocument:
     store = ShardStore(run.folder)
     if not store.index_path.exists():
         make(run)
+    apply_redactions(run.folder)
     measured: Measured = measure(run, again=again)
     document = release(run, measured)
     write_manifest(run.folder)

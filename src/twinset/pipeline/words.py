@@ -30,8 +30,11 @@ def run(document: documents.RunDocument) -> str:
     lines.append(
         f"images    {counts.accepted} accepted of {counts.planned} planned, {counts.rejected} tries rejected"
         + (f", {counts.failed} slots not filled" if counts.failed else "")
+        + (f", {counts.redacted} redacted" if counts.redacted else "")
     )
     lines.append(f"gate      {_gate(document)}")
+    if document.audit is not None:
+        lines.append(f"audit     {'blocked: ' if document.audit.withheld else ''}{printable(document.audit.finding)}")
     lines += _cost(document.cost)
     lines += [f"export    {printable(path)} ({format_})" for format_, path in document.exports.items()]
     lines += [f"warning   {printable(text)}" for text in document.warnings]
@@ -65,8 +68,7 @@ def _gate(document: documents.RunDocument) -> str:
     gate = document.gate
     if gate.passed:
         return "passed" if gate.tested else "not tested (gate.copies: off)"
-    blocked = document.verdict.decision == "blocked_by_gate"
-    return f"{'blocked' if blocked else 'reported, not blocked (gate.copies: report)'}: {_reasons(gate)}"
+    return f"{'blocked' if gate.blocks else 'reported, not blocked (gate.copies: report)'}: {_reasons(gate)}"
 
 
 def _reasons(gate: documents.GatePart) -> str:

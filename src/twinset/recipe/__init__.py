@@ -23,6 +23,7 @@ from twinset.recipe.parts import (
     UsePart,
     UtilityPart,
 )
+from twinset.recipe.privacy import PrivacyPart
 from twinset.recipe.reading import (
     WrittenRecipe,
     build_methods,
@@ -45,6 +46,7 @@ __all__ = [
     "ImagePart",
     "MatchPart",
     "ModelName",
+    "PrivacyPart",
     "Recipe",
     "SplitPart",
     "TargetPart",

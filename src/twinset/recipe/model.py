@@ -32,6 +32,7 @@ from twinset.recipe.parts import (
     TargetPart,
     UsePart,
 )
+from twinset.recipe.privacy import PrivacyPart
 
 KEYS: Mapping[methods.Kind, str] = {"generators": "generate", "editors": "edit", "aligners": "align"}
 """Where in a run file the methods of a kind stand."""
@@ -92,6 +93,9 @@ class Recipe(Part):
     )
     evaluate: EvaluatePart = EvaluatePart()
     gate: GatePart = GatePart()
+    privacy: PrivacyPart | None = Field(
+        None, description="Audit the dataset, and withhold one that betrays its parents."
+    )
     export: Literal["auto"] | tuple[WritableFormat, ...] = Field(
         "auto", description="Formats; auto: imagefolder, coco or masks, by task."
     )
@@ -206,6 +210,9 @@ class Recipe(Part):
         target = self.target
         if target is not None and target.path is not None:
             target = target.model_copy(update={"path": change(target.path)})
+        privacy = self.privacy
+        if privacy is not None and privacy.reference is not None:
+            privacy = privacy.model_copy(update={"reference": change(privacy.reference)})
         utility = self.evaluate.utility
         if utility != "off" and utility.weights is not None:
             utility = utility.model_copy(update={"weights": change(utility.weights)})
@@ -213,6 +220,7 @@ class Recipe(Part):
             update={
                 "target": target,
                 "evolve": evolve,
+                "privacy": privacy,
                 "generate": "auto" if self.generate == "auto" else all_of("generators", self.generate),
                 "edit": all_of("editors", self.edit),
                 "align": self.align if isinstance(self.align, str) else all_of("aligners", self.align),
@@ -240,7 +248,7 @@ class Recipe(Part):
         """sha256 of all that decides the dataset; not of its name, the places of data and folders (their content
         counts), the time budget once spent, or what is measured and exported afterwards."""
         values = self.with_paths(lambda _: "").to_values()
-        for key in ("name", "minutes", "export", "gate", "evaluate"):
+        for key in ("name", "minutes", "export", "gate", "privacy", "evaluate"):
             values.pop(key, None)
         values["data"] = {key: value for key, value in self.data.model_dump().items() if key != "path"}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
