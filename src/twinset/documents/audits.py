@@ -77,8 +77,38 @@ class ReleasePart(Document):
     pairs: list[dict[str, str | float]] = Field([], description="Released images and what they come too near to.")
 
 
+class ControlPart(Document):
+    """A model that leaks on purpose, attacked like the released one: what was done to it, how much, what was found."""
+
+    what: str
+    dose: int
+    found: bool
+    attack: str = Field(description="The attack that told best; its AUC with a 95 % interval.")
+    auc: float
+    low: float
+    high: float
+    p_value: float = Field(description="Of all attacks together.")
+
+
+class ModelPart(Document):
+    """One released model, attacked. ``p_value`` is the joint one (Bonferroni) of ``p_values``."""
+
+    release: Literal["generator", "classifier"]
+    source: str = Field(description="The file or folder that was audited.")
+    answer: Literal["leak_found", "no_leakage_detected", "inconclusive"]
+    finding: str
+    alpha: float
+    p_value: float
+    p_values: dict[str, float]
+    attacks: list[AttackPart]
+    controls: list[ControlPart]
+    independents: IndependentsPart | None = Field(None, description="Models that saw no training image, flagged.")
+    blind: RatePart | None = Field(None, description="How well both sides are told apart without the release, AUC.")
+    facts: dict[str, str | int | float] = Field({}, description="What was chosen, and looks that are no test.")
+
+
 class AuditDocument(Document):
-    """``twinset audit``."""
+    """``twinset audit``: a part for every release that was audited."""
 
     schema_name: Literal["twinset/audit/1"] = Field("twinset/audit/1", alias="schema")
     synthetic: str
@@ -89,6 +119,8 @@ class AuditDocument(Document):
     seen: str = Field(description="How images were compared.")
     seed: int
     version: str
-    dataset: ReleasePart
+    dataset: ReleasePart | None = None
+    generator: ModelPart | None = None
+    classifier: ModelPart | None = None
     warnings: list[str] = Field([])
     seconds: float

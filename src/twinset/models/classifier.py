@@ -7,6 +7,7 @@ averaged over the last steps. Equal images, settings and stream give equal weigh
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -143,12 +144,18 @@ def _new_network(
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained network with the image shape (H, W, C) that it takes."""
+    """A trained network with the image shape (H, W, C) that it takes; ``classes`` are the names of its answers in
+    order, none where nobody told."""
 
     network: ResidualNetwork
     shape: tuple[int, int, int]
     n_classes: int
     width: int
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.classes and len(self.classes) != self.n_classes:
+            raise ValueError(f"expected {self.n_classes} class names or none; got {len(self.classes)}")
 
     def logits(self, images: PixelBatch) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) to float32 (N, K)."""
@@ -178,10 +185,10 @@ class Classifier:
             return torch.cat(parts).numpy()
 
     def save(self, path: Path) -> None:
-        """Writes one safetensors file; shape and width are in its header."""
+        """Writes one safetensors file; shape, width and classes are in its header."""
         height, picture_width, channels = self.shape
         record: Record = {"format": FORMAT, "height": height, "picture_width": picture_width, "channels": channels}
-        record |= {"n_classes": self.n_classes, "width": self.width}
+        record |= {"n_classes": self.n_classes, "width": self.width, "classes": json.dumps(self.classes)}
         save_tensors(path, self.network.state_dict(), record)
 
     @staticmethod
@@ -196,7 +203,8 @@ class Classifier:
         size = (height, picture_width)
         network = _new_network(size, channels, n_classes, width, torch.Generator().manual_seed(0))
         network.load_state_dict(tensors)
-        return Classifier(network.eval(), (*size, channels), n_classes, width)
+        classes = tuple(json.loads(str(record.get("classes", "[]"))))
+        return Classifier(network.eval(), (*size, channels), n_classes, width, classes)
 
 
 def fit_classifier(

@@ -62,6 +62,7 @@ def audit_of_run(run: Run, accepted: Dataset) -> ReleaseAudit | None:
     except DataError as error:
         return _judged(part, "inconclusive", f"inconclusive: the audit could not be made: {error.message}", None)
     assert document.dataset is not None
+    assert document.dataset is not None  # `examine` audits the dataset
     return _judged(part, document.dataset.answer, document.dataset.finding, document)
 
 

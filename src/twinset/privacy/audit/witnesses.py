@@ -39,16 +39,31 @@ MOST_LAYERS = 5
 class Witnesses:
     """``pictures`` (W, …): distinct real images, those of training first; ``units`` (W,): their families, those of
     training first too, of which there are ``members``. ``strata`` and ``layers`` of the units: those of one class, and
-    of one class and equally rare. ``held_out``: rows of the held-out images that testify.
-    Pictures no farther apart than ``limit`` are one."""
+    of one class and equally rare. ``shown`` and ``held_out``: rows of the training and of the held-out images that
+    testify. Pictures no farther apart than ``limit`` are one."""
 
     pictures: Pictures
     units: Rows
     members: int
     strata: Strata
     layers: Strata
+    shown: Rows
     held_out: Rows
     limit: float
+
+    def of_units(self, kept: NDArray[np.bool_]) -> tuple[Witnesses, NDArray[np.bool_]]:
+        """The witnesses of some units (U,), at least two of either side; and which of the pictures (W,) these are."""
+        rows = kept[self.units]
+        inside = kept[: self.members]
+
+        def chosen(strata: Strata) -> Strata:
+            return Strata.of(strata.members[inside], strata.others[kept[self.members :]])
+
+        units = (np.cumsum(kept) - 1)[self.units[rows]]
+        mine, others = rows[: len(self.shown)], rows[len(self.shown) :]
+        sides = self.shown[mine], self.held_out[others]
+        strata, layers = chosen(self.strata), chosen(self.layers)
+        return Witnesses(self.pictures[rows], units, int(inside.sum()), strata, layers, *sides, self.limit), rows
 
     def figures(self, name: str, scores: Scores) -> AttackFigures:
         """Of an attack's scores (W,): a family counts once, by its mean."""
@@ -86,7 +101,7 @@ def witnesses(training: Pictures, holdout: Pictures, of_training: Known, of_hold
     all_units = np.concatenate([units, len(own) + other_units])
     strata = Strata.of(_classes(of_training, first, units), _classes(of_holdout, second, other_units))
     rarity = _rarity(pictures, len(first), all_units, strata)
-    return Witnesses(pictures, all_units, len(own), strata, _layers(strata, rarity), second, limit)
+    return Witnesses(pictures, all_units, len(own), strata, _layers(strata, rarity), first, second, limit)
 
 
 def neither(reference: Pictures, training: Pictures, holdout: Pictures, *, limit: float) -> Rows:
