@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from twinset.cli import audit, infer, judge, make, move, operate
+from twinset.cli import audit, infer, judge, make, move, operate, redact
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +51,9 @@ SUMMARIES: Mapping[Callable[..., None], str] = {
     move.inspect: "What is in a dataset, and what is wrong with it.",
     make.init: "Write a commented recipe for a dataset.",
     judge.compare: "Judge any synthetic images against real ones.",
-    audit.audit: "Whether a dataset betrays the images it was made from.",
+    audit.audit: "Whether a release betrays the images behind it.",
+    audit.fit_classifier: "Train a classifier, to release or to audit.",
+    redact.redact: "Take images out of a finished run.",
     judge.detect: "Find generated images in a folder.",
     judge.fit_detector: "Fit what `detect` uses, on a real and a synthetic set.",
     judge.leaderboard: "Rank synthetic sets of the same real images.",

@@ -13,6 +13,7 @@ from twinset.documents.audits import (
     RatePart,
     ReleasePart,
 )
+from twinset.documents.classifiers import FitClassifierDocument
 from twinset.documents.comparisons import CompareDocument, LeaderboardDocument, RankedPart
 from twinset.documents.datasets import BadFile, ConvertDocument, InspectDocument
 from twinset.documents.detectors import DetectDocument, DetectedImage, DetectorPart, ExpectedFlags, FitDetectorDocument
@@ -45,6 +46,7 @@ from twinset.documents.runs import (
     MismatchPart,
     PlanDocument,
     PreviewDocument,
+    RedactDocument,
     RunDocument,
     SceneDocument,
     StatusDocument,
@@ -90,6 +92,7 @@ __all__ = [
     "ExpectedFlags",
     "ExplanationDocument",
     "ExplanationPart",
+    "FitClassifierDocument",
     "FitDetectorDocument",
     "FoundMaps",
     "FoundObjects",
@@ -117,6 +120,7 @@ __all__ = [
     "RatePart",
     "RatedMeasure",
     "RatingsDocument",
+    "RedactDocument",
     "RegionPart",
     "RegionsPart",
     "ReleasePart",

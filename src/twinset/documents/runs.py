@@ -62,6 +62,19 @@ class RunDocument(Document):
     seconds: float
 
 
+class RedactDocument(Document):
+    """What ``redact`` answers: what went, and the run without it."""
+
+    schema_name: Literal["twinset/redact/1"] = Field("twinset/redact/1", alias="schema")
+    run: str
+    removed: list[str] = Field(description="Ids of the images that went.")
+    parents: list[str] = Field([], description="Real images whose children went.")
+    reason: str
+    before: str = Field(description="Digest of the dataset before.")
+    withdrawn: str | None = Field(None, description="Where the export of before is now.")
+    after: RunDocument
+
+
 class PlanDocument(Document):
     """What ``run --dry-run`` answers; seconds and bytes are estimates."""
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
 from twinset.documents.audits import AuditDocument
+from twinset.documents.classifiers import FitClassifierDocument
 from twinset.documents.comparisons import CompareDocument, LeaderboardDocument
 from twinset.documents.datasets import ConvertDocument, InspectDocument
 from twinset.documents.detectors import DetectDocument, FitDetectorDocument
@@ -19,6 +20,7 @@ from twinset.documents.runs import (
     InitDocument,
     PlanDocument,
     PreviewDocument,
+    RedactDocument,
     RunDocument,
     SceneDocument,
     StatusDocument,
@@ -30,6 +32,7 @@ from twinset.errors import UnknownNameError
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "run": RunDocument,
     "plan": PlanDocument,
+    "redact": RedactDocument,
     "status": StatusDocument,
     "verify": VerifyDocument,
     "inspect": InspectDocument,
@@ -39,6 +42,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "explanation": ExplanationDocument,
     "detect": DetectDocument,
     "fit-detector": FitDetectorDocument,
+    "fit-classifier": FitClassifierDocument,
     "inference": InferenceDocument,
     "ratings": RatingsDocument,
     "check-metadata": CheckMetadataDocument,

@@ -9,13 +9,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from twinset.pipeline.auditing import audit
     from twinset.pipeline.checking import dry_run, status, verify
+    from twinset.pipeline.classifying import fit_and_keep_classifier
     from twinset.pipeline.comparing import compare
     from twinset.pipeline.detecting import detect, fit_and_keep
     from twinset.pipeline.inference_files import infer_to_file
     from twinset.pipeline.previewing import preview, scene
     from twinset.pipeline.rating import check_metadata
+    from twinset.pipeline.redacting import redact
+    from twinset.pipeline.releases import audit
     from twinset.pipeline.running import evaluate, exit_code, resume, run
     from twinset.pipeline.standing import leaderboard
     from twinset.pipeline.tools import convert, doctor, init, inspect, load, plugins
@@ -31,6 +33,7 @@ __all__ = [
     "evaluate",
     "exit_code",
     "fit_and_keep",
+    "fit_and_keep_classifier",
     "infer_to_file",
     "init",
     "inspect",
@@ -38,6 +41,7 @@ __all__ = [
     "load",
     "plugins",
     "preview",
+    "redact",
     "resume",
     "run",
     "scene",
@@ -47,11 +51,13 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("dry_run", "status", "verify"), "checking"),
-    "audit": "auditing",
+    "audit": "releases",
     "check_metadata": "rating",
     "compare": "comparing",
+    "fit_and_keep_classifier": "classifying",
     "infer_to_file": "inference_files",
     "leaderboard": "standing",
+    "redact": "redacting",
     **dict.fromkeys(("detect", "fit_and_keep"), "detecting"),
     **dict.fromkeys(("preview", "scene"), "previewing"),
     **dict.fromkeys(("evaluate", "exit_code", "resume", "run"), "running"),

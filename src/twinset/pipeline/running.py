@@ -54,7 +54,7 @@ def run(
         fresh = begin(folder, written)
         with taken_back(folder) if fresh else nullcontext():
             opened = open_run(folder, written, machine, listener, reread=True)
-        return _finish(opened)
+        return finish(opened)
 
 
 def resume(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
@@ -63,7 +63,7 @@ def resume(folder: Path, *, workers: int | None, device: str, listener: Listener
     written = recipe_of(folder)
     machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):
-        return _finish(open_run(folder, written, machine, listener, reread=False))
+        return finish(open_run(folder, written, machine, listener, reread=False))
 
 
 def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
@@ -75,11 +75,11 @@ def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listen
         refuse_unfinished(folder)
         run = open_run(folder, written, machine, listener, reread=False)
         check_reference(run.recipe)
-        _take_back_result(folder)
-        return _finish(run, again=True)
+        take_back_result(folder)
+        return finish(run, again=True)
 
 
-def _take_back_result(folder: Path) -> None:
+def take_back_result(folder: Path) -> None:
     """Makes a finished run one that is still to be measured.
 
     The result goes first and for good: a run with a result counts as finished, so its manifest must hold till then.
@@ -90,7 +90,8 @@ def _take_back_result(folder: Path) -> None:
         (folder / MANIFEST).unlink(missing_ok=True)
 
 
-def _finish(run: Run, *, again: bool = False) -> documents.RunDocument:
+def finish(run: Run, *, again: bool = False) -> documents.RunDocument:
+    """Carries a run from what it has committed to its result; ``again``: trains anew what measures usefulness."""
     if finished(run.folder):
         return _where_it_is(result_of(run.folder), run.folder)
     store = ShardStore(run.folder)
