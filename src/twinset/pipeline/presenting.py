@@ -16,6 +16,7 @@ from twinset.dataset import SPLITS, UNITS, Dataset
 from twinset.drawing import overlay_scaled
 from twinset.evaluation.cost import Cost
 from twinset.pipeline import page
+from twinset.pipeline.audit_page import privacy_facts
 from twinset.pipeline.closing.facts import gap_facts
 from twinset.pipeline.closing.record import closing_filters
 from twinset.pipeline.curation_facts import curation_facts, taken_out
@@ -30,6 +31,7 @@ from twinset.pipeline.parts import COST_ROWS
 from twinset.pipeline.planning import planned
 from twinset.pipeline.samples import sample_facts
 from twinset.pipeline.thresholds import read_thresholds
+from twinset.recipe import Recipe
 from twinset.release.card import TRAINED
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
@@ -89,6 +91,7 @@ def report_data(
         explanation=measured.explanation.facts if measured.explanation else None,
         rejected=_rejected(tried),
         gate=page.gate(measured.gate, measured.accepted, run.real.training, blocks=run.recipe.gate.copies == "block"),
+        privacy=privacy_facts(measured.audit, measured.accepted, run.real.training) if measured.audit else None,
         cost=_cost(run, tried, spent),
         limits=tuple(limits),
         environment=_environment(run),
@@ -118,9 +121,17 @@ def _asked(run: Run) -> tuple[tuple[str, str], ...]:
         ("filters", filters),
         ("features", recipe.evaluate.embedder.use),
         ("copy gate", recipe.gate.copies),
+        ("privacy audit", _audit_asked(recipe)),
         ("time budget", f"{recipe.minutes:g} min"),
         ("seed", str(recipe.seed)),
     )
+
+
+def _audit_asked(recipe: Recipe) -> str:
+    part = recipe.privacy
+    if part is None or not part.audit:
+        return "off"
+    return f"{part.on_leak} on a leak, {part.on_inconclusive} where it is inconclusive"
 
 
 def _real_facts(run: Run) -> report.DatasetFacts:

@@ -99,6 +99,9 @@ def glance(data: ReportData) -> list[tuple[str, str, str]]:
                 _close_pairs(data.gate),
             )
         )
+    if data.privacy is not None:
+        note = "export withheld" if data.privacy.withheld else ""
+        found.append(("Privacy audit", data.privacy.answer.replace("_", " ").capitalize(), note))
     if data.cost is not None:
         found.append(("Time", words.duration(data.cost.seconds), ""))
     return found

@@ -8,7 +8,7 @@ from math import isfinite
 
 from markupsafe import Markup
 
-from twinset.report import explain_words, words
+from twinset.report import explain_words, fairness, privacy, words
 from twinset.report.charts import Chart, Table, cost_chart, utility_chart
 from twinset.report.explain import gap_table, strip_uris
 from twinset.report.glossary import entry_for
@@ -155,6 +155,8 @@ def _words() -> dict[str, object]:
     named = ("number", "count", "percent", "duration", "size_of", "spaced", "sentence")
     return {
         "say": explain_words,
+        "audited": privacy,
+        "fair": fairness,
         "quality_of": quality_of,
         "matrix_of": matrix_of,
         "tiny": tiny,
@@ -189,6 +191,8 @@ def _contents(data: ReportData) -> list[tuple[str, str]]:
         ("utility", "Does it help?", data.utility),
         ("pictures", "Pictures", data.gallery and data.gallery.grids),
         ("copies", "Copies", data.gate),
+        ("privacy", "Privacy audit", data.privacy),
+        ("fairness", "Groups", data.fairness),
         ("fidelity", "Likeness", data.metrics),
         ("explanation", "Lacks and inventions", data.explanation),
         ("map", "Feature map", data.feature_map),

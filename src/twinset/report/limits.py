@@ -50,6 +50,11 @@ def _of_copies(data: ReportData) -> Iterator[str]:
             "The copy test looks for repeated training images. Passing it means that none were found, "
             "not that the release is private."
         )
+    if data.privacy is not None and data.privacy.answer == "no_leakage_detected":
+        yield (
+            "The privacy audit found no leakage with the attacks it lists. Others may find some; only differential "
+            "privacy is a guarantee."
+        )
 
 
 def _of_the_features(data: ReportData) -> Iterator[str]:

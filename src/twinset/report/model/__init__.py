@@ -8,10 +8,12 @@ from twinset.report.model.answer import Arm, Difference, Trial, Utility, Verdict
 from twinset.report.model.copies import ClosePair, Gate
 from twinset.report.model.cost import Cost, CostOfThousand
 from twinset.report.model.datasets import AlignmentFacts, DatasetFacts, Problem, ScoreValues
+from twinset.report.model.fairness import FairnessFacts, GroupFigure, Grouping, GroupMeasure
 from twinset.report.model.likeness import FeatureMap, MapSet, MetricTable
 from twinset.report.model.objects import MeasureFacts, MetadataFacts
 from twinset.report.model.page import ReportData
 from twinset.report.model.pictures import ClassGrid, Gallery, Picture, Rejected, Twin
+from twinset.report.model.privacy import AttackFacts, PlantedFacts, PrivacyFacts, ReleaseFacts
 from twinset.report.model.samples import BoxSize, SampleArm, SampleBin, SampleFacts
 from twinset.report.model.shapes import CurationFacts, ShapeFacts, ShapeLook, TraitFacts
 from twinset.report.model.steps import GapFacts, StepChange, StepFacts
@@ -19,6 +21,7 @@ from twinset.report.model.steps import GapFacts, StepChange, StepFacts
 __all__ = [
     "AlignmentFacts",
     "Arm",
+    "AttackFacts",
     "BoxSize",
     "ClassGrid",
     "ClosePair",
@@ -27,17 +30,24 @@ __all__ = [
     "CurationFacts",
     "DatasetFacts",
     "Difference",
+    "FairnessFacts",
     "FeatureMap",
     "Gallery",
     "GapFacts",
     "Gate",
+    "GroupFigure",
+    "GroupMeasure",
+    "Grouping",
     "MapSet",
     "MeasureFacts",
     "MetadataFacts",
     "MetricTable",
     "Picture",
+    "PlantedFacts",
+    "PrivacyFacts",
     "Problem",
     "Rejected",
+    "ReleaseFacts",
     "ReportData",
     "SampleArm",
     "SampleBin",

@@ -10,9 +10,11 @@ from twinset.report.model.answer import Utility, Verdict
 from twinset.report.model.copies import Gate
 from twinset.report.model.cost import Cost
 from twinset.report.model.datasets import AlignmentFacts, DatasetFacts
+from twinset.report.model.fairness import FairnessFacts
 from twinset.report.model.likeness import FeatureMap, MetricTable
 from twinset.report.model.objects import MetadataFacts
 from twinset.report.model.pictures import Gallery, Rejected
+from twinset.report.model.privacy import PrivacyFacts
 from twinset.report.model.samples import SampleFacts
 from twinset.report.model.shapes import CurationFacts
 from twinset.report.model.steps import GapFacts
@@ -54,6 +56,8 @@ class ReportData:
     explanation: ExplanationFacts | None = None
     rejected: tuple[Rejected, ...] = ()
     gate: Gate | None = None
+    privacy: PrivacyFacts | None = None
+    fairness: FairnessFacts | None = None
     cost: Cost | None = None
     limits: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,65 @@
+"""The privacy audit of what would be released."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from twinset.report.model.copies import ClosePair
+
+Audited = Literal["leak_found", "no_leakage_detected", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class AttackFacts:
+    """One attack: AUC with a 95 % interval, one-sided p-value, and by false positive rate the share found and its 95 %
+    interval."""
+
+    name: str
+    auc: float
+    low: float
+    high: float
+    p_value: float
+    powers: Mapping[float, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class PlantedFacts:
+    """Whether so many copies among so many outputs, hidden for the audit, were found."""
+
+    how: Literal["verbatim", "disguised"]
+    count: int
+    total: int
+    found: bool
+
+
+@dataclass(frozen=True)
+class ReleaseFacts:
+    """One release and what was found in it. ``independents`` are (flagged, of so many), ``blind`` the AUC without the
+    release with its interval, ``hits`` distinct training and held-out images that are hit."""
+
+    what: str
+    answer: Audited
+    finding: str
+    alpha: float
+    p_value: float
+    attacks: tuple[AttackFacts, ...]
+    planted: tuple[PlantedFacts, ...]
+    independents: tuple[int, int] | None
+    blind: tuple[float, float, float] | None
+    hits: tuple[int, int]
+    pairs: tuple[ClosePair, ...]
+
+
+@dataclass(frozen=True)
+class PrivacyFacts:
+    """The audit of a run; ``releases`` is empty where it could not be made, which ``finding`` then says."""
+
+    answer: Audited
+    finding: str
+    withheld: bool
+    compared: str
+    counts: Mapping[str, int]
+    releases: tuple[ReleaseFacts, ...]
+    warnings: tuple[str, ...] = ()
