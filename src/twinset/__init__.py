@@ -44,11 +44,13 @@ _HOME = {
     "leaderboard": "twinset.api",
     "detect": "twinset.api",
     "evaluate": "twinset.api",
+    "fit_classifier": "twinset.api",
     "fit_detector": "twinset.api",
     "infer_metadata": "twinset.api",
     "inspect": "twinset.api",
     "load": "twinset.api",
     "preview": "twinset.api",
+    "redact": "twinset.api",
     "resume": "twinset.api",
     "run": "twinset.api",
     "scene": "twinset.api",
@@ -67,12 +69,14 @@ if TYPE_CHECKING:
     from twinset.api import curate as curate
     from twinset.api import detect as detect
     from twinset.api import evaluate as evaluate
+    from twinset.api import fit_classifier as fit_classifier
     from twinset.api import fit_detector as fit_detector
     from twinset.api import infer_metadata as infer_metadata
     from twinset.api import inspect as inspect
     from twinset.api import leaderboard as leaderboard
     from twinset.api import load as load
     from twinset.api import preview as preview
+    from twinset.api import redact as redact
     from twinset.api import resume as resume
     from twinset.api import run as run
     from twinset.api import scene as scene

@@ -103,6 +103,27 @@ def status(run: str | Path) -> documents.StatusDocument:
     return pipeline.status(Path(run))
 
 
+def redact(
+    run: str | Path,
+    *,
+    ids: Sequence[str] = (),
+    parents: Sequence[str] = (),
+    reason: str = "on request",
+    workers: int | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> documents.RedactDocument:
+    """Takes images out of a finished run, those of ``ids`` and all made from the real images ``parents``.
+
+    What is left is measured, audited and released anew; ``reason`` stands in the dataset card. The shards keep the
+    images, the old export moves to ``withdrawn``. :class:`~twinset.errors.UsageError` for unknown ids.
+    """
+    with closing(_listener(quiet)) as listener:
+        return pipeline.redact(
+            Path(run), ids=ids, parents=parents, reason=reason, workers=workers, device=device, listener=listener
+        )
+
+
 def verify(run: str | Path, *, samples: int = 8, device: str = "auto", quiet: bool = False) -> documents.VerifyDocument:
     """Re-hashes every file of a finished run, and makes ``samples`` samples again to compare them."""
     if samples < 0:
@@ -239,27 +260,55 @@ def audit(
     train: str | Path | None = None,
     holdout: str | Path | None = None,
     reference: str | Path | None = None,
+    generator: str | Path | None = None,
+    classifier: str | Path | None = None,
+    release: Sequence[str] | None = None,
     alpha: float = 0.01,
     seed: int = 0,
     controls: bool = True,
     on_bad_input: str = "refuse",
 ) -> documents.AuditDocument:
-    """Whether a released dataset shows which real images it was made from: of a run, or of any three sets.
+    """Whether a release shows which real images stand behind it: of a run, or of any sets and models.
 
-    ``holdout`` are real images that the generator never saw, ``reference`` others beside them, for the attacks that
-    weigh densities. Without ``controls`` only a leak can be found. :class:`~twinset.errors.UsageError` for too few
-    sets.
+    ``holdout`` are real images that nothing was made from, ``reference`` others beside them, for the attacks that need
+    a population. ``generator`` is a diffusion model (file or folder), ``classifier`` a file of :func:`fit_classifier`;
+    ``release`` names what is audited out of dataset, generator and classifier, None: what is given. Without
+    ``controls`` only a leak can be found. :class:`~twinset.errors.UsageError` for too few sets.
     """
     from twinset.pipeline.auditing import AuditQuestion
+    from twinset.pipeline.releases import Released
+
+    def path(value: str | Path | None) -> Path | None:
+        return None if value is None else Path(value)
+
+    def text(value: str | Path | None) -> str | None:
+        return None if value is None else str(value)
 
     return pipeline.audit(
-        None if run is None else Path(run),
-        synthetic=None if synthetic is None else str(synthetic),
-        train=None if train is None else str(train),
-        holdout=None if holdout is None else str(holdout),
-        reference=None if reference is None else str(reference),
+        Released(
+            path(run),
+            text(synthetic),
+            text(train),
+            text(holdout),
+            text(reference),
+            path(generator),
+            path(classifier),
+            release,
+        ),
         question=AuditQuestion(alpha, seed, controls, on_bad_input),
         listener=Quiet(),
+    )
+
+
+def fit_classifier(
+    dataset: str | Path, *, out: str | Path, seed: int = 0, on_bad_input: str = "refuse"
+) -> documents.FitClassifierDocument:
+    """Trains a classifier of whole pictures on a labelled dataset and keeps it in the new file ``out``.
+
+    It can be released in place of the dataset, and :func:`audit` says what it gives away.
+    """
+    return pipeline.fit_and_keep_classifier(
+        str(dataset), out=Path(out), seed=seed, on_bad_input=on_bad_input, listener=Quiet()
     )
 
 

@@ -1,4 +1,4 @@
-"""The command that audits a release. Heavy imports happen inside."""
+"""The command that audits releases, and the one that trains a classifier to release. Heavy imports happen inside."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import typer
 
 from twinset.cli.options import Json, Quiet, answer, progress
 
-EXIT_CODES = {"no_leakage_detected": 0, "inconclusive": 5, "leak_found": 6}
-
 
 def audit(
     run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run folder.")] = None,
@@ -20,6 +18,14 @@ def audit(
     holdout: Annotated[str | None, typer.Option(help="Real images of that kind that nothing was made from.")] = None,
     reference: Annotated[
         str | None, typer.Option(help="Further real images, neither trained on nor held out: lets density attacks run.")
+    ] = None,
+    generator: Annotated[
+        Path | None, typer.Option(help="A released diffusion model: its file, or the folder that a run keeps it in.")
+    ] = None,
+    classifier: Annotated[Path | None, typer.Option(help="A released classifier, of `twinset fit-classifier`.")] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(help="What is audited, between commas: dataset, generator, classifier; default: what is given."),
     ] = None,
     alpha: Annotated[float, typer.Option(help="False alarms of the joint test.")] = 0.01,
     controls: Annotated[
@@ -30,29 +36,54 @@ def audit(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Does a dataset betray the real images it was made from? Attacks, and proof that they find what was planted.
+    """Does a dataset, generator or classifier betray the real images behind it? Attacks, and proof of what they find.
 
-    The answer is "leak found", "no leakage detected" (with the least that the audit did find when it was hidden), or
-    "inconclusive". Exit codes: 0 none detected, 5 inconclusive, 6 leak found.
+    The answer for each release is "leak found", "no leakage detected" (with the least that the audit did find when it
+    was hidden), or "inconclusive". Exit codes, of the worst: 0 none detected, 5 inconclusive, 6 leak found.
 
     \b
     Examples:
       twinset audit runs/photos-1a2b3c4d
       twinset audit --synthetic made/ --train photos/train --holdout photos/test --reference photos/other
+      twinset audit --classifier c.safetensors --train photos/train --holdout photos/test
+      twinset audit runs/photos-1a2b3c4d --release dataset,generator
     """
     from twinset import pipeline
     from twinset.pipeline import audit_words
     from twinset.pipeline.auditing import AuditQuestion
+    from twinset.pipeline.releases import Released, exit_code
 
     with closing(progress(quiet=quiet)) as listener:
+        named = None if release is None else [name.strip() for name in release.split(",")]
         document = pipeline.audit(
-            run,
-            synthetic=synthetic,
-            train=train,
-            holdout=holdout,
-            reference=reference,
+            Released(run, synthetic, train, holdout, reference, generator, classifier, named),
             question=AuditQuestion(alpha, seed, controls, on_bad_input),
             listener=listener,
         )
     answer(document, lambda: audit_words.audit(document), as_json=json)
-    raise typer.Exit(EXIT_CODES[document.dataset.answer])
+    raise typer.Exit(exit_code(document))
+
+
+def fit_classifier(
+    source: Annotated[str, typer.Argument(metavar="DATASET", help="Images in class folders, or any labelled dataset.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A new file, NAME.safetensors.")],
+    on_bad_input: Annotated[str, typer.Option(help="refuse, or skip: leave out bad files and objects.")] = "refuse",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a classifier of whole pictures on a dataset and keep it, to release or to audit; never overwrites a file.
+
+    \b
+    Examples:
+      twinset fit-classifier twin/ --out classifier.safetensors
+      twinset fit-classifier builtin:digits --out digits.safetensors
+    """
+    from twinset import pipeline
+    from twinset.pipeline import audit_words
+
+    with closing(progress(quiet=quiet)) as listener:
+        document = pipeline.fit_and_keep_classifier(
+            source, out=out, seed=seed, on_bad_input=on_bad_input, listener=listener
+        )
+    answer(document, lambda: audit_words.fitted_classifier(document), as_json=json)

@@ -10,26 +10,64 @@ SHOWN = 5
 
 
 def audit(document: documents.AuditDocument) -> str:
-    """The finding first, then what stands behind it."""
-    found = document.dataset
+    """The finding of every release first, then what stands behind each."""
+    parts = [part for part in (document.dataset, document.generator, document.classifier) if part is not None]
+    released = f"{document.n_synthetic} released images against " if document.dataset is not None else ""
     lines = [
-        f"{document.n_synthetic} released images against {document.n_training} training and {document.n_holdout} "
-        f"held-out ones ({document.seen})",
+        f"{released}{document.n_training} training and {document.n_holdout} held-out images ({document.seen})",
         "",
-        f"dataset: {found.finding}",
-        "",
-        f"  {'attack':<24} {'AUC':<22} {'p':<10} power at a false positive rate",
+        *(f"{_name(part)}: {printable(part.finding)}" for part in parts),
     ]
+    for part in parts:
+        lines += ["", *([f"{_name(part)}:"] if len(parts) > 1 else []), *_behind(part)]
+    lines += [f"warning: {printable(text)}" for text in document.warnings]
+    return "\n".join(lines)
+
+
+def fitted_classifier(document: documents.FitClassifierDocument) -> str:
+    """What was trained, and where it is."""
+    place = printable(document.classifier_file)
+    return "\n".join(
+        [
+            f"a classifier of {len(document.classes)} classes, trained for {document.steps} steps on "
+            f"{document.n_images} images ({document.image})",
+            f"wrote {place}",
+            f"next: twinset audit --classifier {place} --train REAL --holdout OTHER_REAL",
+        ]
+    )
+
+
+def _name(part: documents.ReleasePart | documents.ModelPart) -> str:
+    return part.release if isinstance(part, documents.ModelPart) else "dataset"
+
+
+def _behind(found: documents.ReleasePart | documents.ModelPart) -> list[str]:
+    """The attacks, the controls and, of a dataset, the closest pairs."""
+    lines = [f"  {'attack':<24} {'AUC':<22} {'p':<10} power at a false positive rate"]
     for attack in found.attacks:
         powers = ", ".join(f"{power.share:.1%} at {power.rate:.1%}" for power in attack.powers)
         interval = f"{attack.auc:.3f} ({attack.low:.3f}…{attack.high:.3f})"
         lines.append(f"  {attack.name:<24} {interval:<22} {attack.p_value:<10.2g} {powers}".rstrip())
+    if isinstance(found, documents.ModelPart):
+        return [*lines, "", *_of_model(found)]
     lines += ["", *_controls(found)]
     for pair in found.pairs[:SHOWN]:
         near, to = (printable(str(pair[name])) for name in ("synthetic", "training"))
         lines.append(f"  {near} is near to {to} (d₁/d₂ {pair['ratio']:.2f})")
-    lines += [f"warning: {printable(text)}" for text in document.warnings]
-    return "\n".join(lines)
+    return lines
+
+
+def _of_model(found: documents.ModelPart) -> list[str]:
+    lines = [
+        f"  {'found' if control.found else 'missed'}: {printable(control.what)} "
+        f"({control.attack} {control.auc:.3f}, {control.low:.3f}…{control.high:.3f})"
+        for control in found.controls
+    ]
+    if found.independents is not None:
+        lines.append(
+            f"  models that saw no training image, flagged: {found.independents.flagged} of {found.independents.sets}"
+        )
+    return lines + _blind(found.blind)
 
 
 def _controls(found: documents.ReleasePart) -> list[str]:
@@ -41,7 +79,10 @@ def _controls(found: documents.ReleasePart) -> list[str]:
             lines.append(f"  planted {how} copies: {told}")
     if found.independents is not None:
         lines.append(f"  independent sets flagged: {found.independents.flagged} of {found.independents.sets}")
-    if found.blind is not None:
-        blind = found.blind
-        lines.append(f"  without the release: AUC {blind.share:.3f} ({blind.low:.3f}…{blind.high:.3f})")
-    return lines
+    return lines + _blind(found.blind)
+
+
+def _blind(blind: documents.RatePart | None) -> list[str]:
+    if blind is None:
+        return []
+    return [f"  without the release: AUC {blind.share:.3f} ({blind.low:.3f}…{blind.high:.3f})"]
