@@ -14,7 +14,6 @@ from tests.alignment.evolution.greys import Greys
 import twinset
 from twinset import pipeline
 from twinset.alignment.evolution import Configurations, epsilon
-from twinset.alignment.evolution.noise import KEY_BYTES
 from twinset.errors import RecipeError
 from twinset.executors.local import LocalProcesses
 from twinset.formats import read, write
@@ -27,6 +26,7 @@ from twinset.pipeline.real import prepare_real, read_real
 from twinset.pipeline.reporting import Quiet
 from twinset.randomness import Stream
 from twinset.recipe import EvolvePart, recipe_from_values
+from twinset.secret_randomness import KEY_BYTES
 from twinset.stages import Slot
 
 EVOLVE = {"rounds": 3, "population": 8, "pictures": 2, "measures": ["box_area", "centre_y"]}

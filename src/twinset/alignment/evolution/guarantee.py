@@ -6,8 +6,9 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from twinset.alignment.evolution.accounting import Neighbours, default_delta, epsilon, vote_sensitivity
+from twinset.alignment.evolution.accounting import Neighbours, vote_sensitivity
 from twinset.alignment.evolution.settings import Evolution
+from twinset.gaussian_privacy import default_delta, epsilon
 from twinset.stages import Embedder
 
 RELATION = {"add_remove": "one image more or less", "replace": "one image in another's place"}

@@ -93,7 +93,7 @@ def evolve(
 ) -> tuple[Round[C], ...]:
     """All rounds; the winners of the last are the outcome.
 
-    ``key`` is where the noise comes from (:func:`~twinset.alignment.evolution.noise.fresh_key`); ``rng`` decides the
+    ``key`` is where the noise comes from (:func:`~twinset.secret_randomness.fresh_key`); ``rng`` decides the
     rest. ``history`` are rounds that an earlier sitting committed, ``seen`` is called with the number of every new
     round (from 0), the round, and the pictures that stood for its candidates. With ``classes`` above 1 every class has
     its share of the candidates.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from twinset.alignment.evolution import Round, fresh_key
+from twinset import secret_randomness
+from twinset.alignment.evolution import Round
 from twinset.stages import Configuration
-from twinset.store import read_json, sync_folder, temporary_beside, write_json
+from twinset.store import read_json, write_json
 
 
 def round_path(folder: Path, number: int) -> Path:
@@ -24,22 +24,8 @@ def key_path(folder: Path) -> Path:
 
 
 def kept_key(folder: Path) -> bytes:
-    """The key of this source's noise: of an earlier sitting, or fresh and committed before it is used.
-
-    Nobody else may read it, at no moment.
-    """
-    path = key_path(folder)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
-        temporary.touch(mode=0o600, exist_ok=False)
-        with temporary.open("wb") as handle:
-            handle.write(fresh_key())
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    return path.read_bytes()
+    """The key of this source's noise: of an earlier sitting, or fresh."""
+    return secret_randomness.kept_key(key_path(folder))
 
 
 def commit_round(folder: Path, number: int, found: Round[Configuration], excess: float | None) -> None:
@@ -55,9 +41,7 @@ def commit_round(folder: Path, number: int, found: Round[Configuration], excess:
 
 def destroy_key(folder: Path) -> None:
     """Nobody can take the noise off again."""
-    key_path(folder).unlink(missing_ok=True)
-    if key_path(folder).parent.exists():
-        sync_folder(key_path(folder).parent)
+    secret_randomness.destroy_key(key_path(folder))
 
 
 def history_of(folder: Path) -> tuple[list[Round[Configuration]], dict[str, float | None]]:
