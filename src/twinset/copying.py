@@ -6,6 +6,8 @@ holdout images alike. Two pictures are as far apart as the best flip and small s
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -118,19 +120,33 @@ def nearest_pictures(
     return nearest(queries, references, k=k, exclude=exclude)  # type: ignore[arg-type]
 
 
+def feature_rows(pictures: Pictures) -> Features:
+    """Features (N, D) as they are; pictures as :func:`copy_features`."""
+    return copy_features(pictures) if pictures.dtype == np.uint8 else pictures  # type: ignore[arg-type, return-value]
+
+
 def duplicate_families(pictures: Pictures, *, nearer_than: float) -> NDArray[np.int64]:
     """(N,) the lowest row of every picture's family: those joined by distances of at most ``nearer_than``.
 
     Flips and shifts do not join: a burst of different photographs should stay one.
     """
+    if len(pictures) == 1:
+        return np.zeros(1, dtype=np.int64)
+    return joined_families(nearest_others(feature_rows(pictures), k=relatives(len(pictures))), nearer_than=nearer_than)
+
+
+def relatives(count: int) -> int:
+    """How many nearest others of each of ``count`` pictures :func:`joined_families` looks at."""
+    return min(16, count - 1)
+
+
+def joined_families(neighbours: Neighbours, *, nearer_than: float) -> NDArray[np.int64]:
+    """:func:`duplicate_families` given the nearest others of every picture."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = len(pictures)
-    features: Features = copy_features(pictures) if pictures.dtype == np.uint8 else pictures  # type: ignore[arg-type, assignment]
-    if count == 1:
-        return np.zeros(1, dtype=np.int64)
-    distances, rows = nearest_others(features, k=min(16, count - 1))
+    distances, rows = neighbours
+    count = len(rows)
     start, at = np.nonzero(distances <= nearer_than)
     graph = coo_matrix((np.ones(len(start)), (start, rows[start, at])), shape=(count, count))
     labels = np.asarray(connected_components(graph, directed=False)[1])
@@ -145,8 +161,22 @@ def usual_distance(distances: Scores) -> float:
     return float(np.median(distances[distances > 0])) if (distances > 0).any() else 0.0
 
 
+class Search(Protocol):
+    """:func:`nearest_pictures`, or what remembers its answers (:class:`twinset.distances.Distances`)."""
+
+    def __call__(self, queries: Pictures, references: Pictures, *, k: int) -> Neighbours:
+        """Distances (M, k) and rows (M, k)."""
+        ...
+
+
 def nearest_outside(
-    queries: Pictures, references: Pictures, *, k: int, groups: NDArray[np.integer], own: NDArray[np.integer]
+    queries: Pictures,
+    references: Pictures,
+    *,
+    k: int,
+    groups: NDArray[np.integer],
+    own: NDArray[np.integer],
+    search: Search = nearest_pictures,
 ) -> Neighbours:
     """:func:`nearest_pictures` of another group: ``groups`` (N,) of the references, ``own`` (M,) that does not count.
 
@@ -155,6 +185,6 @@ def nearest_outside(
     widest = int(np.unique(groups, return_counts=True)[1].max())
     if not 1 <= k <= len(references) - widest:
         raise ValueError(f"expected 1 ≤ k ≤ {len(references) - widest} references of other groups; got k = {k}")
-    distances, rows = nearest_pictures(queries, references, k=k + widest)
+    distances, rows = search(queries, references, k=k + widest)
     order = np.argsort(groups[rows] == np.asarray(own)[:, None], axis=1, kind="stable")[:, :k]
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)

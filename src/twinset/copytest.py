@@ -8,24 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.copying import (
-    DUPLICATE_SHARE,
-    HIT_RATIO,
-    SAME_RATIO,
-    Pictures,
-    duplicate_families,
-    nearest_outside,
-    nearest_pictures,
-    usual_distance,
-)
-from twinset.errors import DataError
+from twinset.copying import HIT_RATIO, SAME_RATIO, Pictures, nearest_outside
+from twinset.distances import Distances
+from twinset.distinct import NOTHING, Distinct, Known
 from twinset.families import one_of_each
 from twinset.membership import (
-    Labels,
     Links,
     Placement,
     Scores,
-    Strata,
     expected_log_minimum,
     more_hits_than_chance,
     neighbours_needed,
@@ -34,20 +24,7 @@ from twinset.membership import (
     smallest_significant_hits,
 )
 
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What is known of real images beside their pixels, all (N,) or None.
-
-    ``classes`` are compared with their own kind only. ``families`` are equal for images of one patient, video or
-    burst: such images are no independent witnesses, and each has relatives where it is and none on the other side.
-    """
-
-    classes: Labels | None = None
-    families: Labels | None = None
-
-
-NOTHING = Known()
+__all__ = ["NOTHING", "CopyPair", "CopyTest", "Known", "copy_test", "copy_test_of"]
 
 
 @dataclass(frozen=True)
@@ -133,17 +110,25 @@ def copy_test(
     Raises ``ValueError`` for fewer than 2 training or 1 held-out images, or classes or families of one side only, and
     :class:`DataError` if so few distinct images, or families, are left.
     """
+    real = Distinct.of(training, holdout, of_training, of_holdout, distances=Distances())
+    return copy_test_of(real, synthetic, alpha=alpha, reference=reference, distances=real.distances)
+
+
+def copy_test_of(
+    distinct: Distinct, synthetic: Pictures, *, alpha: float, reference: Pictures | None, distances: Distances
+) -> CopyTest:
+    """:func:`copy_test` of real images that are known already; ``distances``: those of them, or beside them."""
     if not 0 < alpha < 1:
         raise ValueError(f"expected 0 < alpha < 1; got {alpha}")
-    real = _distinct(training, holdout, of_training, of_holdout)
+    real = _Real(distinct, distances)
     p_values, auc = _membership(real, synthetic, reference)
     hits = _hits(real, synthetic)
-    shares = np.concatenate(real.strata.member_share())
-    hit_units = np.unique(real.units[hits.rows[hits.found]])
-    members, others = int((hit_units < real.unit_count).sum()), int((hit_units >= real.unit_count).sum())
+    shares = np.concatenate(distinct.strata.member_share())
+    hit_units = np.unique(distinct.units[hits.rows[hits.found]])
+    members, others = int((hit_units < distinct.unit_count).sum()), int((hit_units >= distinct.unit_count).sum())
     p_values["distinct_hits"] = more_hits_than_chance(shares[hit_units], members)
     joint = min(1.0, len(p_values) * min(p_values.values()))
-    count, other_count = real.count, len(real.pictures) - real.count
+    count, other_count = distinct.count, len(distinct.pictures) - distinct.count
     return CopyTest(
         flagged=joint < alpha,
         p_value=joint,
@@ -156,43 +141,25 @@ def copy_test(
         holdout_share=float((hits.found & (hits.rows >= count)).mean()),
         pairs=_pairs(hits, real, synthetic),
         same_as_holdout=int(((hits.rows >= count) & (_ratio(hits.distances, hits.seconds) < SAME_RATIO)).sum()),
-        counts={"training": count, "holdout": other_count, "synthetic": len(synthetic), "repeats": real.repeats},
+        counts={"training": count, "holdout": other_count, "synthetic": len(synthetic), "repeats": distinct.repeats},
         smallest_detectable=smallest_significant_hits(
-            real.unit_count / len(shares), others, alpha=alpha / len(p_values)
+            distinct.unit_count / len(shares), others, alpha=alpha / len(p_values)
         ),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Real:
-    """Distinct real images, training first; ``units`` numbers their families, those of training first.
+    """The distinct real images, and the tests between them and other sets."""
 
-    Beside them all training images with the row of the distinct image that stands for each and whether it is held out
-    too, which units are compared with which, how near held-out images usually are to training images, and how many
-    held-out images were left out because they are training images.
-    """
-
-    pictures: Pictures
-    count: int
-    units: NDArray[np.int64]
-    unit_count: int
-    strata: Strata
-    training: Pictures
-    stands_for: NDArray[np.int64]
-    held_out_too: NDArray[np.bool_]
-    typical: float
-    repeats: int
-
-    @property
-    def widest(self) -> int:
-        """Images of the largest training family."""
-        return int(np.bincount(self.units[: self.count]).max())
+    distinct: Distinct
+    distances: Distances
 
     def log_nearness(self, others: Pictures, *, draws: int) -> _Nearness:
         """How near each real image is to ``others``, were there ``draws`` of them."""
-        k = neighbours_needed(total=len(others), draws=draws)
-        distances, rows = nearest_pictures(self.pictures, others, k=k)
-        expected = expected_log_minimum(distances, total=len(others), draws=draws, floor=0.02 * self.typical)
+        real, k = self.distinct, neighbours_needed(total=len(others), draws=draws)
+        distances, rows = self.distances.nearest(real.pictures, others, k=k)
+        expected = expected_log_minimum(distances, total=len(others), draws=draws, floor=0.02 * real.typical)
         return _Nearness(expected, distances[:, 0], rows[:, 0])
 
     def log_density(self, *, draws: int) -> _Nearness:
@@ -201,38 +168,34 @@ class _Real:
         A held-out image has no family there: one of its class is left out in its place, so that both sides see
         equally much.
         """
-        training = self.units[: self.count]
-        own = self.stand_in()[self.units]
-        total = self.count - np.bincount(training)[own]
-        k = min(neighbours_needed(total=int(total.max()), draws=draws), self.count - self.widest)
-        distances, rows = nearest_outside(self.pictures, self.pictures[: self.count], k=k, groups=training, own=own)
-        expected = expected_log_minimum(distances, total=total, draws=draws, floor=0.02 * self.typical)
+        real = self.distinct
+        training = real.units[: real.count]
+        own = real.stand_in()[real.units]
+        total = real.count - np.bincount(training)[own]
+        k = min(neighbours_needed(total=int(total.max()), draws=draws), real.count - real.widest)
+        distances, rows = nearest_outside(
+            real.pictures, real.members, k=k, groups=training, own=own, search=self.distances.nearest
+        )
+        expected = expected_log_minimum(distances, total=total, draws=draws, floor=0.02 * real.typical)
         return _Nearness(expected, distances[:, 0], rows[:, 0])
-
-    def stand_in(self) -> NDArray[np.int64]:
-        """The training unit that does not count for each unit: itself, or for held-out ones some of their class."""
-        members = np.arange(self.unit_count)
-        others = np.empty(len(self.strata.others), dtype=np.int64)
-        for own, rows in self.strata.pairs():
-            others[rows] = own[np.arange(len(rows)) % len(own)]
-        return np.concatenate([members, others])
 
     def by_unit(self, scores: Scores) -> Scores:
         """The mean score of every unit."""
-        mean: Scores = np.bincount(self.units, weights=scores) / np.bincount(self.units)
+        mean: Scores = np.bincount(self.distinct.units, weights=scores) / np.bincount(self.distinct.units)
         return mean
 
     def compare(self, scores: Scores) -> Placement:
         """Do training units score higher than held-out ones?"""
-        scores = self.by_unit(scores)
-        return placement_test(scores[: self.unit_count], scores[self.unit_count :], self.strata)
+        scores, count = self.by_unit(scores), self.distinct.unit_count
+        return placement_test(scores[:count], scores[count:], self.distinct.strata)
 
     def compare_linked(self, scores: Scores, made: _Nearness, dense: _Nearness) -> Placement:
         """The same for scores that share ingredients; a unit's are those of its image nearest to a synthetic one."""
-        first = one_of_each(self.units, np.lexsort((made.least, self.units)))
-        links = Links(member=self.units[dense.rows[first]], synthetic=made.rows[first])
-        scores = self.by_unit(scores)
-        return robust_test(scores[: self.unit_count], scores[self.unit_count :], self.strata, links=links)
+        units = self.distinct.units
+        first = one_of_each(units, np.lexsort((made.least, units)))
+        links = Links(member=units[dense.rows[first]], synthetic=made.rows[first])
+        scores, count = self.by_unit(scores), self.distinct.unit_count
+        return robust_test(scores[:count], scores[count:], self.distinct.strata, links=links)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,60 +207,13 @@ class _Nearness:
     rows: NDArray[np.int64]
 
 
-def _distinct(training: Pictures, holdout: Pictures, of_training: Known, of_holdout: Known) -> _Real:
-    for name in ("classes", "families"):
-        if (getattr(of_training, name) is None) != (getattr(of_holdout, name) is None):
-            raise ValueError(f"expected {name} of both training and holdout, or of neither; got one of them")
-    if len(training) < 2 or not len(holdout):
-        raise ValueError(f"expected ≥ 2 training and ≥ 1 held-out images; got {len(training)} and {len(holdout)}")
-    distances, rows = nearest_pictures(holdout, training, k=1)
-    across, nearest_rows = distances[:, 0], rows[:, 0]
-    typical = usual_distance(across)
-    limit = DUPLICATE_SHARE * typical
-    first, stands_for = np.unique(duplicate_families(training, nearer_than=limit), return_inverse=True)
-    repeats = np.flatnonzero(across <= limit)
-    second = np.setdiff1d(duplicate_families(holdout, nearer_than=limit), repeats)
-    families, other_families = _families(len(training), of_training), _families(len(holdout), of_holdout)
-    if of_training.families is not None:
-        second = second[~np.isin(other_families[second], families)]
-    own, units = np.unique(families[first], return_inverse=True)
-    others, other_units = np.unique(other_families[second], return_inverse=True)
-    if len(own) < 2 or not len(others):
-        raise DataError(
-            "expected ≥ 2 distinct training images and ≥ 1 held-out image that is none of them, of families of their "
-            f"own; got {len(own)} and {len(others)}",
-            hint="keep real images out that are training images",
-        )
-    return _Real(
-        pictures=np.concatenate([training[first], holdout[second]]),
-        count=len(first),
-        units=np.concatenate([units, len(own) + other_units]),
-        unit_count=len(own),
-        strata=Strata.of(_of_units(of_training, first, units), _of_units(of_holdout, second, other_units)),
-        training=training,
-        stands_for=stands_for,
-        held_out_too=np.isin(stands_for, stands_for[nearest_rows[repeats]]),
-        typical=typical,
-        repeats=len(repeats),
-    )
-
-
-def _families(count: int, known: Known) -> NDArray[np.int64]:
-    return np.arange(count) if known.families is None else np.asarray(known.families, dtype=np.int64)
-
-
-def _of_units(known: Known, rows: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The class of every unit: that of its first image."""
-    first = np.unique(units, return_index=True)[1]
-    if known.classes is None:
-        return np.zeros(len(first), dtype=np.int64)
-    classes: NDArray[np.int64] = np.asarray(known.classes, dtype=np.int64)[rows[first]]
-    return classes
-
-
 def _membership(real: _Real, synthetic: Pictures, reference: Pictures | None) -> tuple[dict[str, float], float]:
     """p-values of the nearest-synthetic-image tests, and the membership AUC."""
-    draws = min(len(synthetic), real.count - real.widest)
+    draws = min(len(synthetic), real.distinct.count - real.distinct.widest)
+    fewest = draws if reference is None else min(draws, len(synthetic), len(reference))
+    # Searched once, for the test that looks at most neighbours.
+    k = neighbours_needed(total=len(synthetic), draws=fewest)
+    real.distances.nearest(real.distinct.pictures, synthetic, k=k)
     made, dense = real.log_nearness(synthetic, draws=draws), real.log_density(draws=draws)
     plain = real.compare(-made.least)
     corrected = real.compare_linked(dense.log - made.log, made, dense)
@@ -330,8 +246,11 @@ def _ratio(first: Scores, second: Scores) -> Scores:
 
 
 def _hits(real: _Real, synthetic: Pictures) -> _Hits:
-    distances, rows = nearest_pictures(synthetic, real.pictures, k=1)
-    seconds, _ = nearest_outside(synthetic, real.pictures, k=1, groups=real.units, own=real.units[rows[:, 0]])
+    known, units = real.distinct.pictures, real.distinct.units
+    widest = int(np.bincount(units).max())
+    distances, rows = real.distances.nearest(synthetic, known, k=min(1 + widest, len(known)))
+    own = units[rows[:, 0]]
+    seconds, _ = nearest_outside(synthetic, known, k=1, groups=units, own=own, search=real.distances.nearest)
     return _Hits(rows[:, 0], distances[:, 0], seconds[:, 0])
 
 
@@ -340,13 +259,14 @@ def _pairs(hits: _Hits, real: _Real, synthetic: Pictures) -> tuple[CopyPair, ...
 
     Here every file counts, not one for all of its duplicates; d₂ is the distance to a real image of another family.
     """
-    nearest_distances, nearest_rows = nearest_pictures(synthetic, real.training, k=1)
+    known = real.distinct
+    nearest_distances, nearest_rows = real.distances.nearest(synthetic, known.training, k=1)
     distances, rows = nearest_distances[:, 0], nearest_rows[:, 0]
-    related = real.units[hits.rows] == real.units[real.stands_for[rows]]
+    related = known.units[hits.rows] == known.units[known.stands_for[rows]]
     ratios = _ratio(distances, np.where(related, hits.seconds, hits.distances))
     suspects = np.flatnonzero(ratios < HIT_RATIO)
     suspects = suspects[np.lexsort((suspects, distances[suspects], ratios[suspects]))]
     return tuple(
-        CopyPair(int(s), int(rows[s]), float(distances[s]), float(ratios[s]), bool(real.held_out_too[rows[s]]))
+        CopyPair(int(s), int(rows[s]), float(distances[s]), float(ratios[s]), bool(known.held_out_too[rows[s]]))
         for s in suspects
     )

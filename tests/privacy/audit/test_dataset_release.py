@@ -5,7 +5,9 @@ import pytest
 
 from twinset.copying import copy_features
 from twinset.copytest import Known
+from twinset.distances import Distances
 from twinset.errors import DataError
+from twinset.privacy.audit import dataset_release
 from twinset.privacy.audit.controls import Independents, Planted, disguised, independent, least_found, plant
 from twinset.privacy.audit.dataset_release import BlindBaseline, DatasetAudit, DatasetRelease, audit_dataset
 from twinset.randomness import Stream
@@ -91,6 +93,34 @@ def test_independent_generators_pass_and_what_was_planted_is_told(pools, make) -
 
 def test_without_controls_nothing_is_given_clearance(pools) -> None:
     assert audit(pools, smoothed(pools[2], 1), controls=False).answer == "inconclusive"
+
+
+@pytest.mark.parametrize("families", [None, np.arange(599) // 3])
+def test_distances_that_controls_share_change_no_figure(pools, families, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted sets and halves take neighbours from the lists of others; alone, each is searched anew."""
+    (training, classes), (holdout, others), (reference, _) = [(copy_features(each), names) for each, names in pools]
+    known = [Known(names, families) for names in (classes, others)]
+    if families is not None:
+        known[1] = Known(others, 1000 + families)
+    release = DatasetRelease(copy_features(smoothed(pools[2], 1)), training, holdout, reference, *known)
+    tested, apart = dataset_release._Asked.tested, Distances.made_of
+    seen: list[list[dict[str, float]]] = []
+    for shared in (True, False):
+        seen.append([])
+
+        def recorded(asked: object, made: np.ndarray) -> object:
+            found = tested(asked, made)  # type: ignore[arg-type]
+            aucs = {f"auc of {figures.name}": figures.auc for figures in found[1]}
+            seen[-1].append({**found[2], **aucs})
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(dataset_release._Asked, "tested", recorded)
+            if not shared:
+                patch.setattr(Distances, "made_of", lambda self, made, *_: apart(self, made))
+            assert audit_dataset(release, rng=Stream(0), independent_sets=2).independents is not None
+    assert len(seen[0]) > 5
+    assert seen[0] == [pytest.approx(each, rel=1e-9) for each in seen[1]]
 
 
 def test_who_can_tell_the_sides_apart_without_the_release_makes_it_inconclusive(pools) -> None:
@@ -180,8 +210,9 @@ def test_fewer_and_fewer_copies_are_planted_until_one_is_missed() -> None:
     training = np.arange(100.0)[:, None]
     asked: list[int] = []
 
-    def flag(made: np.ndarray) -> bool:
+    def flag(made: np.ndarray, places: np.ndarray) -> bool:
         copies = int(np.isin(made, training).sum())
+        assert set(np.flatnonzero(np.isin(made[:, 0], training[:, 0]))) <= set(places.tolist())
         asked.append(copies)
         return copies >= 5
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twinset.copying import Pictures
+from twinset.distances import Distances
 from twinset.membership import Scores
 from twinset.randomness import Stream
 
@@ -15,10 +16,12 @@ class SeenDataset:
     """``synthetic`` (S): what was released. ``reference`` (R): other real images, of neither side, or None.
 
     Both pictures uint8 (·, H, W, C) or both features, float (·, D), of an embedder that saw none of the real images.
+    ``distances``: what attacks find between these and the real images is found once.
     """
 
     synthetic: Pictures
     reference: Pictures | None = None
+    distances: Distances = field(default_factory=Distances)
 
     def known(self, attack: str) -> Pictures:
         """The reference images; ``ValueError`` where there are none."""

@@ -17,7 +17,7 @@ from twinset.choices import check_choices
 from twinset.copying import Pictures
 from twinset.membership import Scores
 from twinset.privacy.attacks.dataset import SeenDataset
-from twinset.privacy.attacks.densities import Whitening, as_rows, log_density, scott
+from twinset.privacy.attacks.densities import Whitening, log_density, scott
 from twinset.randomness import Stream
 
 
@@ -45,14 +45,29 @@ class Domias:
 
     def scores(self, targets: Pictures, seen: SeenDataset, *, rng: Stream) -> Scores:  # noqa: ARG002
         """log p_synthetic − log p_reference, float64 (N,)."""
-        reference = as_rows(seen.known(self.name))
-        axes = Whitening.of(reference, most=self.dimension)
-        points, made, known = (axes.of_rows(rows) for rows in (as_rows(targets), as_rows(seen.synthetic), reference))
+        known = seen.known(self.name)
+        points, made, others = (self._coordinates(each, known, seen) for each in (targets, seen.synthetic, known))
         if self.by == "ratio":
-            return _log_odds(points, made, known)
+            return _log_odds(points, made, others)
         # One bandwidth for both, that of the smaller set: a narrower kernel would be a difference of its own.
-        bandwidth = scott(min(len(made), len(known)), points.shape[1])
-        return log_density(points, made, bandwidth=bandwidth) - log_density(points, known, bandwidth=bandwidth)
+        bandwidth = scott(min(len(made), len(others)), points.shape[1])
+        population = seen.distances.once(
+            ("log_density", self.dimension, bandwidth),
+            targets,
+            known,
+            make=lambda: log_density(points, others, bandwidth=bandwidth),
+        )
+        return log_density(points, made, bandwidth=bandwidth) - population
+
+    def _coordinates(self, pictures: Pictures, reference: Pictures, seen: SeenDataset) -> Scores:
+        """Of pictures (N, …) along the axes of the reference images: (N, d)."""
+        rows, distances = seen.distances.rows, seen.distances
+        axes = distances.once(
+            ("axes", self.dimension), reference, make=lambda: Whitening.of(rows(reference), most=self.dimension)
+        )
+        return distances.once(
+            ("coordinates", self.dimension), pictures, reference, make=lambda: axes.of_rows(rows(pictures))
+        )
 
 
 def _log_odds(points: Scores, made: Scores, known: Scores) -> Scores:

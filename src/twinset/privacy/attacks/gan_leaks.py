@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinset.copying import Pictures, nearest_pictures
+from twinset.copying import Pictures
+from twinset.distances import Distances
 from twinset.membership import Scores
 from twinset.privacy.attacks.dataset import SeenDataset
 from twinset.randomness import Stream
@@ -38,11 +39,13 @@ class GanLeaks:
 
     def scores(self, targets: Pictures, seen: SeenDataset, *, rng: Stream) -> Scores:  # noqa: ARG002
         """−log d(x, synthetic), plus log d(x, reference) where calibrated; float64 (N,)."""
-        nearness = -_log_distances(targets, seen.synthetic)
-        return nearness + _log_distances(targets, seen.known(self.name)) if self.calibrated else nearness
+        nearness = -_log_distances(targets, seen.synthetic, seen.distances)
+        if not self.calibrated:
+            return nearness
+        return nearness + _log_distances(targets, seen.known(self.name), seen.distances)
 
 
-def _log_distances(targets: Pictures, others: Pictures) -> Scores:
-    distances = nearest_pictures(targets, others, k=1)[0][:, 0]
+def _log_distances(targets: Pictures, others: Pictures, known: Distances) -> Scores:
+    distances = known.nearest(targets, others, k=1)[0][:, 0]
     usual = float(np.median(distances)) or 1.0
     return np.asarray(np.log(np.maximum(distances, LEAST * usual)))

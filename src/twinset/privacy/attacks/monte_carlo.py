@@ -8,20 +8,14 @@ within any ε, the distance to the nearest decides, so that scores do not tie at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twinset.copying import Pictures
 from twinset.membership import Scores
-from twinset.neighbours import Features
 from twinset.privacy.attacks.dataset import SeenDataset
-from twinset.privacy.attacks.densities import as_rows
 from twinset.randomness import Stream
-
-BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -48,40 +42,10 @@ class MonteCarlo:
         """Sum over ε of the rank of the share within ε, in [0, 1) each; float64 (N,)."""
         from scipy.stats import rankdata
 
-        rows, made = as_rows(targets), as_rows(seen.synthetic)
-        least = np.full(len(rows), np.inf, dtype=np.float32)
-        for part, squares in _blocks(rows, made):
-            np.minimum(least[part], squares.min(axis=1), out=least[part])
-        # Radii are squared distances of the same blocks, so that an image lies within the radius that it defines.
+        rows, made = seen.distances.rows(targets), seen.distances.rows(seen.synthetic)
+        least = seen.distances.nearest(rows, made, k=1)[0][:, 0]
         radii = np.quantile(least, self.quantiles, method="higher")
-        counts = np.zeros((len(rows), len(radii)), dtype=np.int64)
-        for part, squares in _blocks(rows, made):
-            for number, radius in enumerate(radii):
-                counts[part, number] += (squares <= radius).sum(axis=1)
+        counts = seen.distances.within(rows, made, radii)
         ranks = rankdata(counts, axis=0).sum(axis=1)
         nearest = rankdata(-least) / (len(rows) + 1)
         return np.asarray((ranks + nearest) / len(rows), dtype=np.float64)
-
-
-def _blocks(rows: Features, made: Features) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Rows (N, D), and their squared distances (B, C) to some of ``made`` (S, D): every pair once.
-
-    In float32, about the mean of ``made`` and in the unit of its spread; only compared with each other.
-    """
-    mean = made.mean(axis=0, dtype=np.float64)
-    scale = max(float(np.abs(made[:BLOCK] - mean).max()), float(np.finfo(np.float32).tiny))
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
-        some = _single(rows[part], mean, scale)
-        norms = np.einsum("ij,ij->i", some, some)[:, None]
-        for first in range(0, len(made), BLOCK):
-            others = _single(made[first : first + BLOCK], mean, scale)
-            squares = some @ others.T
-            squares *= -2
-            squares += norms
-            squares += np.einsum("ij,ij->i", others, others)
-            yield part, squares
-
-
-def _single(rows: Features, mean: NDArray[np.float64], scale: float) -> NDArray[np.float32]:
-    return np.asarray((rows - mean) / scale, dtype=np.float32)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinset.copying import Pictures, nearest_pictures
+from twinset.copying import Pictures, Search, nearest_pictures
 from twinset.privacy.attacks.figures import clopper_pearson
 from twinset.scores import Interval
 
@@ -30,7 +30,9 @@ class ClosestRecords:
     p_value: float
 
 
-def closest_records(synthetic: Pictures, training: Pictures, holdout: Pictures) -> ClosestRecords:
+def closest_records(
+    synthetic: Pictures, training: Pictures, holdout: Pictures, *, search: Search = nearest_pictures
+) -> ClosestRecords:
     """Of pictures or features, held-out ones as many as there are; ties go to held-out images.
 
     >>> x = np.arange(6.0)[:, None]
@@ -41,8 +43,10 @@ def closest_records(synthetic: Pictures, training: Pictures, holdout: Pictures) 
 
     count = min(len(training), len(holdout))
     # Spread over all of a side: folders are sorted by class.
-    sides = [side[np.arange(count) * len(side) // count] for side in (training, holdout)]
-    near, far = (nearest_pictures(synthetic, side, k=1)[0][:, 0] for side in sides)
+    sides = [
+        side if len(side) == count else side[np.arange(count) * len(side) // count] for side in (training, holdout)
+    ]
+    near, far = (search(synthetic, side, k=1)[0][:, 0] for side in sides)
     nearer = int((near < far).sum())
     return ClosestRecords(
         share=nearer / len(synthetic),

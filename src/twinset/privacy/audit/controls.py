@@ -23,10 +23,10 @@ from twinset.randomness import Stream
 from twinset.scores import Interval
 
 How = Literal["verbatim", "disguised"]
-Flag = Callable[[Pictures], bool]
-"""Whether a set in place of the released one is flagged."""
-
 Rows = NDArray[np.int64]
+
+Flag = Callable[[Pictures, Rows], bool]
+"""Whether a set in place of the released one is flagged, which differs from it at these places (P,) only."""
 
 COUNTS = (1, 2, 5, 10, 20, 50)
 REQUIRED = 10
@@ -86,7 +86,7 @@ def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -
             chosen, places = draw.permutation(len(training))[:count], draw.permutation(total)[:count]
             made = np.array(synthetic)
             made[places] = training[chosen] if how == "verbatim" else disguised(training, chosen, rng=rng.child(how))
-            results.append(Planted(how, count, total, flag(cast(Pictures, made))))
+            results.append(Planted(how, count, total, flag(cast(Pictures, made), places)))
             if not results[-1].found:
                 break
     return tuple(results)

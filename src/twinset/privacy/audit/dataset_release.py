@@ -15,8 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from twinset.copying import Pictures
-from twinset.copytest import NOTHING, CopyTest, Known, copy_test
+from twinset.copying import Pictures, Search
+from twinset.copytest import NOTHING, CopyTest, Known, copy_test_of
+from twinset.distances import Distances, Part
+from twinset.distinct import Distinct
 from twinset.errors import DataError
 from twinset.privacy.attacks.dataset import DatasetAttack, SeenDataset
 from twinset.privacy.attacks.domias import Domias
@@ -25,7 +27,7 @@ from twinset.privacy.attacks.gan_leaks import GanLeaks
 from twinset.privacy.attacks.monte_carlo import MonteCarlo
 from twinset.privacy.attacks.nearest_record import ClosestRecords, closest_records
 from twinset.privacy.audit.controls import Independents, Planted, Rows, independent, least_found, plant
-from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses
+from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses_of
 from twinset.randomness import Stream
 
 Answer = Literal["leak_found", "no_leakage_detected", "inconclusive"]
@@ -123,10 +125,11 @@ def audit_dataset(
     flagged stays inconclusive. Errors as :func:`~twinset.copytest.copy_test`, and :class:`DataError` where too few
     reference images are neither training nor held-out images.
     """
-    real = witnesses(release.training, release.holdout, release.of_training, release.of_holdout)
-    release, left_out = _with_reference_of_neither_side(release, limit=real.limit)
+    distances = Distances()
+    real = _distinct(release, distances)
+    release, left_out = _with_reference_of_neither_side(release, limit=real.limit, search=distances.nearest)
     usable = [attack for attack in attacks if release.reference is not None or not attack.needs_reference]
-    asked = _Asked(release, real, usable, alpha, rng)
+    asked = _Asked(release, real, witnesses_of(real), distances, usable, alpha, rng)
     test, figures, p_values = asked.tested(release.synthetic)
     joint = _joint(p_values)
     planted: tuple[Planted, ...] = ()
@@ -135,7 +138,10 @@ def audit_dataset(
         independents = _independent(release, asked, sets=independent_sets, rng=rng.child("independent"))
         if joint >= alpha:
             planted = plant(
-                lambda made: asked.finds(made, p_values), release.synthetic, release.training, rng=rng.child("plant")
+                lambda made, places: asked.with_planted(made, places).finds(made, p_values),
+                release.synthetic,
+                release.training,
+                rng=rng.child("plant"),
             )
     answer, reasons = _judged(test, p_values, alpha, planted, _doubts(independents, blind))
     return DatasetAudit(
@@ -146,7 +152,7 @@ def audit_dataset(
         alpha=alpha,
         test=test,
         attacks=figures,
-        closest=closest_records(release.synthetic, release.training, release.holdout),
+        closest=closest_records(release.synthetic, release.training, release.holdout, search=distances.nearest),
         planted=planted,
         independents=independents,
         blind=blind,
@@ -155,29 +161,51 @@ def audit_dataset(
     )
 
 
-def _with_reference_of_neither_side(release: DatasetRelease, *, limit: float) -> tuple[DatasetRelease, int]:
+def _distinct(release: DatasetRelease, distances: Distances) -> Distinct:
+    sides = release.training, release.holdout, release.of_training, release.of_holdout
+    return Distinct.of(*sides, distances=distances)
+
+
+def _with_reference_of_neither_side(
+    release: DatasetRelease, *, limit: float, search: Search
+) -> tuple[DatasetRelease, int]:
     """Without the reference images that are training or held-out images, and how many these were."""
     if release.reference is None:
         return release, 0
-    rows = neither(release.reference, release.training, release.holdout, limit=limit)
+    rows = neither(release.reference, release.training, release.holdout, limit=limit, search=search)
     if len(rows) < FEWEST_REFERENCE:
         raise DataError(
             f"expected at least {FEWEST_REFERENCE} reference images that are neither training nor held-out images; "
             f"got {len(rows)} of {len(release.reference)}",
             hint="give other real images of the kind, or none",
         )
-    return replace(release, reference=release.reference[rows]), len(release.reference) - len(rows)
+    left_out = len(release.reference) - len(rows)
+    return (replace(release, reference=release.reference[rows]) if left_out else release), left_out
 
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """The tests of one training and one held-out side, whatever was released; ``witnesses`` are of these sides."""
+    """The tests of one training and one held-out side, whatever was released; ``real`` and ``witnesses`` are of these
+    sides, ``distances`` those found so far."""
 
     release: DatasetRelease
+    real: Distinct
     witnesses: Witnesses
+    distances: Distances
     attacks: Sequence[DatasetAttack]
     alpha: float
     rng: Stream
+
+    def with_planted(self, made: Pictures, places: Rows) -> _Asked:
+        """The same for a set that has other images at these places (P,) than the released one."""
+        distances = Distances(beside=self.distances)
+        new = made[np.sort(places)]
+        distances.made_of(new)
+        kept = np.setdiff1d(np.arange(len(made)), places)
+        distances.made_of(
+            made, Part(self.release.synthetic, kept, kept), Part(new, np.arange(len(new)), np.sort(places))
+        )
+        return replace(self, distances=distances)
 
     def flags(self, made: Pictures) -> bool:
         """Whether the joint test flags these images."""
@@ -191,16 +219,8 @@ class _Asked:
     def tested(self, made: Pictures) -> tuple[CopyTest, tuple[AttackFigures, ...], dict[str, float]]:
         """The copy test of these images, the figures of all attacks, and the p-values of the joint test."""
         release = self.release
-        test = copy_test(
-            made,
-            release.training,
-            release.holdout,
-            alpha=self.alpha,
-            reference=release.reference,
-            of_training=release.of_training,
-            of_holdout=release.of_holdout,
-        )
-        seen = SeenDataset(made, release.reference)
+        test = copy_test_of(self.real, made, alpha=self.alpha, reference=release.reference, distances=self.distances)
+        seen = SeenDataset(made, release.reference, self.distances)
         figures, p_values = [], dict(test.p_values)
         for attack in self.attacks:
             scores = attack.scores(self.witnesses.pictures, seen, rng=self.rng.child(attack.name))
@@ -226,10 +246,13 @@ def _independent(release: DatasetRelease, asked: _Asked, *, sets: int, rng: Stre
         return None
 
     def flag_of(made: Rows, holdout: Rows) -> bool:
-        of_holdout = _of_rows(release.of_holdout, rows[holdout])
-        other = replace(release, holdout=release.holdout[rows[holdout]], of_holdout=of_holdout)
-        real = witnesses(other.training, other.holdout, other.of_training, of_holdout)
-        return replace(asked, release=other, witnesses=real).flags(release.holdout[rows[made]])
+        distances = Distances(beside=asked.distances)
+        half, other_half = (release.holdout[rows[some]] for some in (made, holdout))
+        for pictures, some in ((half, made), (other_half, holdout)):
+            distances.made_of(pictures, Part(release.holdout, rows[some], np.arange(len(some))))
+        other = replace(release, holdout=other_half, of_holdout=_of_rows(release.of_holdout, rows[holdout]))
+        real = _distinct(other, distances)
+        return replace(asked, release=other, real=real, witnesses=witnesses_of(real), distances=distances).flags(half)
 
     return independent(flag_of, families, sets=sets, rng=rng)
 

@@ -12,15 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.copying import (
-    DUPLICATE_SHARE,
-    Pictures,
-    duplicate_families,
-    nearest_outside,
-    nearest_pictures,
-    usual_distance,
-)
-from twinset.copytest import Known
+from twinset.copying import Pictures, Search, nearest_outside, nearest_pictures
+from twinset.distances import Distances
+from twinset.distinct import Distinct, Known
 from twinset.errors import DataError
 from twinset.membership import Scores, Strata, placement_test
 from twinset.privacy.attacks.figures import AttackFigures
@@ -80,50 +74,55 @@ class Witnesses:
 def witnesses(training: Pictures, holdout: Pictures, of_training: Known, of_holdout: Known) -> Witnesses:
     """Held-out images that are training images, or of a training family, do not testify.
 
-    :class:`DataError` where fewer than two families are left on a side.
+    Errors as :meth:`twinset.distinct.Distinct.of` and :func:`witnesses_of`.
     """
-    distances = nearest_pictures(holdout, training, k=1)[0][:, 0]
-    limit = DUPLICATE_SHARE * usual_distance(distances)
-    first = np.unique(duplicate_families(training, nearer_than=limit))
-    second = np.setdiff1d(duplicate_families(holdout, nearer_than=limit), np.flatnonzero(distances <= limit))
-    families, other_families = _families(of_training, len(training)), _families(of_holdout, len(holdout))
-    if of_training.families is not None:
-        second = second[~np.isin(other_families[second], families)]
-    own, units = np.unique(families[first], return_inverse=True)
-    others, other_units = np.unique(other_families[second], return_inverse=True)
-    if min(len(own), len(others)) < 2:
+    return witnesses_of(Distinct.of(training, holdout, of_training, of_holdout, distances=Distances()))
+
+
+def witnesses_of(real: Distinct) -> Witnesses:
+    """Those among distinct images. :class:`DataError` where fewer than two families are left on a side."""
+    if len(real.strata.others) < 2:
         raise DataError(
             "expected ≥ 2 distinct training and ≥ 2 held-out images that are none of them, of families of their own; "
-            f"got {len(own)} and {len(others)}",
+            f"got {real.unit_count} and {len(real.strata.others)}",
             hint="keep real images out that are training images",
         )
-    pictures = np.concatenate([training[first], holdout[second]])
-    all_units = np.concatenate([units, len(own) + other_units])
-    strata = Strata.of(_classes(of_training, first, units), _classes(of_holdout, second, other_units))
-    rarity = _rarity(pictures, len(first), all_units, strata)
-    return Witnesses(pictures, all_units, len(own), strata, _layers(strata, rarity), first, second, limit)
+    return Witnesses(
+        real.pictures,
+        real.units,
+        real.unit_count,
+        real.strata,
+        _layers(real.strata, _rarity(real)),
+        real.shown,
+        real.held_out,
+        real.limit,
+    )
 
 
-def neither(reference: Pictures, training: Pictures, holdout: Pictures, *, limit: float) -> Rows:
+def neither(
+    reference: Pictures, training: Pictures, holdout: Pictures, *, limit: float, search: Search = nearest_pictures
+) -> Rows:
     """Rows of the reference images that are farther than ``limit`` from all training and held-out images."""
-    nearest = [nearest_pictures(reference, side, k=1)[0][:, 0] for side in (training, holdout)]
+    nearest = [search(reference, side, k=1)[0][:, 0] for side in (training, holdout)]
     return np.flatnonzero(np.minimum(*nearest) > limit)
 
 
-def _rarity(pictures: Pictures, count: int, units: Rows, strata: Strata) -> Scores:
+def _rarity(real: Distinct) -> Scores:
     """Of each unit the mean log distance to training images of other families.
 
     A held-out image has no family there: one of its class is left out in its place, so that both sides see equally
     much.
     """
-    stand_in = np.empty(len(strata.others), dtype=np.int64)
-    for own, rows in strata.pairs():
-        stand_in[rows] = own[np.arange(len(rows)) % len(own)]
-    absent = np.concatenate([np.arange(len(strata.members)), stand_in])[units]
-    around = min(AROUND, count - int(np.bincount(units[:count]).max()))
-    distances, _ = nearest_outside(pictures, pictures[:count], k=around, groups=units[:count], own=absent)
+    distances, _ = nearest_outside(
+        real.pictures,
+        real.members,
+        k=min(AROUND, real.count - real.widest),
+        groups=real.units[: real.count],
+        own=real.stand_in()[real.units],
+        search=real.distances.nearest,
+    )
     logs = np.log(np.maximum(distances, np.finfo(float).tiny)).mean(axis=1)
-    mean: Scores = np.bincount(units, weights=logs) / np.bincount(units)
+    mean: Scores = np.bincount(real.units, weights=logs) / np.bincount(real.units)
     return mean
 
 
@@ -137,15 +136,3 @@ def _layers(strata: Strata, rarity: Scores) -> Strata:
         ranks = np.argsort(np.argsort(rarity[rows], kind="stable"), kind="stable")
         layers[rows] = number * MOST_LAYERS + ranks * parts // len(rows)
     return Strata.of(layers[:members], layers[members:])
-
-
-def _families(known: Known, count: int) -> Rows:
-    return np.arange(count) if known.families is None else np.asarray(known.families, dtype=np.int64)
-
-
-def _classes(known: Known, rows: Rows, units: Rows) -> Rows:
-    """The class of every unit: that of its first image."""
-    first = np.unique(units, return_index=True)[1]
-    if known.classes is None:
-        return np.zeros(len(first), dtype=np.int64)
-    return np.asarray(known.classes, dtype=np.int64)[rows[first]]
