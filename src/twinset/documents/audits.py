@@ -120,6 +120,9 @@ class AuditDocument(Document):
     seed: int
     version: str
     dataset: ReleasePart | None = None
+    objects: ReleasePart | None = Field(
+        None, description="The marked objects of the dataset, cut out; the alpha of both is half of what was asked for."
+    )
     generator: ModelPart | None = None
     classifier: ModelPart | None = None
     warnings: list[str] = Field([])

@@ -123,7 +123,8 @@ class UtilityData:
             "macro_f1": float(np.mean([macro_f1(run, labels) for run in predicted])),
         }
         recall = tuple(None if np.isnan(value) else float(value) for value in recalls)
-        return Details(figures, "recall", recall)
+        right = np.mean([run == labels for run in predicted], axis=0)
+        return Details(figures, "recall", recall, tuple(right.tolist()))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All arrays by field name, contiguous, for one safetensors file."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from twinset import documents, report
 from twinset.copying import HIT_RATIO
 from twinset.dataset import Dataset
+from twinset.pipeline.object_audit import object_named
 from twinset.pipeline.page import SHOWN_PAIRS, picture
 from twinset.pipeline.release_audit import ReleaseAudit
 
@@ -16,7 +17,11 @@ def privacy_facts(audit: ReleaseAudit, synthetic: Dataset, training: Dataset) ->
     document = audit.document
     if document is None or document.dataset is None:
         return report.PrivacyFacts(audit.answer, audit.finding, audit.withheld, "nothing", {}, ())
-    releases = [release_facts(document.dataset, "the dataset", _pictures(document.dataset, synthetic, training))]
+    whole = "the dataset" if document.objects is None else "whole pictures"
+    releases = [release_facts(document.dataset, whole, _pictures(document.dataset, synthetic, training, _whole))]
+    if document.objects is not None:
+        pairs = _pictures(document.objects, synthetic, training, _object)
+        releases.append(release_facts(document.objects, "their objects", pairs))
     return report.PrivacyFacts(
         answer=audit.answer,
         finding=audit.finding,
@@ -57,14 +62,23 @@ def _powers(attack: documents.AttackPart) -> Mapping[float, tuple[float, float, 
     return {power.rate: (power.share, power.low, power.high) for power in attack.powers}
 
 
-def _pictures(part: documents.ReleasePart, synthetic: Dataset, training: Dataset) -> tuple[report.ClosePair, ...]:
+def _pictures(
+    part: documents.ReleasePart,
+    synthetic: Dataset,
+    training: Dataset,
+    shown: Callable[[Dataset, str], report.Picture],
+) -> tuple[report.ClosePair, ...]:
     found = []
     for pair in part.pairs[:SHOWN_PAIRS]:
-        made, shown = synthetic.row_of(str(pair["synthetic"])), training.row_of(str(pair["training"]))
+        made, real = shown(synthetic, str(pair["synthetic"])), shown(training, str(pair["training"]))
         ratio = float(pair["ratio"])
-        found.append(
-            report.ClosePair(
-                picture(synthetic, made), picture(training, shown), float(pair["distance"]), ratio, ratio < HIT_RATIO
-            )
-        )
+        found.append(report.ClosePair(made, real, float(pair["distance"]), ratio, ratio < HIT_RATIO))
     return tuple(found)
+
+
+def _whole(dataset: Dataset, id_: str) -> report.Picture:
+    return picture(dataset, dataset.row_of(id_))
+
+
+def _object(dataset: Dataset, id_: str) -> report.Picture:
+    return report.Picture(id_, object_named(dataset, id_))

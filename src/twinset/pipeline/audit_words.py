@@ -11,15 +11,21 @@ SHOWN = 5
 
 def audit(document: documents.AuditDocument) -> str:
     """The finding of every release first, then what stands behind each."""
-    parts = [part for part in (document.dataset, document.generator, document.classifier) if part is not None]
+    named = {
+        "dataset": document.dataset,
+        "objects": document.objects,
+        "generator": document.generator,
+        "classifier": document.classifier,
+    }
+    parts = {name: part for name, part in named.items() if part is not None}
     released = f"{document.n_synthetic} released images against " if document.dataset is not None else ""
     lines = [
         f"{released}{document.n_training} training and {document.n_holdout} held-out images ({document.seen})",
         "",
-        *(f"{_name(part)}: {printable(part.finding)}" for part in parts),
+        *(f"{name}: {printable(part.finding)}" for name, part in parts.items()),
     ]
-    for part in parts:
-        lines += ["", *([f"{_name(part)}:"] if len(parts) > 1 else []), *_behind(part)]
+    for name, part in parts.items():
+        lines += ["", *([f"{name}:"] if len(parts) > 1 else []), *_behind(part)]
     lines += [f"warning: {printable(text)}" for text in document.warnings]
     return "\n".join(lines)
 
@@ -35,10 +41,6 @@ def fitted_classifier(document: documents.FitClassifierDocument) -> str:
             f"next: twinset audit --classifier {place} --train REAL --holdout OTHER_REAL",
         ]
     )
-
-
-def _name(part: documents.ReleasePart | documents.ModelPart) -> str:
-    return part.release if isinstance(part, documents.ModelPart) else "dataset"
 
 
 def _behind(found: documents.ReleasePart | documents.ModelPart) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from twinset.evaluation.detectability.two_sample import Detectability, detectabi
 from twinset.families import one_of_each
 from twinset.images import ImageSpec, PixelBatch
 from twinset.pipeline.folders import recipe_of, refuse_unfinished
+from twinset.pipeline.object_audit import audited_objects
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.reference_images import FEWEST, reference_beside
 from twinset.pipeline.reporting import Listener
@@ -87,28 +88,44 @@ def audit(
 
 
 def examine(audited: Audited, question: AuditQuestion, listener: Listener) -> documents.AuditDocument:
-    """The audit of these sets; :class:`DataError` for too few images."""
+    """The audit of these sets, and of the objects marked in them; :class:`DataError` for too few images."""
     began = time.perf_counter()
     _check_numbers(audited)
     listener.stage("audit")
-    with torch_threads(1):
-        release = _release(audited)
-        rng = Stream(question.seed).child("audit")
-        blind = _blind(release, rng=rng.child("blind"))
-        found = audit_dataset(release, rng=rng, alpha=question.alpha, controls=question.controls, blind=blind)
+    rng = Stream(question.seed).child("audit")
+    objects = audited_objects(audited, rng=rng.child("objects"))
+    seen = f"pixels at {SIDE} a side or less, contrast normalised, under flips and small shifts"
+    if objects is None:
+        part, warnings = _examined(audited, question, rng=rng)
+        of_objects = None
+    else:
+        seen += "; whole pictures and, for themselves, their objects"
+        half = replace(question, alpha=question.alpha / 2)
+        part, warnings = _examined(audited, half, rng=rng)
+        of_objects, more = _examined(objects, half, rng=rng.child("objects"))
+        warnings += [f"objects: {text}" for text in more if text not in warnings]
     return documents.AuditDocument(
         synthetic=audited.name,
         n_synthetic=len(audited.synthetic),
         n_training=len(audited.training),
         n_holdout=len(audited.holdout),
         n_reference=0 if audited.reference is None else len(audited.reference),
-        seen=f"pixels at {SIDE} a side or less, contrast normalised, under flips and small shifts",
+        seen=seen,
         seed=question.seed,
         version=__version__,
-        dataset=_part(found, audited),
-        warnings=list(_warnings(audited, found)),
+        dataset=part,
+        objects=of_objects,
+        warnings=warnings,
         seconds=time.perf_counter() - began,
     )
+
+
+def _examined(audited: Audited, question: AuditQuestion, *, rng: Stream) -> tuple[documents.ReleasePart, list[str]]:
+    with torch_threads(1):
+        release = _release(audited)
+        blind = _blind(release, rng=rng.child("blind"))
+        found = audit_dataset(release, rng=rng, alpha=question.alpha, controls=question.controls, blind=blind)
+    return _part(found, audited), list(_warnings(audited, found))
 
 
 def _audited(

@@ -10,6 +10,7 @@ from twinset.downstream import Utility, UtilityPlan, Verdict, decide
 from twinset.downstream.arms import StudySettings
 from twinset.evaluation.cost import Cost, Prices, cost
 from twinset.pipeline.explaining import Explanation, explanation_of
+from twinset.pipeline.fairness import fairness_of
 from twinset.pipeline.fidelity import Features, fidelity_of_run
 from twinset.pipeline.making import candidates
 from twinset.pipeline.metadata import Metadata, metadata_of
@@ -22,6 +23,7 @@ from twinset.pipeline.utility_study import study_of_run
 from twinset.privacy.gate import GateResult, MadeBy, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.recipe import Recipe
+from twinset.report import FairnessFacts
 from twinset.scores import Score
 from twinset.store import ShardStore
 from twinset.threads import torch_threads
@@ -44,6 +46,7 @@ class Measured:
     samples: Samples | None = None
     explanation: Explanation | None = None
     audit: ReleaseAudit | None = None
+    fairness: FairnessFacts | None = None
 
 
 def measure(run: Run, *, again: bool = False) -> Measured:
@@ -66,6 +69,8 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         described = metadata_of(run, accepted, everything)
     with run.timings.stage("utility"):
         utility, plan, found = study_of_run(run, accepted, again=again)
+    with run.timings.stage("fairness"), torch_threads(1):
+        fairness = fairness_of(run, accepted, utility, features)
     with run.timings.stage("samples"), torch_threads(1):
         samples = samples_of(run, features, found, utility, described)
     copies = gate.reasons if run.recipe.gate.copies == "block" and not gate.passed else ()
@@ -88,6 +93,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         samples,
         explained,
         audit,
+        fairness,
     )
 
 

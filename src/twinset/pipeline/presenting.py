@@ -92,6 +92,7 @@ def report_data(
         rejected=_rejected(tried),
         gate=page.gate(measured.gate, measured.accepted, run.real.training, blocks=run.recipe.gate.copies == "block"),
         privacy=privacy_facts(measured.audit, measured.accepted, run.real.training) if measured.audit else None,
+        fairness=measured.fairness,
         cost=_cost(run, tried, spent),
         limits=tuple(limits),
         environment=_environment(run),

@@ -17,6 +17,7 @@ from twinset.families import GroupRule, families
 from twinset.formats import ReadReport, read
 from twinset.formats.threads import ordered_map
 from twinset.images import FULL_RANGE, ImageSpec, Window, encode_png
+from twinset.pipeline.subgroups import check_subgroups
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart, Recipe, WrittenRecipe
 from twinset.sample import in_schema
@@ -208,6 +209,7 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
         rng=Stream(recipe.seed).child("split"),
     )
     task = task_of(recipe, dataset)
+    check_subgroups(recipe, dataset)
     names: dict[str, str] = {}
     for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
         names.update(dict.fromkeys(part.ids, name))

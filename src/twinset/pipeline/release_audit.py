@@ -19,6 +19,9 @@ AFTER_REDACTION = PrivacyPart(on_inconclusive="warn")
 leak that is left is withheld from."""
 
 
+WORSE: tuple[Answer, ...] = ("no_leakage_detected", "inconclusive", "leak_found")
+
+
 @dataclass(frozen=True, eq=False)
 class ReleaseAudit:
     """What the audit came to, and whether the export is withheld for it. ``document`` is None where the audit could not
@@ -61,9 +64,18 @@ def audit_of_run(run: Run, accepted: Dataset) -> ReleaseAudit | None:
         document = examine(audited_run(run, accepted, beside), question, run.listener)
     except DataError as error:
         return _judged(part, "inconclusive", f"inconclusive: the audit could not be made: {error.message}", None)
-    assert document.dataset is not None
-    assert document.dataset is not None  # `examine` audits the dataset
-    return _judged(part, document.dataset.answer, document.dataset.finding, document)
+    return _judged(part, *_told(document), document)
+
+
+def _told(document: documents.AuditDocument) -> tuple[Answer, str]:
+    """The answer for whole pictures and, where there are any, for their objects: the worse of both, with what each
+    says that gives it."""
+    parts = {"whole pictures": document.dataset, "objects": document.objects}
+    found = {name: part for name, part in parts.items() if part is not None}
+    answer = max((part.answer for part in found.values()), key=WORSE.index)
+    if len(found) == 1:
+        return answer, next(iter(found.values())).finding
+    return answer, "; ".join(f"{name}: {part.finding}" for name, part in found.items() if part.answer == answer)
 
 
 def _judged(part: PrivacyPart, answer: Answer, finding: str, document: documents.AuditDocument | None) -> ReleaseAudit:

@@ -97,7 +97,12 @@ def audit(released: Released, *, question: AuditQuestion, listener: Listener) ->
 
 def answers(document: documents.AuditDocument) -> dict[str, str]:
     """The answer of every release that was audited."""
-    parts = {"dataset": document.dataset, "generator": document.generator, "classifier": document.classifier}
+    parts = {
+        "dataset": document.dataset,
+        "objects": document.objects,
+        "generator": document.generator,
+        "classifier": document.classifier,
+    }
     return {name: part.answer for name, part in parts.items() if part is not None}
 
 

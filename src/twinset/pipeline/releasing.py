@@ -24,7 +24,8 @@ from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.pipeline.withdrawing import end_withdrawal, withdraw
 from twinset.provenance import encode_with_provenance
-from twinset.redactions import redacted_ids
+from twinset.redactions import redacted_ids, redactions_of
+from twinset.report.plain import plain
 from twinset.store import disk_refusals, write_bytes, write_json
 
 FEW_MADE = 0.5
@@ -148,6 +149,8 @@ def _write_json(run: Run, measured: Measured) -> None:
     gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     _write_audit(folder / "audit.json", measured)
+    if measured.fairness is not None:
+        write_json(folder / "fairness.json", {"schema": "twinset/fairness/1", "groupings": plain(measured.fairness)})
     utility = measured.utility.to_json() if measured.utility is not None else {}
     blind = measured.utility.blind if measured.utility is not None else None
     verdict = verdict_part(measured.verdict).model_dump()
@@ -192,6 +195,27 @@ def _document(
         exports={format_: str(path) for format_, path in exports.items()},
         warnings=[*run.real.facts.notes, *limits],
         seconds=round(sum(run.timings.read().values()), 3),
+    )
+
+
+def _audit_result(measured: Measured) -> out.AuditResult | None:
+    """What the card says of the audit; no image is named there."""
+    if measured.audit is None:
+        return None
+    found, document = measured.audit, measured.audit.document
+    parts = {} if document is None else {"": document.dataset, "objects: ": document.objects}
+    return out.AuditResult(
+        answer=found.answer,
+        finding=found.finding,
+        released=len(measured.accepted),
+        training=document.n_training if document is not None else 0,
+        holdout=document.n_holdout if document is not None else 0,
+        attacks=tuple(
+            (f"{of}{each.name}", each.auc, each.low, each.high)
+            for of, part in parts.items()
+            if part is not None
+            for each in part.attacks
+        ),
     )
 
 
@@ -242,6 +266,10 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
         ),
         gate_passed=measured.gate.passed if measured.gate.released is not None else None,
         gate_sentence=measured.gate.finding,
+        audit=_audit_result(measured),
+        redactions=tuple(
+            out.RedactionNote(one.when, len(one.removed), one.reason, one.before) for one in redactions_of(run.folder)
+        ),
         limits=tuple(limits),
         exports=tuple(out.Export.scan(path, format_, below=folder) for format_, path in exports.items()),  # type: ignore[arg-type]
     )

@@ -276,6 +276,11 @@ class EvaluatePart(Part):
     metadata: bool = Field(True, description="Distributions of size, place, number and look of objects, by histogram.")
     explain: bool = Field(True, description="Which images the twin lacks and which it invents, by those features.")
     utility: UtilityPart | Literal["off"] = UtilityPart()
+    subgroups: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Attributes of the real images (columns of a table) by whose values figures are told too.",
+    )
     cost: CostPart | None = Field(None, description="Hours for 1,000 images are always told; here prices and energy.")
 
     @pydantic.model_validator(mode="after")

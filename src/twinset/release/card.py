@@ -44,6 +44,8 @@ def dataset_card(release: Release) -> str:
         "## Real parents and licences\n\n" + _parents(release),
         "## Likeness to the real images\n\n" + _scores([s for s in release.scores if not s.name.endswith("]")]),
         "## Copies of training images\n\n" + _gate(release),
+        "## Privacy audit\n\n" + _audit(release),
+        *(["## Images taken out\n\n" + _redactions(release)] if release.redactions else []),
         "## Limits and intended use\n\n" + _limits(release),
         "## Reproduce\n\n" + _reproduction(release),
     ]
@@ -222,6 +224,28 @@ def _gate(release: Release) -> str:
     caution = "Passing means that no copies were found, not that the data is private."
     sentence = release.gate_sentence[:1].upper() + release.gate_sentence[1:].rstrip(".")
     return f"**{result}.** {plain(sentence)}. {caution}"
+
+
+def _audit(release: Release) -> str:
+    found = release.audit
+    if found is None:
+        return "Not audited. Nobody tried to find out which real images these were made from."
+    sides = (
+        f"{found.released:,} released against {found.training:,} training and {found.holdout:,} held-out real images"
+    )
+    caution = "It says what was looked for, not that the data is private; only differential privacy is a guarantee."
+    told = f"{plain(found.finding[:1].upper() + found.finding[1:].rstrip('.'))}. {sides}{caution}"
+    rows = [(plain(name), f"{auc:.3f}", f"{low:.3f} … {high:.3f}") for name, auc, low, high in found.attacks]
+    return f"{told}\n\n{_table(('attack', 'AUC, .5 is chance', '95 % interval'), rows)}" if rows else told
+
+
+def _redactions(release: Release) -> str:
+    rows = [
+        (plain(note.when), f"{note.images:,}", plain(note.reason), f"`{_code(note.before)}`")
+        for note in release.redactions
+    ]
+    told = "Images that were made and are no longer in here. All figures of this card are of what is left."
+    return f"{told}\n\n{_table(('when', 'images', 'why', 'dataset before, sha256'), rows)}"
 
 
 def _limits(release: Release) -> str:

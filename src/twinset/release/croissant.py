@@ -31,6 +31,8 @@ TAR_LABELS: Mapping[Task, tuple[str, str]] = {
 """What stands beside a picture in a tar: its MIME type, and its name."""
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
+RESPONSIBLE = "http://mlcommons.org/croissant/RAI/1.0"
+"""The vocabulary of responsible use, whose ``rai:dataLimitations`` holds the privacy audit."""
 
 
 def croissant(release: Release) -> str:
@@ -38,7 +40,7 @@ def croissant(release: Release) -> str:
     document: dict[str, Json] = {
         "@context": _context(),
         "@type": "sc:Dataset",
-        "conformsTo": CONFORMS_TO,
+        "conformsTo": [CONFORMS_TO, RESPONSIBLE] if release.audit is not None else CONFORMS_TO,
         "name": release.name,
         "description": _description(release),
         "datePublished": release.created,
@@ -46,7 +48,9 @@ def croissant(release: Release) -> str:
         "isLiveDataset": False,
         "keywords": ["synthetic", KEYWORDS[release.task]],
         "citeAs": f"{release.name}, synthetic images made by twinset {release.version}, digest {release.digest}",
-        "prov:wasGeneratedBy": _activity(release),
+        **_audited(release),
+        "prov:wasGeneratedBy": _activities(release),
+        **_revised(release),
         "prov:wasDerivedFrom": [_entity(parent) for parent in release.parents],
         "distribution": [node for export in release.exports for node in _distribution(export, release.task)],
         "recordSet": [
@@ -63,6 +67,38 @@ def _description(release: Release) -> str:
         f"{release.images} synthetic images of {release.size_text} pixels, labelled with {LABELS[release.task]} in "
         f"{len(release.counts)} classes, a synthetic twin of {parents}. {release.sentence}".strip()
     )
+
+
+def _audited(release: Release) -> dict[str, Json]:
+    found = release.audit
+    if found is None:
+        return {}
+    against = f" against {found.training} training and {found.holdout} held-out real images" if found.training else ""
+    told = (
+        f"Privacy audit of {found.released} released images{against}: {found.finding}. It is no guarantee of privacy."
+    )
+    return {"rai:dataLimitations": [told]}
+
+
+def _activities(release: Release) -> Json:
+    """What made the set, and what then took images out of it."""
+    if not release.redactions:
+        return _activity(release)
+    taken_out: list[Json] = [
+        {
+            "@type": "prov:Activity",
+            "prov:label": f"twinset redact: {note.images} images taken out: {note.reason}",
+            "prov:endedAtTime": note.when,
+            "prov:used": f"urn:sha256:{note.before}",
+        }
+        for note in release.redactions
+    ]
+    return [_activity(release), *taken_out]
+
+
+def _revised(release: Release) -> dict[str, Json]:
+    before: list[Json] = [{"@type": "prov:Entity", "@id": f"urn:sha256:{note.before}"} for note in release.redactions]
+    return {"prov:wasRevisionOf": before} if before else {}
 
 
 def _activity(release: Release) -> dict[str, Json]:

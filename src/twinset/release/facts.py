@@ -88,6 +88,29 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
+class AuditResult:
+    """The privacy audit of what is released: its answer, in a sentence too, on how many images of each side, and by
+    attack the AUC with its 95 % interval. No image is named: who was looked for is not for others to know."""
+
+    answer: str
+    finding: str
+    released: int
+    training: int
+    holdout: int
+    attacks: tuple[tuple[str, float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class RedactionNote:
+    """A redaction: when (ISO), how many images went and why, and the sha256 of the dataset before."""
+
+    when: str
+    images: int
+    reason: str
+    before: str
+
+
+@dataclass(frozen=True)
 class Release:
     """Everything a release tells. ``counts`` maps class name to released images, or to what ``unit`` names;
     ``images`` is how many there are, ``methods`` maps a method to images.
@@ -128,6 +151,8 @@ class Release:
     task: Task = "classification"
     marked: Marked | None = None
     sizes: tuple[tuple[int, int], ...] = ()
+    audit: AuditResult | None = None
+    redactions: tuple[RedactionNote, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.height, self.width) < 1:

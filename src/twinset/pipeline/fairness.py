@@ -1,0 +1,239 @@
+"""Whether a twin serves, resembles and exposes all groups of real images alike.
+
+Three questions to every group: how well its test images are recognised, without and with the synthetic images (what the
+networks of all seeds got right on average, so intervals are about images, not about trainings); what share of its
+held-out images has a synthetic one of its class near (coverage, Naeem et al. 2020, "Reliable Fidelity and Diversity
+Metrics", within classes); and how well the release tells its training from its held-out images (the AUC of GAN-Leaks,
+Chen et al. 2020). Intervals hold for all groups at once, and the largest gap has one that allows for its having been
+picked (:mod:`twinset.evaluation.predictions.simultaneous`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinset import report
+from twinset.copying import nearest_copies
+from twinset.dataset import Dataset
+from twinset.downstream import Utility
+from twinset.evaluation.predictions.simultaneous import Estimates, one_hot
+from twinset.neighbours import nearest, nearest_others
+from twinset.pipeline.fidelity import Features
+from twinset.pipeline.opening import Run
+from twinset.pipeline.real import RealData
+from twinset.pipeline.release_audit import privacy_of
+from twinset.pipeline.subgroups import CLASS, Groups, groups_of
+from twinset.randomness import Stream
+from twinset.scores import Interval
+
+NEIGHBOUR = 5
+"""A synthetic image is near to a real one where it is no farther than that one's fifth real neighbour."""
+
+Flags = NDArray[np.bool_]
+Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+def fairness_of(
+    run: Run, accepted: Dataset, utility: Utility | None, features: Features | None
+) -> report.FairnessFacts | None:
+    """What can be told of groups; None where nothing was measured that has them."""
+    groupings = []
+    for groups in groups_of(run.recipe, run.real):
+        rng = run.stream.child("fairness", groups.by)
+        measures = [
+            *_served(groups, run.real, utility, rng=rng.child("served")),
+            *_resembled(groups, run.real, accepted, features, rng=rng.child("resembled")),
+            *(_exposed(groups, run.real, accepted, rng=rng.child("exposed")) if privacy_of(run) is not None else ()),
+        ]
+        if measures:
+            groupings.append(report.Grouping(groups.by, tuple(measures), tuple(_notes(run, groups))))
+    return report.FairnessFacts(tuple(groupings)) if groupings else None
+
+
+def _served(groups: Groups, real: RealData, utility: Utility | None, *, rng: Stream) -> Iterator[report.GroupMeasure]:
+    """Recall by class, balanced accuracy by another group; of the arms that the verdict compares, and their
+    difference."""
+    if utility is None or real.task != "classification":
+        return
+    numbers, labels = groups.part(real, "test"), real.part("test").class_ids
+    families = real.part_families("test")
+    name = "recall" if groups.by == CLASS else "balanced accuracy"
+    right: dict[str, Array] = {}
+    for what, recipe in (("without", utility.without_synthetic), ("with", utility.with_synthetic)):
+        if recipe is None:
+            continue
+        right[what] = np.asarray(utility.arms[recipe.arm].details.by_image)
+        found = _recognised(right[what], groups, numbers, labels, families, len(real.dataset.classes))
+        title = f"{name.capitalize()} {what} synthetic images"
+        yield _measure(f"utility_{what}", title, groups, found, numbers, better=True, rng=rng.child(what))
+    if len(right) == 2:
+        gained = right["with"] - right["without"]
+        found = _recognised(gained, groups, numbers, labels, families, len(real.dataset.classes))
+        intervals = found.mean_intervals(rng=rng.child("difference"))
+        figures = _figures(groups, found.values, intervals, numbers)
+        yield report.GroupMeasure("utility_difference", "Difference by them", figures, None, higher_is_better=True)
+
+
+def _recognised(
+    right: Array, groups: Groups, numbers: Numbers, labels: Numbers, families: Numbers, classes: int
+) -> Estimates:
+    """Shares of ``right`` (T,): of a group's images, or the mean over the classes of its images."""
+    known = numbers >= 0
+    right, numbers, labels, families = right[known], numbers[known], labels[known], families[known]
+    if groups.by == CLASS:
+        inside = one_hot(numbers, len(groups.names))
+        return Estimates.ratios(inside.multiply(right[:, None]), inside, families=families)
+    cell = numbers * classes + labels
+    inside = one_hot(cell, len(groups.names) * classes)
+    by_class = Estimates.ratios(inside.multiply(right[:, None]), inside, families=families)
+    each = [by_class.take(range(g * classes, (g + 1) * classes)).mean() for g in range(len(groups.names))]
+    return Estimates.side_by_side(each)
+
+
+def _resembled(
+    groups: Groups, real: RealData, accepted: Dataset, features: Features | None, *, rng: Stream
+) -> Iterator[report.GroupMeasure]:
+    """The share of a group's held-out images that have a synthetic one near."""
+    if features is None:
+        return
+    held = real.holdout
+    labelled = real.task == "classification"
+    mine, made = (side.class_ids if labelled else np.zeros(len(side), np.int64) for side in (held, accepted))
+    covered = _covered(features, mine, made)
+    numbers = np.where(np.isnan(covered), -1, groups.part(real, "validation", "test"))
+    known = numbers >= 0
+    inside = one_hot(numbers[known], len(groups.names))
+    families = real.part_families("validation", "test")[known]
+    found = Estimates.ratios(inside.multiply(covered[known][:, None]), inside, families=families)
+    title = "Held-out images with a synthetic one near"
+    yield _measure("coverage", title, groups, found, numbers, better=True, rng=rng)
+
+
+def _covered(features: Features, mine: Numbers, made: Numbers) -> Array:
+    """(H,) 1 for held-out images with a synthetic one of their class near, else 0; NaN where the class is too small."""
+    covered = np.full(len(mine), np.nan)
+    for class_id in np.unique(mine):
+        own, others = features.holdout[mine == class_id], features.accepted[made == class_id]
+        if len(own) <= NEIGHBOUR:
+            continue
+        reach = nearest_others(own, k=NEIGHBOUR)[0][:, -1]
+        near = nearest(own, others, k=1)[0][:, 0] <= reach if len(others) else np.zeros(len(own), dtype=bool)
+        covered[mine == class_id] = near
+    return covered
+
+
+def _exposed(groups: Groups, real: RealData, accepted: Dataset, *, rng: Stream) -> Iterator[report.GroupMeasure]:
+    """How well the nearest released image tells a group's training from its held-out images."""
+    sides = real.training, real.holdout
+    made = accepted.prepared(real.spec)
+    distances = [nearest_copies(side.prepared(real.spec), made, k=1)[0][:, 0] for side in sides]
+    numbers = [groups.part(real, "train"), groups.part(real, "validation", "test")]
+    families = [real.part_families("train"), real.part_families("validation", "test")]
+    labelled = real.task == "classification"
+    classes = [side.class_ids if labelled else np.zeros(len(side), dtype=np.int64) for side in sides]
+    found = told_apart(
+        -np.concatenate(distances),
+        np.repeat([True, False], list(map(len, sides))),
+        np.concatenate(numbers),
+        np.concatenate(classes),
+        np.concatenate(families),
+        count=len(groups.names),
+    )
+    title = "Training told from held-out images, AUC (.5 is none)"
+    yield _measure(
+        "membership_auc", title, groups, found, np.concatenate(numbers), better=False, rng=rng, as_share=False
+    )
+
+
+def told_apart(
+    scores: Array, member: Flags, numbers: Numbers, classes: Numbers, families: Numbers, *, count: int
+) -> Estimates:
+    """AUC (G,) of members against others, within the classes of each group, all given as (N,); numbers −1 are left out.
+
+    Classes are weighed by m n/(m + n), and those with fewer than two images on a side left out; influences are DeLong's
+    placements (1988). NaN for groups that have no class left.
+    """
+    from scipy.stats import rankdata
+
+    values, moved = np.full(count, np.nan), np.zeros((len(scores), count))
+    behind = np.zeros(count, dtype=np.int64)
+    for group in range(count):
+        cells = []
+        for class_id in np.unique(classes[numbers == group]):
+            inside = (numbers == group) & (classes == class_id)
+            mine, others = np.flatnonzero(inside & member), np.flatnonzero(inside & ~member)
+            if min(len(mine), len(others)) >= 2:
+                cells.append((mine, others, len(mine) * len(others) / (len(mine) + len(others))))
+        whole = sum(weight for *_, weight in cells)
+        if not cells:
+            continue
+        values[group] = 0.0
+        for mine, others, weight in cells:
+            ranks = rankdata(scores[np.concatenate([mine, others])])
+            above = (ranks[: len(mine)] - rankdata(scores[mine])) / len(others)
+            below = 1 - (ranks[len(mine) :] - rankdata(scores[others])) / len(mine)
+            share = weight / whole
+            values[group] += share * above.mean()
+            moved[mine, group] = share * (above - above.mean()) / len(mine)
+            moved[others, group] = share * (below - above.mean()) / len(others)
+        sides = (np.concatenate([cell[side] for cell in cells]) for side in (0, 1))
+        behind[group] = min(len(np.unique(families[rows])) for rows in sides)
+    # Placements near 1 of a few images say little of their own spread: Student's t.
+    return replace(Estimates.influenced(values, moved, behind=behind, families=families), grouped=True)
+
+
+def _measure(
+    name: str,
+    title: str,
+    groups: Groups,
+    found: Estimates,
+    numbers: Numbers,
+    *,
+    better: bool,
+    rng: Stream,
+    as_share: bool = True,
+) -> report.GroupMeasure:
+    intervals = found.share_intervals(rng=rng.child("joint"))
+    known = np.flatnonzero(np.isfinite(found.values))
+    gap = None
+    if len(known) > 1:
+        value, interval, _ = found.take(known).largest_difference(rng=rng.child("gap"))
+        gap = value, interval.low, interval.high
+    figures = _figures(groups, found.values, intervals, numbers)
+    return report.GroupMeasure(name, title, figures, gap, higher_is_better=better, as_share=as_share)
+
+
+def _figures(
+    groups: Groups, values: Array, intervals: list[Interval | None], numbers: Numbers
+) -> dict[str, report.GroupFigure]:
+    counts = np.bincount(numbers[numbers >= 0], minlength=len(groups.names))
+    return {
+        name: report.GroupFigure(
+            None if np.isnan(value) else float(value),
+            None if interval is None else interval.low,
+            None if interval is None else interval.high,
+            int(count),
+        )
+        for name, value, interval, count in zip(groups.names, values, intervals, counts, strict=True)
+    }
+
+
+def _notes(run: Run, groups: Groups) -> Iterator[str]:
+    """What has to be known of these figures, and what they do not tell."""
+    count = run.recipe.count
+    if groups.by == CLASS and isinstance(count, dict) and len(set(run.real.training.class_counts().values())) > 1:
+        yield "Without and with synthetic images is before and after the numbers by class that the recipe asks for"
+    if groups.by != CLASS:
+        yield (
+            f"Synthetic images carry no {groups.by}: how many of each group there are, and whether they could be "
+            "balanced by it, is not known"
+        )
+        if unknown := int((groups.of < 0).sum()):
+            yield f"{unknown} real images say nothing of {groups.by} and are left out"
+    if run.real.task != "classification":
+        yield "How well objects of a group are found is not told: only whole images have attributes"
