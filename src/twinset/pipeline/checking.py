@@ -224,6 +224,8 @@ def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
             f"synthetic images and the best one without, which the verdict compares, with {seeds + extra} seeds"
         )
         notes += plan_notes(utility)
+    if resolved.privacy is not None and resolved.privacy.audit:
+        notes.append("privacy: the times leave out the audit of the finished dataset")
     if overruns(resolved, seconds):
         notes.append(
             f"the whole run takes longer than minutes: {resolved.minutes:g}, the least there is: below a floor of "

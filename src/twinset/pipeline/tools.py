@@ -231,6 +231,7 @@ evaluate:
   utility: {{seeds: 3}}         # or off
 gate:
   copies: block               # block, report or off
+# privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
 export: [imagefolder]         # imagefolder, webdataset, parquet, csv
 seed: 0
 minutes: 10                   # what the whole run should take on this machine
@@ -294,6 +295,7 @@ evaluate:
   utility: {{seeds: 3}}         # or off; model: …, steps: …, size: [h, w] to train something larger
 gate:
   copies: report              # pasted images show their parents: reported, not blocked
+# privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
 export: [{format_}]{" " * max(1, 20 - len(format_))}# {", ".join(EXPORTS[4:])}
 seed: 0
 minutes: 30                   # what the whole run should take on this machine
