@@ -333,9 +333,16 @@ def test_pairs_of_a_run_are_sought_in_features_that_saw_no_training_image() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("embedder", "asked"), [("self", True), ("random", True), ("random", False)])
+@pytest.mark.parametrize(
+    ("embedder", "asked"),
+    [
+        pytest.param({"use": "self", "steps": 20}, True, id="self-True"),
+        pytest.param({"use": "random"}, True, id="random-True"),
+        pytest.param({"use": "random"}, False, id="random-False"),
+    ],
+)
 def test_a_run_explains_itself_unless_told_not_to(
-    embedder: str, asked: bool, planted: dict[str, Path], tmp_path: Path
+    embedder: dict[str, object], asked: bool, planted: dict[str, Path], tmp_path: Path
 ) -> None:
     import twinset
 
@@ -345,7 +352,7 @@ def test_a_run_explains_itself_unless_told_not_to(
         "count": 60,
         "threads": 1,
         "align": "off",
-        "evaluate": {"embedder": {"use": embedder}, "utility": "off", "explain": asked},
+        "evaluate": {"embedder": embedder, "utility": "off", "explain": asked},
         "export": ["imagefolder"],
     }
     document = twinset.run(recipe, out=tmp_path / "run", workers=1, quiet=True)

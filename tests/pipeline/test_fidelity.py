@@ -12,6 +12,7 @@ import twinset
 from twinset import documents, pipeline
 from twinset.pipeline.fidelity import _came
 from twinset.pipeline.reporting import Quiet
+from twinset.recipe import recipe_from_values
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,11 @@ def test_a_run_measures_what_its_recipe_names_and_says_what_is_missing(
     pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINSET_MODELS", str(tmp_path / "no models"))
-    asked: dict[str, object] = {"metrics": ["kid", "authenticity", "cler", "inception"]}
+    default = recipe_from_values({"data": str(pictures["real"])}).recipe.evaluate.embedder
+    assert default.use == "self"
+    # The embedder of every run, trained for a few steps: nothing here is said of how well it sees.
+    quick = {"use": default.use, "steps": 20}
+    asked: dict[str, object] = {"embedder": quick, "metrics": ["kid", "authenticity", "cler", "inception"]}
     made = run(pictures, tmp_path / "run", asked)
     names = {name for name in made.scores if "[" not in name}
     assert names == {"kernel_distance", "authenticity", "cler", "cler_real", "cler_difference", "inception_score"}
