@@ -3,24 +3,32 @@ recovers are measured there."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+import twinset.alignment.inference.inference as inference_module
 from twinset.alignment.inference import InferenceSettings, infer, inferred_measures, target_of
+from twinset.alignment.inference.folds import Groups
+from twinset.alignment.inference.linear import Features, Kind, Values
+from twinset.alignment.inference.validation import Validated, validate
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.embedding.pixels import SmallPixels
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.errors import RunFolderError, UsageError
 from twinset.instances import Instances
+from twinset.pipeline import inferring
 from twinset.pipeline.inference_files import document_of, embedders_named
-from twinset.pipeline.inferring import InferredMetadata, infer_metadata, known_values, look_at
+from twinset.pipeline.inferring import InferredMetadata, Looked, infer_metadata, known_values, look_at
 from twinset.randomness import Stream
+from twinset.stages import Embedder
 
 ALL = {
     *("camera_elevation_degrees", "ambient", "brightness"),
@@ -43,6 +51,46 @@ def _benchmark() -> ModuleType:
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
     return _benchmark()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _once() -> Iterator[None]:
+    """What is done to synthetic pictures alone is done once: both real sets below have the same beside them.
+
+    Their features are kept for the very dataset and extractors, cross-validation for the very stream, settings and
+    bytes that it was asked with.
+    """
+    validated: dict[str, Validated] = {}
+    looked: list[tuple[Dataset, Sequence[Embedder], Looked]] = []
+
+    def validate_once(
+        features: Mapping[str, Features],
+        values: Values,
+        groups: Groups,
+        *,
+        kind: Kind,
+        settings: InferenceSettings,
+        rng: Stream,
+    ) -> Validated:
+        asked = hashlib.sha256(f"{rng.seed} {kind} {settings} {list(features)}".encode())
+        for part in (*features.values(), values, groups):
+            asked.update(f"{part.dtype} {part.shape}".encode() + part.tobytes())
+        key = asked.hexdigest()
+        if key not in validated:
+            validated[key] = validate(features, values, groups, kind=kind, settings=settings, rng=rng)
+        return validated[key]
+
+    def look_once(dataset: Dataset, embedders: Sequence[Embedder]) -> Looked:
+        for seen, through, found in looked:
+            if seen is dataset and through is embedders:
+                return found
+        looked.append((dataset, embedders, look_at(dataset, embedders)))
+        return looked[-1][-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inference_module, "validate", validate_once)
+        patched.setattr(inferring, "look_at", look_once)
+        yield
 
 
 @pytest.fixture(scope="module")
