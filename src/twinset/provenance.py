@@ -185,19 +185,41 @@ def read_provenance(data: bytes) -> Provenance | None:
     Raises :class:`ImageError` for a packet that is not plain XML; document types and entities are refused
     unread, so nothing outside the file is ever opened.
     """
+    root = _xmp_of(data)
+    if root is None:
+        return None
+    texts = {name: root.findtext(f".//twinset:{name}", namespaces=dict(NAMESPACES)) for name in _PROPERTIES}
+    if any(text is None for text in texts.values()):
+        return None
+    return _from_xml(root, {name: text or "" for name, text in texts.items()})
+
+
+def stated_source_type(data: bytes) -> str | None:
+    """The ``DigitalSourceType`` that the XMP of a PNG or JPEG states, whoever wrote it; None where there is none.
+
+    XMP has it as an element or as an attribute of ``rdf:Description``; errors as :func:`read_provenance`.
+    """
+    root = _xmp_of(data)
+    if root is None:
+        return None
+    name = f"{{{NAMESPACES['Iptc4xmpExt']}}}DigitalSourceType"
+    for node in root.iter():
+        found = node.get(name) or (node.text if node.tag == name else None)
+        if found and found.strip():
+            return found.strip()
+    return None
+
+
+def _xmp_of(data: bytes) -> ET.Element | None:
     packet = _packet_of(data)
     if packet is None:
         return None
     if "<!DOCTYPE" in packet or "<!ENTITY" in packet:
         raise ImageError("expected an XMP packet without a document type; got one", hint="do not trust this file")
     try:
-        root = ET.fromstring(re.sub(r"^<\?xpacket[^>]*\?>|<\?xpacket[^>]*\?>\s*$", "", packet.strip("\ufeff \n\0")))
+        return ET.fromstring(re.sub(r"^<\?xpacket[^>]*\?>|<\?xpacket[^>]*\?>\s*$", "", packet.strip("\ufeff \n\0")))
     except ET.ParseError as error:
         raise ImageError(f"expected an XMP packet that is XML; got {error}") from error
-    texts = {name: root.findtext(f".//twinset:{name}", namespaces=dict(NAMESPACES)) for name in _PROPERTIES}
-    if any(text is None for text in texts.values()):
-        return None
-    return _from_xml(root, {name: text or "" for name, text in texts.items()})
 
 
 def _from_xml(root: ET.Element, texts: Mapping[str, str]) -> Provenance:

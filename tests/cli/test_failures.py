@@ -34,7 +34,7 @@ Called = Callable[..., tuple[int, str, str]]
             2,
             "expected an embedder",
         ),
-        (["detect", "builtin:digits"], "usage", 2, "Missing option '--detector'"),
+        (["detect", "builtin:digits"], "usage", 2, "expected one of --detector FILE"),
         (["detect", "builtin:digits", "--detector", "no"], "data", 4, "expected a detector; got no such file"),
         (["detect", "builtin:digits", "--detector", "no", "--rate", "0.1"], "usage", 2, "expected --rate 0.01 or 0.05"),
         (["fit-detector", "nowhere", "there", "--out", "it"], "dataset-format", 4, "no such file"),

@@ -157,8 +157,8 @@ def test_bad_keys_sizes_and_payloads_are_refused(tmp_path: Path) -> None:
         SecretKey(b"abc")
     with pytest.raises(UsageError, match="expected a file with the watermark's key; got No such file"):
         SecretKey.read(tmp_path / "none")
-    with pytest.raises(ImageError, match="at least 16 × 16 pixels to mark; got 20 × 8"):
-        MARK.mark(np.zeros((8, 20, 1), dtype=np.uint8))
+    with pytest.raises(ImageError, match="at least 8 × 8 pixels to mark; got 20 × 7"):
+        MARK.mark(np.zeros((7, 20, 1), dtype=np.uint8))
     with pytest.raises(ValueError, match="expected a payload of 16 bits, 0 to 65535; got 65536"):
         MARK.mark(scene(0, 32, 32), 65536)
     with pytest.raises(UsageError, match="expected a psnr of 30 to 60 dB; got 5"):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from twinset.cli.options import Device, Json, Quiet, RunFolder, Workers, answer, device_named, progress
+from twinset.errors import UsageError
 
 
 def evaluate(
@@ -96,30 +97,105 @@ def compare(
 
 def detect(
     source: Annotated[str, typer.Argument(metavar="FOLDER", help="Images of unknown origin, or any dataset.")],
-    detector: Annotated[Path, typer.Option(metavar="FILE", help="What `twinset fit-detector` kept.")],
+    detector: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Generated images, by what `twinset fit-detector` kept.")
+    ] = None,
+    watermark: Annotated[bool, typer.Option("--watermark", help="The invisible mark of --key-file.")] = False,
+    key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The secret of the watermark.")] = None,
+    payload: Annotated[int | None, typer.Option(help="Only look for this number, which finds weaker marks.")] = None,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="What the files say: XMP, and Content Credentials (C2PA) with check.")
+    ] = False,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificates of the signers that you believe.")
+    ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="False-alarm rate, 0.01 or 0.05; default: the smallest that it was calibrated for."),
+        typer.Option(
+            help="False-alarm rate; of a detector 0.01 or 0.05, default: the smallest that it was calibrated for; of a "
+            "watermark any, default: 0.001."
+        ),
     ] = None,
     on_bad_input: Annotated[str, typer.Option(help="refuse, or skip: leave out bad files, and count them.")] = "refuse",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find generated images in a folder, by a detector that knows the generators it was fitted on, and no others.
+    """Find generated images in a folder: by a detector, by an invisible mark, or by what the files say.
 
-    Each image has a score and a calibrated false-alarm rate: how often a real image scores as high. --json lists all.
+    A detector knows the generators it was fitted on, and no others; each image has a score and a calibrated false-alarm
+    rate: how often a real image scores as high. --json lists all. FOLDER may be one picture for the other two.
 
     \b
     Examples:
       twinset detect inbox/ --detector detector.safetensors
       twinset detect inbox/ --detector detector.safetensors --rate 0.05 --json
+      twinset detect inbox/ --watermark --key-file watermark.key
+      twinset detect inbox/photo.png --provenance
     """
     from twinset import pipeline
     from twinset.pipeline import words
 
+    _one_way(detector, watermark=watermark, key_file=key_file, payload=payload, provenance=provenance, trust=trust)
+    if watermark or provenance:
+        _detect_marks(source, key_file, payload, trust, rate, on_bad_input, json=json, quiet=quiet)
+        return
+    assert detector is not None
     with closing(progress(quiet=quiet)) as listener:
         document = pipeline.detect(source, detector=detector, rate=rate, on_bad_input=on_bad_input, listener=listener)
     answer(document, lambda: words.detection(document), as_json=json)
+
+
+def _one_way(
+    detector: Path | None,
+    *,
+    watermark: bool,
+    key_file: Path | None,
+    payload: int | None,
+    provenance: bool,
+    trust: Path | None,
+) -> None:
+    """Refuses none or several ways at once, and options of another way."""
+    asked = sum((detector is not None, watermark, provenance))
+    if asked != 1:
+        raise UsageError(
+            f"expected one of --detector FILE, --watermark --key-file FILE, --provenance; got {asked or 'none'}",
+            hint="`twinset fit-detector REAL SYNTHETIC --out FILE` makes a detector",
+        )
+    if watermark != (key_file is not None):
+        got = "only --key-file" if key_file is not None else "no --key-file"
+        raise UsageError(f"expected --watermark and --key-file together; got {got}", hint="see docs/watermark.md")
+    if payload is not None and not watermark:
+        raise UsageError("expected --payload with --watermark; got it without", hint="leave it out")
+    if trust is not None and not provenance:
+        raise UsageError("expected --trust with --provenance; got it without", hint="leave it out")
+
+
+def _detect_marks(
+    source: str,
+    key_file: Path | None,
+    payload: int | None,
+    trust: Path | None,
+    rate: float | None,
+    on_bad_input: str,
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from twinset import pipeline
+    from twinset.pipeline import mark_words
+
+    if key_file is not None:
+        with closing(progress(quiet=quiet)) as listener:
+            marks = pipeline.detect_watermark(
+                source, key_file=key_file, payload=payload, rate=rate, on_bad_input=on_bad_input, listener=listener
+            )
+        answer(marks, lambda: mark_words.watermark(marks), as_json=json)
+        return
+    if rate is not None:
+        raise UsageError("expected no --rate with --provenance; got one", hint="leave it out")
+    with closing(progress(quiet=quiet)) as listener:
+        said = pipeline.detect_provenance(source, trust=trust, on_bad_input=on_bad_input, listener=listener)
+    answer(said, lambda: mark_words.provenance(said), as_json=json)
 
 
 def fit_detector(

@@ -38,6 +38,7 @@ from twinset.documents.inferences import (
 )
 from twinset.documents.installation import DoctorDocument, PluginPart, PluginsDocument
 from twinset.documents.judgement import ArmPart, AuditedPart, Difference, GatePart, ScorePart, VerdictPart
+from twinset.documents.marks import ImageProvenance, ProvenanceDocument, WatermarkDocument, WatermarkedImage
 from twinset.documents.runs import (
     CostPart,
     CostRow,
@@ -98,6 +99,7 @@ __all__ = [
     "FoundObjects",
     "GapFigurePart",
     "GatePart",
+    "ImageProvenance",
     "IndependentsPart",
     "InferenceDocument",
     "InferredImage",
@@ -116,6 +118,7 @@ __all__ = [
     "PluginsDocument",
     "PowerPart",
     "PreviewDocument",
+    "ProvenanceDocument",
     "RankedPart",
     "RatePart",
     "RatedMeasure",
@@ -134,6 +137,8 @@ __all__ = [
     "TrainingImage",
     "VerdictPart",
     "VerifyDocument",
+    "WatermarkDocument",
+    "WatermarkedImage",
     "schema",
     "to_json",
 ]

@@ -16,6 +16,7 @@ from twinset.documents.explanations import ExplanationDocument
 from twinset.documents.failures import ErrorDocument
 from twinset.documents.inferences import CheckMetadataDocument, InferenceDocument, RatingsDocument
 from twinset.documents.installation import DoctorDocument, PluginsDocument
+from twinset.documents.marks import ProvenanceDocument, WatermarkDocument
 from twinset.documents.runs import (
     InitDocument,
     PlanDocument,
@@ -41,6 +42,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "leaderboard": LeaderboardDocument,
     "explanation": ExplanationDocument,
     "detect": DetectDocument,
+    "watermark": WatermarkDocument,
+    "provenance": ProvenanceDocument,
     "fit-detector": FitDetectorDocument,
     "fit-classifier": FitClassifierDocument,
     "inference": InferenceDocument,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twinset.pipeline.classifying import fit_and_keep_classifier
     from twinset.pipeline.comparing import compare
     from twinset.pipeline.detecting import detect, fit_and_keep
+    from twinset.pipeline.detecting_marks import detect_provenance, detect_watermark
     from twinset.pipeline.inference_files import infer_to_file
     from twinset.pipeline.previewing import preview, scene
     from twinset.pipeline.rating import check_metadata
@@ -28,6 +29,8 @@ __all__ = [
     "compare",
     "convert",
     "detect",
+    "detect_provenance",
+    "detect_watermark",
     "doctor",
     "dry_run",
     "evaluate",
@@ -59,6 +62,7 @@ _HOME = {
     "leaderboard": "standing",
     "redact": "redacting",
     **dict.fromkeys(("detect", "fit_and_keep"), "detecting"),
+    **dict.fromkeys(("detect_provenance", "detect_watermark"), "detecting_marks"),
     **dict.fromkeys(("preview", "scene"), "previewing"),
     **dict.fromkeys(("evaluate", "exit_code", "resume", "run"), "running"),
     **dict.fromkeys(("convert", "doctor", "init", "inspect", "load", "plugins"), "tools"),

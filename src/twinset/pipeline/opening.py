@@ -13,6 +13,7 @@ from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import check_training, load_resolved, sources_of
 from twinset.pipeline.folders import Timings, environment, refuse_another_environment
+from twinset.pipeline.marking import encoder_of
 from twinset.pipeline.metering import check_energy, meter_of
 from twinset.pipeline.placed_choice import check_fits, check_part
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
@@ -80,6 +81,7 @@ def check_models(recipe: Recipe) -> None:
                 method.check()
     if meter_of(recipe.evaluate.cost) is not None:
         check_energy()
+    encoder_of(recipe.release)
     utility = recipe.evaluate.utility
     if utility != "off":
         check_part(utility)

@@ -16,6 +16,8 @@ from twinset.dataset import UNITS, Dataset, Task
 from twinset.embedding.protocol import stamped
 from twinset.formats import losses, write
 from twinset.formats.writing import WritableFormat
+from twinset.pipeline.marking import encoder_of
+from twinset.pipeline.marking import told as marks_told
 from twinset.pipeline.measuring import Measured, cost_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
@@ -23,7 +25,6 @@ from twinset.pipeline.parts import arms_part, audit_part, cost_part, gate_part, 
 from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.pipeline.withdrawing import end_withdrawal, withdraw
-from twinset.provenance import encode_with_provenance
 from twinset.redactions import redacted_ids, redactions_of
 from twinset.report.plain import plain
 from twinset.store import disk_refusals, write_bytes, write_json
@@ -83,7 +84,7 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     for format_ in run.recipe.exports:
         path = run.folder / "export" / format_
         if not path.exists():
-            write(measured.accepted, path, format_, encode=encode_with_provenance)
+            write(measured.accepted, path, format_, encode=encoder_of(run.recipe.release))
         found[format_] = path
     return found
 
@@ -120,6 +121,8 @@ def _limits(run: Run, measured: Measured) -> list[str]:
         )
     if any(part.use == "folder" for part in run.recipe.generators):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
+    if run.recipe.release is not None and run.recipe.release.watermark is not None:
+        limits.append("The exported images carry a watermark; all figures here are of the images without it.")
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")
     return limits
@@ -224,6 +227,12 @@ def _sizes(dataset: Dataset) -> tuple[tuple[int, int], ...]:
     return tuple(sorted({sample.shape()[:2] for sample in dataset}))
 
 
+def _parent(run: Run) -> out.Parent:
+    """The real dataset as the card names it, with what its owner wrote of licence and consent."""
+    facts = run.real.facts
+    return out.Parent(facts.name, facts.digest, len(run.real.training), facts.licence, run.recipe.data.consent)
+
+
 def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits: Sequence[str]) -> None:
     """Card, resolved recipe and Croissant file beside the exports; no path of this machine is in them."""
     folder, real = run.folder / "export", run.real
@@ -253,7 +262,7 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
         seed=run.recipe.seed,
         command=command,
         methods=dict(methods),
-        parents=(out.Parent(real.facts.name, real.facts.digest, len(real.training), real.facts.licence),),
+        parents=(_parent(run),),
         created=time.strftime("%Y-%m-%d"),
         decision=verdict.decision if verdict else None,
         sentence=verdict.sentence if verdict else "",
@@ -271,6 +280,8 @@ def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits:
             out.RedactionNote(one.when, len(one.removed), one.reason, one.before) for one in redactions_of(run.folder)
         ),
         limits=tuple(limits),
+        marks=tuple(marks_told(run.recipe.release)),
+        access=run.recipe.release.access if run.recipe.release is not None else None,
         exports=tuple(out.Export.scan(path, format_, below=folder) for format_, path in exports.items()),  # type: ignore[arg-type]
     )
     write_bytes(folder / "recipe.yaml", shared.to_yaml().encode())

@@ -27,6 +27,7 @@ EXTRAS = {
     "pretrained": ("transformers",),
     "captions": ("sacrebleu",),
     "energy": ("codecarbon",),
+    "c2pa": ("c2pa",),
     "browser": ("selenium",),
 }
 

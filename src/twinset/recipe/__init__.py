@@ -32,6 +32,7 @@ from twinset.recipe.reading import (
     recipe_for,
     recipe_from_values,
 )
+from twinset.recipe.release import ReleasePart
 
 __all__ = [
     "EXPORTS",
@@ -48,6 +49,7 @@ __all__ = [
     "ModelName",
     "PrivacyPart",
     "Recipe",
+    "ReleasePart",
     "SplitPart",
     "TargetPart",
     "UsePart",

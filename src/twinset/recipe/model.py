@@ -33,6 +33,7 @@ from twinset.recipe.parts import (
     UsePart,
 )
 from twinset.recipe.privacy import PrivacyPart
+from twinset.recipe.release import ReleasePart
 
 KEYS: Mapping[methods.Kind, str] = {"generators": "generate", "editors": "edit", "aligners": "align"}
 """Where in a run file the methods of a kind stand."""
@@ -99,6 +100,7 @@ class Recipe(Part):
     export: Literal["auto"] | tuple[WritableFormat, ...] = Field(
         "auto", description="Formats; auto: imagefolder, coco or masks, by task."
     )
+    release: ReleasePart | None = Field(None, description="Watermark, Content Credentials, and a note on access.")
     seed: int = Field(0, ge=0, lt=2**63)
     minutes: float = Field(10.0, gt=0, le=10_000, description="Time that the run should take on this machine.")
     max_attempts: int = Field(8, ge=1, le=100, description="Tries per image before its slot is given up.")
@@ -221,6 +223,7 @@ class Recipe(Part):
                 "target": target,
                 "evolve": evolve,
                 "privacy": privacy,
+                "release": None if self.release is None else self.release.with_paths(change),
                 "generate": "auto" if self.generate == "auto" else all_of("generators", self.generate),
                 "edit": all_of("editors", self.edit),
                 "align": self.align if isinstance(self.align, str) else all_of("aligners", self.align),
@@ -248,9 +251,9 @@ class Recipe(Part):
         """sha256 of all that decides the dataset; not of its name, the places of data and folders (their content
         counts), the time budget once spent, or what is measured and exported afterwards."""
         values = self.with_paths(lambda _: "").to_values()
-        for key in ("name", "minutes", "export", "gate", "privacy", "evaluate"):
+        for key in ("name", "minutes", "export", "gate", "privacy", "release", "evaluate"):
             values.pop(key, None)
-        values["data"] = {key: value for key, value in self.data.model_dump().items() if key != "path"}
+        values["data"] = {key: value for key, value in self.data.model_dump().items() if key not in ("path", "consent")}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

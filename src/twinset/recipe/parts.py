@@ -30,6 +30,9 @@ class DataPart(Part):
 
     path: str = Field(description="Folder, table file or `builtin:NAME`; relative to the recipe.")
     licence: str | None = Field(None, description="Licence of the real images; stands in report and dataset card.")
+    consent: str | None = Field(
+        None, max_length=2000, description="What those who are shown, or own the images, agreed to; stands in the card."
+    )
     window: tuple[float, float] | None = Field(
         None, description="Values of 16-bit or float images that become black and white; default 0 and 65535."
     )

@@ -42,6 +42,8 @@ def dataset_card(release: Release) -> str:
         "## Content\n\n" + _content(release),
         "## How it was made\n\n" + _making(release),
         "## Real parents and licences\n\n" + _parents(release),
+        "## Marks in the files\n\n" + _marks(release),
+        "## Access\n\n" + _access(release),
         "## Likeness to the real images\n\n" + _scores([s for s in release.scores if not s.name.endswith("]")]),
         "## Copies of training images\n\n" + _gate(release),
         "## Privacy audit\n\n" + _audit(release),
@@ -174,7 +176,13 @@ def _making(release: Release) -> str:
 
 def _parents(release: Release) -> str:
     rows = [
-        (plain(parent.name), f"{parent.images:,}", plain(parent.licence or "not recorded"), f"`{_code(parent.digest)}`")
+        (
+            plain(parent.name),
+            f"{parent.images:,}",
+            plain(parent.licence or "not recorded"),
+            plain(parent.consent or "not recorded"),
+            f"`{_code(parent.digest)}`",
+        )
         for parent in release.parents
     ]
     own = "The release has no licence of its own: twinset gives it none."
@@ -184,7 +192,22 @@ def _parents(release: Release) -> str:
         "What may be done with it is for the licence of the real images to say; check that before you publish. Images "
         "edited from real ones carry the licence that is recorded of those, if any (XMP, `dc:rights`)."
     )
-    return f"{_table(('real dataset', 'images used', 'licence', 'sha256'), rows)}\n\n{own} {note}"
+    return f"{_table(('real dataset', 'images used', 'licence', 'consent', 'sha256'), rows)}\n\n{own} {note}"
+
+
+def _marks(release: Release) -> str:
+    lines = [
+        "Every synthetic picture says that it is one: XMP with IPTC's `DigitalSourceType`, method, seed and parents. "
+        "Metadata goes where a picture is written anew; that it is missing proves nothing.",
+        *release.marks,
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _access(release: Release) -> str:
+    if release.access is None:
+        return "Not stated: who may have these images is for whoever publishes them to say."
+    return plain(release.access)
 
 
 def _scores(scores: Sequence[Score]) -> str:

@@ -48,6 +48,7 @@ def croissant(release: Release) -> str:
         "isLiveDataset": False,
         "keywords": ["synthetic", KEYWORDS[release.task]],
         "citeAs": f"{release.name}, synthetic images made by twinset {release.version}, digest {release.digest}",
+        **({"conditionsOfAccess": release.access} if release.access is not None else {}),
         **_audited(release),
         "prov:wasGeneratedBy": _activities(release),
         **_revised(release),
@@ -114,6 +115,8 @@ def _entity(parent: Parent) -> dict[str, Json]:
     entity: dict[str, Json] = {"@type": "prov:Entity", "@id": f"urn:sha256:{parent.digest}", "prov:label": parent.name}
     if parent.licence is not None:
         entity["sc:license"] = parent.licence
+    if parent.consent is not None:
+        entity["sc:usageInfo"] = parent.consent
     return entity
 
 

@@ -68,12 +68,14 @@ def _described(path: Path, root: Path) -> ReleasedFile:
 
 @dataclass(frozen=True)
 class Parent:
-    """A real dataset that the release descends from: its name, digest, images used, and licence if known."""
+    """A real dataset that the release descends from: its name, digest, images used, and, if known, its licence and what
+    those who are shown or own it agreed to."""
 
     name: str
     digest: str
     images: int
     licence: str | None = None
+    consent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Release:
     ``sizes`` the distinct (height, width) where there are several; ``height`` and ``width`` are then the first image's.
 
     ``decision`` is None where nothing was trained; ``difference`` is (value, low, high) in metric units;
-    ``created`` an ISO date. The release has no licence of its own, only its parents have.
+    ``created`` an ISO date. ``marks`` tells of watermark and signature, ``access`` who may have the release, which has
+    no licence of its own: only its parents have.
     """
 
     name: str
@@ -153,6 +156,9 @@ class Release:
     sizes: tuple[tuple[int, int], ...] = ()
     audit: AuditResult | None = None
     redactions: tuple[RedactionNote, ...] = ()
+
+    marks: tuple[str, ...] = ()
+    access: str | None = None
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.height, self.width) < 1:

@@ -4,7 +4,7 @@
 """
 
 from twinset.release.watermark.keys import PAYLOAD_BITS, SecretKey
-from twinset.release.watermark.protocol import Reading, Watermark
+from twinset.release.watermark.protocol import Look, Reading, Watermark
 from twinset.release.watermark.spread_spectrum import SpreadSpectrum
 
-__all__ = ["PAYLOAD_BITS", "Reading", "SecretKey", "SpreadSpectrum", "Watermark"]
+__all__ = ["PAYLOAD_BITS", "Look", "Reading", "SecretKey", "SpreadSpectrum", "Watermark"]

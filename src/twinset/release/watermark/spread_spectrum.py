@@ -66,7 +66,7 @@ class SpreadSpectrum:
     def mark(self, pixels: Pixels, payload: int | None = None) -> Pixels:
         """The picture with the mark in its brightness, at :attr:`psnr` unless black and white leave no room for it.
 
-        Raises :class:`ImageError` for a picture smaller than 16 pixels, ``ValueError`` for a payload beyond 16 bits.
+        Raises :class:`ImageError` for a picture smaller than 8 pixels, ``ValueError`` for a payload beyond 16 bits.
         """
         check_pixels(pixels)
         height, width = pixels.shape[:2]

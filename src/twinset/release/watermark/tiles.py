@@ -23,7 +23,7 @@ TILE = 64
 SMALL = 64
 """Pictures whose shorter side is below this are marked in the fine band."""
 
-LEAST_SIDE = 16
+LEAST_SIDE = 8
 QUIET = 0.5
 """Added to the local strength, in grey values: where a picture is flat its noise does not count as much as edges."""
 
