@@ -47,7 +47,7 @@ def _behind(found: documents.ReleasePart | documents.ModelPart) -> list[str]:
     """The attacks, the controls and, of a dataset, the closest pairs."""
     lines = [f"  {'attack':<24} {'AUC':<22} {'p':<10} power at a false positive rate"]
     for attack in found.attacks:
-        powers = ", ".join(f"{power.share:.1%} at {power.rate:.1%}" for power in attack.powers)
+        powers = ", ".join(_power(power, attack.others) for power in attack.powers)
         interval = f"{attack.auc:.3f} ({attack.low:.3f}…{attack.high:.3f})"
         lines.append(f"  {attack.name:<24} {interval:<22} {attack.p_value:<10.2g} {powers}".rstrip())
     if isinstance(found, documents.ModelPart):
@@ -57,6 +57,13 @@ def _behind(found: documents.ReleasePart | documents.ModelPart) -> list[str]:
         near, to = (printable(str(pair[name])) for name in ("synthetic", "training"))
         lines.append(f"  {near} is near to {to} (d₁/d₂ {pair['ratio']:.2f})")
     return lines
+
+
+def _power(power: documents.PowerPart, others: int) -> str:
+    """The share found and the rate; and the rate that was realised, where it is another (quantile regression)."""
+    text = f"{power.share:.1%} at {power.rate:.1%}"
+    kept = power.realised_low <= power.rate <= power.realised_high
+    return text if kept else f"{text} (realised: {power.passed / others:.1%})"
 
 
 def _of_model(found: documents.ModelPart) -> list[str]:

@@ -58,8 +58,10 @@ class Released:
         }
         if self.releases is None:
             return tuple(name for name in RELEASES if given[name]) or ("dataset",)
-        if unknown := [name for name in self.releases if name not in RELEASES] or not self.releases:
-            raise UsageError(f"expected --release out of {', '.join(RELEASES)}; got {unknown or 'none'}")
+        unknown = [name for name in self.releases if name not in RELEASES]
+        if unknown or not self.releases:
+            got = ", ".join(unknown) or "none"
+            raise UsageError(f"expected --release out of {', '.join(RELEASES)}, between commas; got {got}")
         if "classifier" in self.releases and not given["classifier"]:
             raise UsageError(
                 "expected --classifier with --release classifier; got none",

@@ -150,11 +150,12 @@ class ModelAudit:
             return "leak found: " + "; ".join(self.reasons)
         if self.answer == "inconclusive":
             return "inconclusive: " + "; ".join(self.reasons)
-        least = "; ".join(
-            f"found was {what.format(dose=dose)}, less might not be" for what, dose in least_doses(self.controls)
-        )
+        least = "; ".join(what.format(dose=dose) for what, dose in least_doses(self.controls))
         highest = max(figures.interval.high for figures in self.attacks)
-        return f"no leakage detected; {least}; no attack's AUC is above {highest:.2f}"
+        return (
+            f"no leakage detected; what was made to leak for this audit was found: {least} (less might not be); no "
+            f"attack's AUC is above {highest:.2f}"
+        )
 
 
 def least_doses(controls: Sequence[Control]) -> list[tuple[str, int]]:
@@ -192,7 +193,7 @@ def judged(
         missed = {control.what: control for control in reversed(controls) if control.what not in found}
         reasons = [
             *lacking,
-            *(f"not found was {what.format(dose=control.dose)}" for what, control in missed.items()),
+            *(f"{what.format(dose=control.dose)} was not found" for what, control in missed.items()),
             *doubts,
         ]
         if not controls and not lacking:
