@@ -88,11 +88,15 @@ def _read(path: Path) -> Redaction:
     values = read_json(path)
     try:
         assert isinstance(values, dict)
-        removed = tuple(Removed(**{**one, "parents": tuple(one["parents"])}) for one in values.pop("removed"))
-        values.pop("schema")
-        lists = {name: tuple(values.pop(name)) for name in ("ids", "parents")}
-        return Redaction(**values, **lists, removed=removed)
+        return Redaction(
+            when=str(values["when"]),
+            reason=str(values["reason"]),
+            ids=tuple(values["ids"]),
+            parents=tuple(values["parents"]),
+            removed=tuple(Removed(**{**one, "parents": tuple(one["parents"])}) for one in values["removed"]),
+            before=str(values["before"]),
+            answer=str(values["answer"]),
+        )
     except (AssertionError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{path}: expected the record of a redaction; got something else", hint=PUT_BACK
-        ) from error
+        text = f"{path}: expected the record of a redaction; got something else"
+        raise RunFolderError(text, hint=PUT_BACK) from error

@@ -13,8 +13,10 @@ from PIL import Image
 import twinset
 from twinset import documents, pipeline
 from twinset.errors import DataError, RecipeError, UsageError
-from twinset.pipeline import redaction_words, words
+from twinset.pipeline import redaction_words, release_audit, words
+from twinset.pipeline.reporting import Quiet
 from twinset.pipeline.withdrawing import end_withdrawal, withdraw
+from twinset.recipe import PrivacyPart
 from twinset.redactions import FOLDER, RECORD, redactions_of
 from twinset.store import ShardStore
 
@@ -41,7 +43,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(images[row] if pictures is None else pictures[number]).save(path)
 
     def noisy(rows: np.ndarray) -> np.ndarray:
-        return np.clip(np.rint(images[rows] + draw.normal(0, 12, images[rows].shape)), 0, 255).astype(np.uint8)
+        noise = draw.normal(0, 12, images[rows].shape)
+        return np.asarray(np.clip(np.rint(images[rows] + noise), 0, 255), dtype=np.uint8)
 
     parts = {"train": order[:160], "validation": order[160:240], "test": order[240:320]}
     for name, rows in parts.items():
@@ -128,17 +131,13 @@ def test_a_clean_set_goes_out_and_is_withdrawn_when_a_later_look_blocks_it(
     assert found.audit is not None
     assert found.audit.answer != "leak_found"
     assert len(list((folder / "export").rglob("*.png"))) == MADE
-    from twinset.pipeline import measuring
+    judged = release_audit._judged
 
-    audit_of_run = measuring.audit_of_run
+    def leaking(*_: object) -> release_audit.ReleaseAudit:
+        return judged(PrivacyPart(), "leak_found", "leak found: made up", None)
 
-    def leaking(*given: object) -> object:
-        from dataclasses import replace
-
-        return replace(audit_of_run(*given), answer="leak_found", finding="leak found: made up", withheld=True)  # type: ignore[arg-type,type-var]
-
-    monkeypatch.setattr(measuring, "audit_of_run", leaking)
-    blocked = pipeline.evaluate(folder, workers=1, device="cpu", listener=twinset.pipeline.reporting.Quiet())
+    monkeypatch.setattr(release_audit, "_judged", leaking)
+    blocked = pipeline.evaluate(folder, workers=1, device="cpu", listener=Quiet())
     assert blocked.exports == {}
     assert not (folder / "export").exists()
     assert len(list((folder / "withdrawn" / "001").rglob("*.png"))) == MADE

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from twinset.release import Export, Parent, Release, dataset_card
+from twinset.release import AuditResult, Export, Parent, RedactionNote, Release, dataset_card
 from twinset.release.card import plain
 
 MakeRelease = Callable[..., Release]
@@ -102,3 +102,17 @@ def test_plain_keeps_ordinary_words() -> None:
     assert plain("2025-01-31") == "2025-01-31"
     assert plain("1. x") == "1\\. x"
     assert plain("- x") == "\\- x"
+
+
+def test_the_card_tells_the_audit_and_what_was_taken_out(make_release: MakeRelease) -> None:
+    audit = AuditResult(
+        "inconclusive", "inconclusive: 10 <b>copies</b> missed", 10, 120, 60, (("gan_leaks", 0.5, 0.4, 0.6),)
+    )
+    gone = RedactionNote("2026-01-02T03:04:05+0000", 3, "consent | withdrawn", "12" * 32)
+    card = dataset_card(make_release(audit=audit, redactions=(gone,)))
+    assert "## Privacy audit\n\nInconclusive: 10 &lt;b&gt;copies&lt;/b&gt; missed. Tested: 10 released against" in card
+    assert "| gan\\_leaks | 0.500 | 0.400 … 0.600 |" in card
+    assert f"| 2026-01-02T03:04:05+0000 | 3 | consent \\| withdrawn | `{'12' * 32}` |" in card
+    plain_card = dataset_card(make_release())
+    assert "Not audited." in plain_card
+    assert "## Images taken out" not in plain_card

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from twinset.dataset import Dataset
-from twinset.release import Export, Parent, Release, croissant
+from twinset.release import AuditResult, Export, Parent, RedactionNote, Release, croissant
 
 MakeRelease = Callable[..., Release]
 CLASSES = ("cat", "<b>dog</b> | *x*")
@@ -119,3 +119,18 @@ def test_labels_of_images_in_folders_are_class_names(
         if file.media_type == "image/png"
     ]
     assert Counter(names[match[1]] for match in found if match) == {"cat": 5, CLASSES[1]: 5}
+
+
+def test_audit_and_redactions_are_told_in_terms_of_the_vocabularies(make_release: MakeRelease) -> None:
+    audit = AuditResult("no_leakage_detected", "no leakage detected", 10, 120, 60, ())
+    gone = RedactionNote("2026-01-02T03:04:05+0000", 3, "copies", "12" * 32)
+    told = json.loads(croissant(make_release(audit=audit, redactions=(gone,))))
+    assert told["conformsTo"][1] == "http://mlcommons.org/croissant/RAI/1.0"
+    assert "no leakage detected" in told["rai:dataLimitations"][0]
+    made, taken_out = told["prov:wasGeneratedBy"]
+    assert made["prov:label"] == "twinset run resolved.yaml"
+    assert taken_out["prov:label"] == "twinset redact: 3 images taken out: copies"
+    assert told["prov:wasRevisionOf"][0]["@id"] == taken_out["prov:used"] == f"urn:sha256:{'12' * 32}"
+    bare = json.loads(croissant(make_release()))
+    assert isinstance(bare["conformsTo"], str)
+    assert "prov:wasRevisionOf" not in bare

@@ -37,13 +37,18 @@ def audited_objects(audited: Audited, *, rng: Stream) -> Audited | None:
     """The objects of the same sets; None where one of them has too few, or no objects at all."""
     if any(len(crop_owners(side)[0]) < FEWEST for side in (audited.synthetic, audited.training, audited.holdout)):
         return None
-    synthetic, _ = _objects(audited.synthetic, None, rng=rng.child("synthetic"))
-    training, families = _objects(audited.training, audited.of_training.families, rng=rng.child("training"))
-    holdout, others = _objects(audited.holdout, audited.of_holdout.families, rng=rng.child("holdout"))
+    synthetic, _ = _objects(audited.synthetic, np.arange(len(audited.synthetic)), rng=rng.child("synthetic"))
+    count = len(audited.training)
+    families, others = audited.of_training.families, audited.of_holdout.families
+    if families is None or others is None:
+        families, others = np.arange(count), np.arange(count, count + len(audited.holdout))
+    training, families = _objects(audited.training, families, rng=rng.child("training"))
+    holdout, others = _objects(audited.holdout, others, rng=rng.child("holdout"))
     reference = audited.reference
     if reference is not None:
         few = len(crop_owners(reference)[0]) < FEWEST
-        reference = None if few else _objects(reference, None, rng=rng.child("reference"))[0]
+        drawn = rng.child("reference")
+        reference = None if few else _objects(reference, np.arange(len(reference)), rng=drawn)[0]
     number = {name: at for at, name in enumerate(sorted({*training.classes, *holdout.classes}))}
     known = [
         Known(np.array([number[side.classes[each]] for each in side.class_ids], dtype=np.int64), own)
@@ -70,9 +75,7 @@ def object_named(dataset: Dataset, id_: str) -> Pixels:
     return next(iter(object_crops(sample.pixels(), one, side=SIDE)))
 
 
-def _objects(
-    dataset: Dataset, families: NDArray[np.integer] | None, *, rng: Stream
-) -> tuple[Dataset, NDArray[np.int64]]:
+def _objects(dataset: Dataset, families: NDArray[np.integer], *, rng: Stream) -> tuple[Dataset, NDArray[np.int64]]:
     """At most :data:`MOST` objects of a dataset as images, with the families of their pictures."""
     rows, class_ids = crop_owners(dataset)
     chosen = np.sort(rng.numpy().permutation(len(rows))[:MOST])
@@ -84,5 +87,5 @@ def _objects(
         for at, crop in enumerate(crop for batch in crop_batches(dataset, side=SIDE) for crop in batch)
         if at in wanted
     )
-    of = rows if families is None else np.asarray(families, dtype=np.int64)[rows]
-    return Dataset.of(samples, classes=dataset.classes, name=dataset.name), of[chosen]
+    of = np.asarray(families, dtype=np.int64)[rows[chosen]]
+    return Dataset.of(samples, classes=dataset.classes, name=dataset.name), of

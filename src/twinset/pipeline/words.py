@@ -68,7 +68,8 @@ def _gate(document: documents.RunDocument) -> str:
     gate = document.gate
     if gate.passed:
         return "passed" if gate.tested else "not tested (gate.copies: off)"
-    return f"{'blocked' if gate.blocks else 'reported, not blocked (gate.copies: report)'}: {_reasons(gate)}"
+    blocked = gate.blocks and document.verdict.decision == "blocked_by_gate"
+    return f"{'blocked' if blocked else 'reported, not blocked (gate.copies: report)'}: {_reasons(gate)}"
 
 
 def _reasons(gate: documents.GatePart) -> str:

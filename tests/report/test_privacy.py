@@ -1,0 +1,116 @@
+"""The privacy audit and the groups on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from twinset.report import (
+    AttackFacts,
+    ClosePair,
+    FairnessFacts,
+    GroupFigure,
+    Grouping,
+    GroupMeasure,
+    Picture,
+    PlantedFacts,
+    PrivacyFacts,
+    ReleaseFacts,
+    ReportData,
+    render,
+)
+from twinset.report.privacy import attack_table, control_table
+
+MakeReport = Callable[..., ReportData]
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def pair(name: str) -> ClosePair:
+    grey = np.full((8, 8, 1), 128, dtype=np.uint8)
+    return ClosePair(Picture(name, grey), Picture(f"real/{name}", grey), 0.01, 0.02, flagged=True)
+
+
+def release(**changes: object) -> ReleaseFacts:
+    settings: dict[str, object] = {
+        "what": "the dataset",
+        "answer": "leak_found",
+        "finding": f"leak found: {EVIL}",
+        "alpha": 0.01,
+        "p_value": 1e-6,
+        "attacks": (
+            AttackFacts("gan_leaks", 0.91, 0.88, 0.94, 1e-9, {0.01: (0.4, 0.3, 0.5), 0.1: (0.7, 0.6, 0.8)}),
+            AttackFacts("domias", 0.6, 0.5, 0.7, 0.02, {0.1: (0.2, 0.1, 0.3)}),
+        ),
+        "planted": (PlantedFacts("verbatim", 10, 500, True), PlantedFacts("disguised", 10, 500, False)),
+        "independents": (1, 5),
+        "blind": (0.51, 0.44, 0.58),
+        "hits": (12, 0),
+        "pairs": (pair(EVIL),),
+    }
+    return ReleaseFacts(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def facts(**changes: object) -> PrivacyFacts:
+    counts = {"synthetic": 500, "training": 599, "holdout": 598, "reference": 0}
+    settings: dict[str, object] = {
+        "answer": "leak_found",
+        "finding": f"leak found: {EVIL}",
+        "withheld": True,
+        "compared": "pixels",
+        "counts": counts,
+        "releases": (release(),),
+        "warnings": ("without reference images",),
+    }
+    return PrivacyFacts(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_the_page_shows_answer_attacks_controls_and_pairs_with_names_escaped(report_data: MakeReport) -> None:
+    page = render(replace(report_data(), privacy=facts()))
+    assert EVIL not in page
+    assert '<a href="#privacy">Privacy audit</a>' in page
+    section = page[page.index('id="privacy"') : page.index('id="fidelity"')]
+    for text in ("export withheld", "0.910 (0.880 … 0.940)", "40.0 % (30.0 % … 50.0 %)", "1 of 5 flagged", "missed"):
+        assert text in section, text
+    assert "&lt;img src=x onerror=alert(1)&gt; → real/&lt;img" in section
+    assert section.count("data:image/png;base64,") == 2
+
+
+def test_without_an_audit_there_is_no_section(report_data: MakeReport) -> None:
+    assert 'id="privacy"' not in render(report_data())
+
+
+def test_an_audit_that_could_not_be_made_is_told(report_data: MakeReport) -> None:
+    page = render(
+        replace(report_data(), privacy=facts(answer="inconclusive", finding="too few", counts={}, releases=()))
+    )
+    assert ">inconclusive</span>" in page
+    assert "Too few." in page
+
+
+def test_tables_leave_out_what_was_not_measured() -> None:
+    table = attack_table(release())
+    assert table.columns == (
+        "Attack",
+        "AUC (.5 is chance)",
+        "p",
+        "found at 1.0 % false alarms",
+        "found at 10.0 % false alarms",
+    )
+    assert table.rows[1][3:] == ("–", "20.0 % (10.0 % … 30.0 %)")
+    controls = control_table(release())
+    assert controls is not None
+    assert [row[1] for row in controls.rows] == ["found", "missed", "1 of 5 flagged", "0.510 (0.440 … 0.580)"]
+    assert control_table(release(planted=(), independents=None, blind=None)) is None
+
+
+def test_groups_stand_in_a_table_with_their_gap_and_names_escaped(report_data: MakeReport) -> None:
+    figures = {EVIL: GroupFigure(0.5, 0.4, 0.6, 120), "b": GroupFigure(None, None, None, 0)}
+    measure = GroupMeasure("coverage", "Covered", figures, None, higher_is_better=True)
+    groups = FairnessFacts((Grouping("site", (measure,), ("nothing is known of b",)),))
+    page = render(replace(report_data(), fairness=groups))
+    assert EVIL not in page
+    assert "50.0 % (40.0 % … 60.0 %), 120 images" in page
+    assert "Nothing is known of b." in page
+    assert '<a href="#fairness">Groups</a>' in page
