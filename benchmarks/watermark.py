@@ -31,11 +31,12 @@ from PIL import Image
 
 from twinset.evaluation.pairs.ssim import ssim_values
 from twinset.formats import read
-from twinset.images import Pixels, decode, resize
+from twinset.images import Pixels, convert_channels, decode, resize
 from twinset.release.watermark import SecretKey, SpreadSpectrum
 
 SETS = ("coco_mini", "kudzu", "aerial_cars", "camvid", "em_membrane", "bccd", "cifar10", "mnist", "pneumonia_mnist")
 MOST = 512
+PEER_SIDE = 200
 RATE = 0.001
 BITS = 16
 FOLDER = 50
@@ -116,7 +117,7 @@ class Peer:
 
 
 def pictures(data: Path, name: str, count: int) -> list[Pixels]:
-    """Real images of a set, drawn at random, cut to the middle 512 × 512 at most."""
+    """Real images of a set, drawn at random, cut to the middle 512 × 512 at most; large ones in RGB."""
     dataset, _ = read(data / name, on_bad_input="skip")
     chosen = np.random.default_rng(1).permutation(len(dataset))[:count]
     return [middle(dataset[int(index)].pixels()) for index in chosen]
@@ -125,7 +126,8 @@ def pictures(data: Path, name: str, count: int) -> list[Pixels]:
 def middle(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     top, left = max(0, (height - MOST) // 2), max(0, (width - MOST) // 2)
-    return np.ascontiguousarray(pixels[top : top + MOST, left : left + MOST])
+    cut = np.ascontiguousarray(pixels[top : top + MOST, left : left + MOST])
+    return convert_channels(cut, 3) if min(cut.shape[:2]) >= PEER_SIDE else cut
 
 
 def right_bits(found: int | None, payload: int) -> float:
@@ -136,7 +138,7 @@ def survival(name: str, images: list[Pixels], methods: list[Ours | Peer]) -> lis
     rows: list[dict[str, object]] = []
     payloads = np.random.default_rng(2).integers(2**BITS, size=len(images)).tolist()
     for method in methods:
-        if isinstance(method, Peer) and (images[0].shape[2] < 3 or min(images[0].shape[:2]) < 256):
+        if isinstance(method, Peer) and min(images[0].shape[:2]) < PEER_SIDE:
             continue
         began = time.perf_counter()
         marked = [method.put(pixels, payload) for pixels, payload in zip(images, payloads, strict=True)]

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinset.errors import ImageError, UsageError
 from twinset.images import Pixels, check_pixels
@@ -174,7 +175,7 @@ def _words(payload: int | None) -> int:
     return 2**PAYLOAD_BITS if payload is None else 1
 
 
-def _decoded(found: Array) -> int:
+def _decoded(found: NDArray[np.floating]) -> int:
     """The payload whose carriers correlate most, of correlations (bytes, 128)."""
     value = 0
     for place, row in enumerate(found):

@@ -48,7 +48,7 @@ class Band:
         """Row and column of every frequency in a tile's spectrum, (n / 2, 2); of two conjugate ones, the first."""
         rows, columns = np.meshgrid(np.fft.fftfreq(TILE), np.fft.fftfreq(TILE), indexing="ij")
         distance = np.hypot(rows, columns)
-        first = (rows > 0) | ((rows == 0) & (columns > 0))
+        first = (columns > 0) | ((columns == 0) & (rows > 0))
         return np.argwhere(first & (distance >= self.lowest) & (distance <= self.highest))
 
     @property
@@ -102,13 +102,18 @@ def pattern(carrier: Array, band: Band, height: int, width: int) -> Array:
     return np.tile(tile, (-(-height // TILE), -(-width // TILE)))[:height, :width]
 
 
-def correlations(seen: Array, carriers: Array, band: Band) -> Array:
-    """Inner products of features (n,) with carriers (K, n) at every shift: float64 (K, TILE, TILE), by one FFT each."""
+def correlations(seen: Array, carriers: Array, band: Band) -> NDArray[np.float32]:
+    """Inner products of features (n,) with carriers (K, n) at every shift: float32 (K, TILE, TILE), by one FFT each."""
+    from scipy.fft import irfft2
+
     half, (rows, columns) = len(band.places), band.places.T
-    spectrum = np.zeros((len(carriers), TILE, TILE), dtype=np.complex128)
-    ours = carriers[:, :half] + 1j * carriers[:, half:]
-    spectrum[:, rows, columns] = (seen[:half] + 1j * seen[half:]) * np.conj(ours)
-    return np.asarray(np.fft.ifft2(spectrum).real * TILE * TILE)
+    spectrum = np.zeros((len(carriers), TILE, TILE // 2 + 1), dtype=np.complex64)
+    products = (seen[:half] + 1j * seen[half:]) * (carriers[:, :half] - 1j * carriers[:, half:])
+    spectrum[:, rows, columns] = products
+    # Both of two conjugate frequencies lie in the first column, which a real transform takes as it is.
+    upright = columns == 0
+    spectrum[:, -rows[upright], 0] = np.conj(products[:, upright])
+    return np.asarray(irfft2(spectrum, s=(TILE, TILE)) * np.float32(TILE * TILE / 2))
 
 
 def _folded(values: Array) -> Array:
