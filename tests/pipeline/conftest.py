@@ -8,8 +8,9 @@ import pytest
 from twinset.dataset import Dataset
 from twinset.formats import read, write
 
-SHOTS = 10
-POOL = 60
+SHOTS = 4
+POOL = 40
+TEST = 60
 
 
 def labelled(dataset: Dataset, class_ids: np.ndarray) -> Dataset:
@@ -35,7 +36,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         return np.concatenate([members[low:high] for members in by_class])
 
     train, validation = rows(0, SHOTS), rows(SHOTS, SHOTS + 20)
-    pool, test = rows(SHOTS + 20, SHOTS + 20 + POOL), rows(SHOTS + 20 + POOL, 200)
+    pool, test = rows(SHOTS + 20, SHOTS + 20 + POOL), rows(SHOTS + 20 + POOL, SHOTS + 20 + POOL + TEST)
     names = ["train"] * len(train) + ["validation"] * len(validation) + ["test"] * len(test)
     real = digits.take(np.concatenate([train, validation, test])).with_splits(names)
     write(real, root / "real", "imagefolder")
