@@ -66,18 +66,24 @@ def test_what_is_known_beside_is_not_kept_there() -> None:
     assert distances.once("y", real, make=lambda: 4) == 3
 
 
-@pytest.mark.parametrize("kept", [0, 2**23])
-def test_counts_within_radii_are_exact_whether_pairs_are_kept_or_not(
-    kept: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "KEPT", kept)
-    first, second, queries = features(0, 200), features(1, 50), features(2, 40)
-    rows = np.arange(0, 200, 3)
-    made = np.concatenate([second, first[rows]])
+def test_both_directions_are_those_of_two_searches() -> None:
+    first, second = features(0, 200), features(1, 50)
+    rows = np.arange(1, 200)
+    made = first[rows]
     distances = Distances()
-    distances.made_of(made, whole(second, 0), Part(first, rows, np.arange(50, 50 + len(rows))))
+    distances.made_of(made, Part(first, rows, np.arange(199)))
+    distances.search_both(made, second, k=4, k_back=2)
+    assert equal(distances.nearest(made, second, k=4), nearest_pictures(made, second, k=4))
+    assert equal(distances.nearest(second, made, k=9), nearest_pictures(second, made, k=9))
+
+
+@pytest.mark.parametrize("listed", [0, 3, 100])
+def test_counts_within_radii_are_exact_whether_lists_reach_as_far_or_not(listed: int) -> None:
+    queries, made, distances = features(2, 40), features(1, 100), Distances()
     table = np.linalg.norm(queries[:, None].astype(float) - made, axis=2)
-    for radii in (np.array([1.0, 0.0, 2.0]), np.array([2**0.5]), np.array([3.0])):
+    if listed:
+        distances.nearest(queries, made, k=listed)
+    for radii in (np.array([1.0, 0.0, 2.0]), np.array([2**0.5]), np.array([9.0])):
         wanted = np.stack([(table <= radius).sum(axis=1) for radius in radii], axis=1)
         assert np.array_equal(distances.within(queries, made, radii), wanted)
 

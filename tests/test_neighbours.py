@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twinset.neighbours import NeighbourIndex, mean_distance, nearest, nearest_others
+from twinset.neighbours import NeighbourIndex, count_within, mean_distance, nearest, nearest_both, nearest_others
 
 
 def by_hand(queries, references, k):
@@ -20,6 +20,30 @@ def test_blocks_and_offsets_change_no_distance_and_no_row(block, offset):
     expected_distances, expected_rows = by_hand(queries, references, 7)
     assert np.array_equal(rows, expected_rows)
     assert np.array_equal(distances, expected_distances)
+
+
+@pytest.mark.parametrize("block", [16, 100, 4096])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_both_directions_of_one_product_are_those_of_two_searches(block, offset):
+    draw = np.random.default_rng(0)
+    first = (draw.integers(0, 3, (300, 6)) + offset).astype(np.float32)
+    second = (draw.integers(0, 4, (70, 6)) + offset).astype(np.float32)
+    there, back = nearest_both(first, second, k=7, k_back=70, block=block)
+    for found, wanted in ((there, by_hand(first, second, 7)), (back, by_hand(second, first, 70))):
+        assert np.array_equal(found[0], wanted[0])
+        assert np.array_equal(found[1], wanted[1])
+    with pytest.raises(ValueError, match="1 ≤ k ≤ 70 and ≤ 300 back"):
+        nearest_both(first, second, k=71, k_back=1)
+
+
+@pytest.mark.parametrize("block", [16, 4096])
+def test_counts_within_a_radius_are_exact_at_the_radius(block):
+    draw = np.random.default_rng(3)
+    first, second = draw.normal(size=(40, 9)) + 100, draw.normal(size=(90, 9)) + 100
+    distances = np.sqrt(((first[:, None] - second) ** 2).sum(-1))
+    radii = np.concatenate([distances[3, :5], np.nextafter(distances[3, :5], 0)])
+    wanted = (distances[:, :, None] <= radii).sum(axis=1)
+    assert np.array_equal(count_within(first, second, radii, block=block), wanted)
 
 
 def test_of_many_equal_references_the_lowest_rows_come_first():

@@ -211,8 +211,9 @@ def _membership(real: _Real, synthetic: Pictures, reference: Pictures | None) ->
     """p-values of the nearest-synthetic-image tests, and the membership AUC."""
     draws = min(len(synthetic), real.distinct.count - real.distinct.widest)
     fewest = draws if reference is None else min(draws, len(synthetic), len(reference))
-    # Searched once, for the test that looks at most neighbours.
-    k = neighbours_needed(total=len(synthetic), draws=fewest)
+    # Searched once, for the test that looks at most neighbours, and for the hits.
+    k, back = neighbours_needed(total=len(synthetic), draws=fewest), 1 + real.distinct.widest
+    real.distances.search_both(real.distinct.pictures, synthetic, k=k, k_back=back)
     real.distances.nearest(real.distinct.pictures, synthetic, k=k)
     made, dense = real.log_nearness(synthetic, draws=draws), real.log_density(draws=draws)
     plain = real.compare(-made.least)

@@ -17,19 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.copying import Pictures, feature_rows, nearest_pictures
-from twinset.neighbours import ClosePairs, Features, Neighbours, close_pairs
+from twinset.neighbours import Features, Neighbours, count_within, nearest_both
 
 Rows = NDArray[np.int64]
 Made = TypeVar("Made")
+Taken = TypeVar("Taken", Pictures, Features)
 
 SPARE = 8
 """So many more neighbours are found than asked for: some may be of rows that a set made of these leaves out."""
 MOSTLY = 0.9
 """A set that holds less of another's rows than this share of them is searched itself."""
-KEPT = 2**23
-"""So many pairs that are close to each other are kept (128 MiB); where there are more, they are sought every time."""
-SLACK = 1.01
-"""Pairs are kept up to the radius asked for times this: the next radius may be a little larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +48,6 @@ class Distances:
         self._beside = beside
         self._parts: dict[int, tuple[Part, ...]] = {}
         self._lists: dict[tuple[int, int], Neighbours] = {}
-        self._close: dict[tuple[int, int], ClosePairs | float] = {}  # or up to where there are too many
         self._once: dict[Hashable, object] = {}
         self._alive: dict[int, Pictures] = {}  # else another array might get its number
 
@@ -64,8 +60,7 @@ class Distances:
 
     def nearest(self, queries: Pictures, references: Pictures, *, k: int) -> Neighbours:
         """As :func:`twinset.copying.nearest_pictures`."""
-        home = self._home(queries, references)
-        found = home._lists.get((id(queries), id(references)))
+        home, found = self._home(queries, references), self._list(queries, references)
         if found is None or found[0].shape[1] < k:
             found = self._search(queries, references, k)
             home._lists[id(queries), id(references)] = found
@@ -79,12 +74,31 @@ class Distances:
         return self.once("rows", pictures, make=lambda: self._rows(pictures))
 
     def within(self, queries: Features, references: Features, radii: NDArray[np.float64]) -> Rows:
-        """How many references (S, D) are no farther than each radius (R,) from each query (N, D): (N, R)."""
-        counts = np.zeros((len(queries), len(radii)), dtype=np.int64)
-        for mine in self._atoms(queries):
-            for theirs in self._atoms(references):
-                self._count(counts, mine, theirs, radii)
-        return counts
+        """As :func:`twinset.neighbours.count_within`: of lists of neighbours, where these reach as far."""
+        lists = self._list(queries, references)
+        listed = np.zeros((len(queries), 0)) if lists is None else lists[0]
+        counts = (listed[:, :, None] <= radii).sum(axis=1)
+        open_ = np.flatnonzero((counts == listed.shape[1]).any(axis=1))
+        if len(open_) and listed.shape[1] < len(references):
+            counts[open_] = count_within(_taken(queries, open_), references, radii)
+        return np.asarray(counts, dtype=np.int64)
+
+    def search_both(self, first: Pictures, second: Pictures, *, k: int, k_back: int) -> None:
+        """Finds what :meth:`nearest` will be asked in both directions; features need one product for both."""
+        if np.uint8 in (first.dtype, second.dtype):
+            return
+        for mine in self._atoms(first):
+            for theirs in self._atoms(second):
+                if all(len(each.rows) >= MOSTLY * len(each.source) for each in (mine, theirs)):
+                    self._search_both(mine.source, theirs.source, k + SPARE, k_back + SPARE)
+
+    def _search_both(self, first: Pictures, second: Pictures, k: int, k_back: int) -> None:
+        if first is second or self._list(first, second) or self._list(second, first):
+            return
+        home, k, k_back = self._home(first, second), min(k, len(second)), min(k_back, len(first))
+        there, back = nearest_both(cast(Features, first), cast(Features, second), k=k, k_back=k_back)
+        home._lists |= {(id(first), id(second)): there, (id(second), id(first)): back}
+        home._alive |= {id(first): first, id(second): second}
 
     def once(self, name: Hashable, *sets: Pictures, make: Callable[[], Made]) -> Made:
         """What ``make`` gives, called once for this name and these sets."""
@@ -94,6 +108,9 @@ class Distances:
             home._once[key] = make()
             home._alive |= {id(each): each for each in sets}
         return cast(Made, home._once[key])
+
+    def _list(self, queries: Pictures, references: Pictures) -> Neighbours | None:
+        return self._home(queries, references)._lists.get((id(queries), id(references)))
 
     def _home(self, *sets: Pictures) -> Distances:
         """Where findings about these sets are kept: here, if one of them is known here only."""
@@ -169,52 +186,6 @@ class Distances:
         )
         return made
 
-    def _count(self, counts: Rows, mine: Part, theirs: Part, radii: NDArray[np.float64]) -> None:
-        """Adds those of two parts."""
-        radius = float(radii.max())
-        pairs = self._pairs(mine.source, theirs.source, radius)
-        if pairs is not None:
-            _add(counts, mine, theirs, pairs, radii)
-            return
-        queries, references = _taken(mine.source, mine.rows), _taken(theirs.source, theirs.rows)
-        here = Part(queries, np.arange(len(queries)), mine.places)
-        there = Part(references, np.arange(len(references)), theirs.places)
-        for some in close_pairs(cast(Features, queries), cast(Features, references), limit=radius):
-            _add(counts, here, there, some, radii)
-
-    def _pairs(self, first: Pictures, second: Pictures, radius: float) -> ClosePairs | None:
-        """Kept pairs that are no farther apart than ``radius``; None where these are too many."""
-        home, key = self._home(first, second), (id(first), id(second))
-        kept = home._close.get(key, -1.0)
-        if isinstance(kept, ClosePairs) and kept.limit >= radius:
-            return kept
-        if not isinstance(kept, ClosePairs) and 0 <= kept <= radius:
-            return None
-        home._alive |= {id(first): first, id(second): second}
-        limit, found, total = SLACK * radius, [], 0
-        for some in close_pairs(cast(Features, first), cast(Features, second), limit=limit):
-            found.append(some)
-            total += len(some.first)
-            if total > KEPT:
-                home._close[key] = radius
-                return None
-        home._close[key] = pairs = ClosePairs.joined(limit, found)
-        return pairs
-
-
-def _add(counts: Rows, mine: Part, theirs: Part, pairs: ClosePairs, radii: NDArray[np.float64]) -> None:
-    """Adds to the counts (N, R) of queries the pairs of two parts within each radius (R,)."""
-    place = np.full(len(mine.source), -1)
-    place[mine.rows] = mine.places
-    present = np.zeros(len(theirs.source), dtype=bool)
-    present[theirs.rows] = True
-    if len(mine.rows) < len(place) or len(theirs.rows) < len(present):
-        pairs = pairs.where((place[pairs.first] >= 0) & present[pairs.second])
-    first, second = cast(Features, mine.source), cast(Features, theirs.source)
-    for number, radius in enumerate(radii):
-        inside = pairs.no_farther(first, second, float(radius))
-        counts[:, number] += np.bincount(place[pairs.first[inside]], minlength=len(counts))
-
 
 def others(search: Callable[..., Neighbours], points: Features, *, k: int) -> Neighbours:
     """The k nearest *other* points of every point (N, D) by a search that finds the point itself as well."""
@@ -225,5 +196,5 @@ def others(search: Callable[..., Neighbours], points: Features, *, k: int) -> Ne
     return distances[~itself].reshape(shape), rows[~itself].reshape(shape)
 
 
-def _taken(source: Pictures, rows: Rows) -> Pictures:
-    return source if len(rows) == len(source) else source[rows]
+def _taken(source: Taken, rows: Rows) -> Taken:
+    return source if len(rows) == len(source) else cast(Taken, source[rows])

@@ -139,7 +139,7 @@ def test_blocks_change_no_score(rows, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [
         attack.scores(rows[0][:70] + 50, SeenDataset(made, rows[2] + 50), rng=Stream(0)) for attack in ATTACKS[2:4]
     ]
-    monkeypatch.setattr(neighbours.NeighbourIndex.__init__, "__kwdefaults__", {"block": 16})
+    monkeypatch.setattr(neighbours.NeighbourIndex.__init__, "__kwdefaults__", {"block": 16, "frame": None})
     monkeypatch.setattr(densities, "BLOCK", 16)
     monkeypatch.setattr(densities, "ROWS", 8)
     found = [

@@ -31,7 +31,7 @@ class Whitening:
         if count <= dimension:
             _, lengths, axes = np.linalg.svd(rows - mean, full_matrices=False)
         else:
-            lengths, axes = _principal(rows, mean)
+            lengths, axes = _principal(rows, mean, most)
         kept = np.flatnonzero(lengths > 1e-6 * max(lengths[0], 1e-300))[:most]
         if not len(kept):
             return Whitening(mean, np.zeros((dimension, 1)))
@@ -43,13 +43,15 @@ class Whitening:
         return np.concatenate(parts).astype(np.float64, copy=False)
 
 
-def _principal(rows: NDArray[np.floating], mean: Array) -> tuple[Array, Array]:
-    """Singular values and right singular vectors of many centred rows, from sums of products: a block at a time."""
+def _principal(rows: NDArray[np.floating], mean: Array, most: int) -> tuple[Array, Array]:
+    """The ``most`` largest singular values and their right vectors of many centred rows, from sums of products."""
+    from scipy.linalg import eigh
+
     products = np.zeros((len(mean), len(mean)))
     for start in range(0, len(rows), BLOCK):
         centred = rows[start : start + BLOCK] - mean
         products += centred.T @ centred
-    values, vectors = np.linalg.eigh(products)
+    values, vectors = eigh(products, subset_by_index=(max(0, len(mean) - most), len(mean) - 1))
     return np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1].T
 
 

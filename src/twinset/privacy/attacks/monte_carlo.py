@@ -17,6 +17,8 @@ from twinset.membership import Scores
 from twinset.privacy.attacks.dataset import SeenDataset
 from twinset.randomness import Stream
 
+LISTED = 16
+
 
 @dataclass(frozen=True)
 class MonteCarlo:
@@ -43,7 +45,8 @@ class MonteCarlo:
         from scipy.stats import rankdata
 
         rows, made = seen.distances.rows(targets), seen.distances.rows(seen.synthetic)
-        least = seen.distances.nearest(rows, made, k=1)[0][:, 0]
+        # Few targets have more neighbours within ε than are listed: theirs alone are counted one by one.
+        least = seen.distances.nearest(rows, made, k=min(LISTED, len(made)))[0][:, 0]
         radii = np.quantile(least, self.quantiles, method="higher")
         counts = seen.distances.within(rows, made, radii)
         ranks = rankdata(counts, axis=0).sum(axis=1)

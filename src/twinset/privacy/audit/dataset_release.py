@@ -15,11 +15,12 @@ from typing import Literal
 
 import numpy as np
 
-from twinset.copying import Pictures, Search
+from twinset.copying import Pictures
 from twinset.copytest import NOTHING, CopyTest, Known, copy_test_of
 from twinset.distances import Distances, Part
 from twinset.distinct import Distinct
 from twinset.errors import DataError
+from twinset.membership import neighbours_needed
 from twinset.privacy.attacks.dataset import DatasetAttack, SeenDataset
 from twinset.privacy.attacks.domias import Domias
 from twinset.privacy.attacks.figures import AttackFigures
@@ -127,7 +128,10 @@ def audit_dataset(
     """
     distances = Distances()
     real = _distinct(release, distances)
-    release, left_out = _with_reference_of_neither_side(release, limit=real.limit, search=distances.nearest)
+    if release.reference is not None:
+        k = neighbours_needed(total=len(release.reference), draws=min(len(release.reference), len(release.synthetic)))
+        distances.search_both(real.pictures, release.reference, k=k, k_back=1)
+    release, left_out = _with_reference_of_neither_side(release, distances, limit=real.limit)
     usable = [attack for attack in attacks if release.reference is not None or not attack.needs_reference]
     asked = _Asked(release, real, witnesses_of(real), distances, usable, alpha, rng)
     test, figures, p_values = asked.tested(release.synthetic)
@@ -167,12 +171,12 @@ def _distinct(release: DatasetRelease, distances: Distances) -> Distinct:
 
 
 def _with_reference_of_neither_side(
-    release: DatasetRelease, *, limit: float, search: Search
+    release: DatasetRelease, distances: Distances, *, limit: float
 ) -> tuple[DatasetRelease, int]:
     """Without the reference images that are training or held-out images, and how many these were."""
     if release.reference is None:
         return release, 0
-    rows = neither(release.reference, release.training, release.holdout, limit=limit, search=search)
+    rows = neither(release.reference, release.training, release.holdout, limit=limit, search=distances.nearest)
     if len(rows) < FEWEST_REFERENCE:
         raise DataError(
             f"expected at least {FEWEST_REFERENCE} reference images that are neither training nor held-out images; "
@@ -180,7 +184,11 @@ def _with_reference_of_neither_side(
             hint="give other real images of the kind, or none",
         )
     left_out = len(release.reference) - len(rows)
-    return (replace(release, reference=release.reference[rows]) if left_out else release), left_out
+    if not left_out:
+        return release, 0
+    kept = release.reference[rows]
+    distances.made_of(kept, Part(release.reference, rows, np.arange(len(kept))))
+    return replace(release, reference=kept), left_out
 
 
 @dataclass(frozen=True, eq=False)
