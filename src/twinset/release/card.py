@@ -253,9 +253,8 @@ def _audit(release: Release) -> str:
     found = release.audit
     if found is None:
         return "Not audited. Nobody tried to find out which real images these were made from."
-    sides = (
-        f"{found.released:,} released against {found.training:,} training and {found.holdout:,} held-out real images"
-    )
+    against = f"{found.training:,} training and {found.holdout:,} held-out real images"
+    sides = f"Tested: {found.released:,} released against {against}. " if found.training else ""
     caution = "It says what was looked for, not that the data is private; only differential privacy is a guarantee."
     told = f"{plain(found.finding[:1].upper() + found.finding[1:].rstrip('.'))}. {sides}{caution}"
     rows = [(plain(name), f"{auc:.3f}", f"{low:.3f} … {high:.3f}") for name, auc, low, high in found.attacks]
