@@ -28,7 +28,9 @@ _HOME = {
     "Folder": "twinset.generators.folder",
     "Instances": "twinset.instances",
     "Interval": "twinset.scores",
+    "MeanEmbedding": "twinset.generators.mean_embedding",
     "Origin": "twinset.dataset",
+    "Privacy": "twinset.models.private.accounting",
     "SDEdit": "twinset.editing.sdedit",
     "Sample": "twinset.dataset",
     "Score": "twinset.scores",
@@ -90,7 +92,9 @@ if TYPE_CHECKING:
     from twinset.generators.copypaste import CopyPaste as CopyPaste
     from twinset.generators.diffusion import Diffusion as Diffusion
     from twinset.generators.folder import Folder as Folder
+    from twinset.generators.mean_embedding import MeanEmbedding as MeanEmbedding
     from twinset.instances import Instances as Instances
+    from twinset.models.private.accounting import Privacy as Privacy
     from twinset.randomness import Stream as Stream
     from twinset.scores import Interval as Interval
     from twinset.scores import Score as Score

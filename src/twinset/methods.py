@@ -29,6 +29,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "folder": "twinset.generators.folder:Folder",
         "copypaste": "twinset.generators.copypaste:CopyPaste",
         "render": "twinset.generators.rendering:Rendering",
+        "mean-embedding": "twinset.generators.mean_embedding:MeanEmbedding",
     },
     "editors": {
         "classical": "twinset.editing.classical:Classical",

@@ -3,30 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from twinset.dataset import Dataset, Sample, Task
-from twinset.models.choices import DiffusionChoices
+from twinset.images import ImageSpec
+from twinset.models.choices import DiffusionChoices, check_classes
 from twinset.models.diffusion import DiffusionModel
+from twinset.models.private.accounting import Privacy, check_opacus
 from twinset.randomness import RandomSource, Stream
 from twinset.stages import Slot, Workspace
+from twinset.threads import torch_threads
 
 
 @dataclass(frozen=True)
 class Diffusion(DiffusionChoices):
-    """A diffusion model that fills slots; its settings are those of :class:`DiffusionChoices`."""
+    """A diffusion model that fills slots; its settings are those of :class:`DiffusionChoices`.
+
+    ``privacy``: train with differential privacy (DP-SGD; extra ``dp``). ``batch`` is then how many images a step draws
+    on average, ``steps`` and the size of the network weigh against noise, and nothing looks for copies while it trains.
+    """
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
+    privacy: Privacy | None = None
+
+    def check(self) -> None:
+        """:class:`MissingExtraError` where privacy is asked for and opacus is not there."""
+        if self.privacy is not None:
+            check_opacus()
+
+    def resolve(
+        self, spec: ImageSpec, *, n_classes: int, n_training: int, seconds: float, threads: int, device: str = "cpu"
+    ) -> Self:
+        """The same settings with nothing left open (:class:`twinset.stages.CalibratedMethod`)."""
+        if self.privacy is None:
+            return super().resolve(
+                spec, n_classes=n_classes, n_training=n_training, seconds=seconds, threads=threads, device=device
+            )
+        return self._private(spec, n_classes, n_training, seconds, threads, device)
+
+    def fit_seconds(self, spec: ImageSpec, *, n_classes: int, threads: int, device: str = "cpu") -> float:
+        """What a fit with nothing left open takes here, by a probe."""
+        if self.privacy is None:
+            return super().fit_seconds(spec, n_classes=n_classes, threads=threads, device=device)
+        from twinset.models.private.calibration import seconds_per_step
+
+        settings = self.settings()
+        step = seconds_per_step(settings, self.privacy, spec, n_classes, threads=threads, device=device)
+        return step * settings.training.steps
+
     def fit(self, training: Dataset, *, rng: RandomSource, workspace: Workspace = Workspace()) -> DiffusionGenerator:  # noqa: B008
-        """A generator fitted on labelled images of one size; continues from ``workspace.folder``."""
+        """A generator fitted on labelled images of one size; continues from ``workspace.folder``.
+
+        With ``privacy`` the fit's own randomness comes from a secret, not from ``rng``; class shares are equal.
+        """
+        if self.privacy is not None:
+            model = self._fit_private(training, self.privacy, workspace)
+            return DiffusionGenerator(model, tuple(training.classes), None)
         model = self.train(training, rng=Stream.of(rng), workspace=workspace)
         counts = np.bincount(training.class_ids, minlength=len(training.classes))
         return DiffusionGenerator(model, tuple(training.classes), tuple((counts / counts.sum()).tolist()))
+
+    def _fit_private(self, training: Dataset, privacy: Privacy, workspace: Workspace) -> DiffusionModel:
+        from twinset.models.choices import DEFAULT_SECONDS
+        from twinset.models.private.diffusion import fit_private_diffusion
+
+        check_opacus()
+        check_classes(training)
+        spec, classes = ImageSpec(*training[0].pixels().shape), len(training.classes)
+        settled = self
+        if self.open:
+            settled = self._private(spec, classes, len(training), DEFAULT_SECONDS, workspace.threads, workspace.device)
+        with torch_threads(workspace.threads):
+            return fit_private_diffusion(
+                training.prepared(spec),
+                training.class_ids,
+                n_classes=classes,
+                settings=replace(settled, looks=0).settings(),
+                privacy=privacy,
+                folder=workspace.folder,
+                device=workspace.device,
+                progress=workspace.progress,
+            )
+
+    def _private(
+        self, spec: ImageSpec, n_classes: int, n_training: int, seconds: float, threads: int, device: str
+    ) -> Self:
+        from twinset.models.private.calibration import private_plan
+
+        if self.privacy is None or not self.open:
+            return self
+        plan = private_plan(
+            spec,
+            self.privacy,
+            n_classes=n_classes,
+            n_training=n_training,
+            seconds=seconds,
+            threads=threads,
+            device=device,
+            adapt=self._network,
+        )
+        return self._with_plan(plan)
 
     def load(self, folder: Path, *, device: str = "cpu") -> DiffusionGenerator:
         """The generator that a finished fit left in this folder; its classes are called by their numbers."""

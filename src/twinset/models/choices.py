@@ -145,7 +145,7 @@ class DiffusionChoices:
 
     def train(self, training: Dataset, *, rng: Stream, workspace: Workspace) -> DiffusionModel:
         """A model of these labelled images, which are of one size; continues what it finds in the workspace."""
-        _check_classes(training)
+        check_classes(training)
         spec = ImageSpec(*training[0].pixels().shape)
         holdout = workspace.holdout
         settled = self._settled(training, spec, workspace)
@@ -180,7 +180,7 @@ class DiffusionChoices:
 _SMALL = NetworkSettings("unet", 64, 1, 2, 2)
 
 
-def _check_classes(training: Dataset) -> None:
+def check_classes(training: Dataset) -> None:
     """``ValueError`` where images have no class: what is learnt is one class per image, not where in it something is.
 
     Pictures with boxes or masks are told apart from unlabelled ones, as there is something else for them.

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ FORMAT = "twinset-classifier/1"
 EVALUATION_BATCH = 256
 WARM_UP_SHARE = 0.1
 AVERAGED_SHARE = 0.05
+
+Norm = Literal["batch", "group"]
+"""Over the batch, or over groups of channels within an image, as private training needs it."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,12 @@ class ClassifierSettings:
 class ResidualBlock(nn.Module):
     """Norm, ReLU, conv, norm, ReLU, conv, added to the (pooled, projected) input."""
 
-    def __init__(self, channels_in: int, channels_out: int, *, stride: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, stride: int, norm: Norm = "batch") -> None:
         super().__init__()
         self.stride = stride
-        self.norm_1 = nn.BatchNorm2d(channels_in)
+        self.norm_1 = _norm(norm, channels_in)
         self.conv_1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.norm_2 = nn.BatchNorm2d(channels_out)
+        self.norm_2 = _norm(norm, channels_out)
         self.conv_2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
         self.project = nn.Conv2d(channels_in, channels_out, 1, bias=False) if channels_in != channels_out else None
 
@@ -98,19 +102,21 @@ class ResidualBlock(nn.Module):
 class ResidualNetwork(nn.Module):
     """Stem, one block per halving down to about 4 px, mean pooling, linear head; float32 (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, *, size: tuple[int, int], channels: int, n_classes: int, width: int) -> None:
+    def __init__(
+        self, *, size: tuple[int, int], channels: int, n_classes: int, width: int, norm: Norm = "batch"
+    ) -> None:
         super().__init__()
         stem: list[nn.Module] = [nn.Conv2d(channels, width, 3, 1, 1, bias=False)]
         side = max(size)
         while side > 16:
             stem.append(nn.MaxPool2d(2, ceil_mode=True))
             side = -(-side // 2)
-        blocks: list[nn.Module] = [ResidualBlock(width, width, stride=1)]
+        blocks: list[nn.Module] = [ResidualBlock(width, width, stride=1, norm=norm)]
         now = width
         while side > 4:
-            blocks.append(ResidualBlock(now, min(2 * now, 4 * width), stride=2))
+            blocks.append(ResidualBlock(now, min(2 * now, 4 * width), stride=2, norm=norm))
             now, side = min(2 * now, 4 * width), -(-side // 2)
-        self.body = nn.Sequential(*stem, *blocks, nn.BatchNorm2d(now), nn.ReLU())
+        self.body = nn.Sequential(*stem, *blocks, _norm(norm, now), nn.ReLU())
         self.head = nn.Linear(now, n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -124,17 +130,27 @@ class ResidualNetwork(nn.Module):
         return logits
 
 
-def _new_network(
-    size: tuple[int, int], channels: int, n_classes: int, width: int, generator: torch.Generator
+def _norm(kind: Norm, channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(channels // 8, channels)
+
+
+def new_network(
+    size: tuple[int, int],
+    channels: int,
+    n_classes: int,
+    width: int,
+    generator: torch.Generator,
+    *,
+    norm: Norm = "batch",
 ) -> ResidualNetwork:
     """He-normal convolutions and a zero head, drawn from ``generator`` only (built on "meta": no global draws)."""
     with torch.device("meta"):
-        network = ResidualNetwork(size=size, channels=channels, n_classes=n_classes, width=width)
+        network = ResidualNetwork(size=size, channels=channels, n_classes=n_classes, width=width, norm=norm)
     network = network.to_empty(device="cpu")
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             module.reset_parameters()
         elif isinstance(module, nn.Linear):
             nn.init.zeros_(module.weight)
@@ -201,7 +217,7 @@ class Classifier:
             record, "height", "picture_width", "channels", "n_classes", "width"
         )
         size = (height, picture_width)
-        network = _new_network(size, channels, n_classes, width, torch.Generator().manual_seed(0))
+        network = new_network(size, channels, n_classes, width, torch.Generator().manual_seed(0))
         network.load_state_dict(tensors)
         classes = tuple(json.loads(str(record.get("classes", "[]"))))
         return Classifier(network.eval(), (*size, channels), n_classes, width, classes)
@@ -225,12 +241,12 @@ def fit_classifier(
 
     Raises ``ValueError`` for empty input, targets that do not fit, or a source other than 0 and 1.
     """
-    labels = _check_targets(images, targets, n_classes)
+    labels = check_targets(images, targets, n_classes)
     soft = torch.from_numpy(targets.astype(np.float32)) if targets.ndim == 2 else torch.from_numpy(labels)
     schedule = _batch_rows(labels, source, settings, rng.child("batches"))
     height, width, channels = images.shape[1:]
-    network = _new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch()).train()
-    averaged = _new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch())
+    network = new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch()).train()
+    averaged = new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch())
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=settings.learning_rate,
@@ -241,7 +257,7 @@ def fit_classifier(
     for step, rows in enumerate(schedule):
         batch = augment(to_model(images[rows]), settings.augmentation, rng=rng.child("augment", step))
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _schedule(step, settings.steps)
+            group["lr"] = settings.learning_rate * rate_share(step, settings.steps)
         logits = network(batch.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, soft[rows], label_smoothing=settings.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
@@ -253,7 +269,7 @@ def fit_classifier(
     return Classifier(averaged.eval(), (height, width, channels), int(n_classes), settings.width)
 
 
-def _check_targets(
+def check_targets(
     images: PixelBatch, targets: NDArray[np.integer] | NDArray[np.floating], n_classes: int
 ) -> NDArray[np.int64]:
     """Hard labels int64 (N,): the targets themselves, or the mode of each soft label."""
@@ -267,7 +283,7 @@ def _check_targets(
     return labels
 
 
-def _schedule(step: int, steps: int) -> float:
+def rate_share(step: int, steps: int) -> float:
     """Learning-rate factor: linear warm-up over the first tenth, then half a cosine to zero."""
     done = (step + 1) / (steps + 1)
     return min(done / WARM_UP_SHARE, 1.0) * 0.5 * (1 + math.cos(math.pi * max(0.0, done - WARM_UP_SHARE)))

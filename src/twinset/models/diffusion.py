@@ -26,6 +26,7 @@ from twinset.models.augmentation import PARAMETERS
 from twinset.models.checkpoint import Record, load_tensors, save_tensors
 from twinset.models.networks import NetworkSettings, build_network
 from twinset.models.preconditioning import Denoiser, measure_sigma_data
+from twinset.models.private.accounting import Account
 from twinset.models.sampling import Request, SamplingSettings, pack, sample_batch
 from twinset.models.training import Trainer, TrainingSet, TrainingSettings, draw_batch
 from twinset.randomness import Stream
@@ -61,7 +62,9 @@ class DiffusionSettings:
 
 @dataclass(frozen=True, eq=False)
 class DiffusionModel:
-    """A denoiser with the image size and classes it was trained for. ``history`` tells of its looks for copies."""
+    """A denoiser with the image size and classes it was trained for. ``history`` tells of its looks for copies,
+    ``account`` what it spent of privacy where it was trained with it.
+    """
 
     denoiser: Denoiser
     spec: ImageSpec
@@ -69,10 +72,13 @@ class DiffusionModel:
     settings: DiffusionSettings
     history: tuple[dict[str, float | int | bool], ...] = ()
     device: str = "cpu"
+    account: Account | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What its looks for copies led to (:class:`twinset.stages.Remarking`)."""
+        """What its looks for copies led to, or what it spent (:class:`twinset.stages.Remarking`)."""
+        if self.account is not None:
+            return (self.account.sentence(),)
         if not self.settings.looks:
             return ()
         if not self.history:
@@ -129,6 +135,8 @@ class DiffusionModel:
             "sigma_data": self.denoiser.sigma_data,
             "history": json.dumps(self.history),
         }
+        if self.account is not None:
+            record["account"] = json.dumps(asdict(self.account))
         save_tensors(folder / MODEL_FILE, dict(self.denoiser.named_parameters()), record)
 
     @staticmethod
@@ -140,6 +148,7 @@ class DiffusionModel:
             spec = ImageSpec(**json.loads(str(record["spec"])))
             n_classes, sigma_data = int(str(record["n_classes"])), float(str(record["sigma_data"]))
             history = tuple(json.loads(str(record["history"])))
+            account = Account(**json.loads(str(record["account"]))) if "account" in record else None
             denoiser = fresh_denoiser(settings.network, spec, n_classes, sigma_data=sigma_data, rng=Stream(0))
             with torch.no_grad():
                 for name, value in denoiser.named_parameters():
@@ -149,7 +158,26 @@ class DiffusionModel:
                 f"{folder / MODEL_FILE}: expected a diffusion model of this version; got {error}",
                 hint="remove the file and fit again",
             ) from error
-        return _ready(denoiser, spec, n_classes, settings, history, device)
+        return _ready(denoiser, spec, n_classes, settings, history, device, account)
+
+
+def model_of(
+    weights: dict[str, torch.Tensor],
+    spec: ImageSpec,
+    n_classes: int,
+    settings: DiffusionSettings,
+    *,
+    sigma_data: float,
+    history: tuple[dict[str, float | int | bool], ...] = (),
+    account: Account | None = None,
+    device: str = "cpu",
+) -> DiffusionModel:
+    """The model with these weights, by the names of a denoiser's parameters."""
+    denoiser = fresh_denoiser(settings.network, spec, n_classes, sigma_data=sigma_data, rng=Stream(0))
+    with torch.no_grad():
+        for name, value in denoiser.named_parameters():
+            value.copy_(weights[name])
+    return _ready(denoiser, spec, n_classes, settings, history, device, account)
 
 
 def _ready(
@@ -159,9 +187,10 @@ def _ready(
     settings: DiffusionSettings,
     history: tuple[dict[str, float | int | bool], ...],
     device: str,
+    account: Account | None,
 ) -> DiffusionModel:
     denoiser = denoiser.to(device).eval().requires_grad_(False)
-    return DiffusionModel(denoiser, spec, n_classes, settings, history, device)
+    return DiffusionModel(denoiser, spec, n_classes, settings, history, device, account)
 
 
 def settings_from_dict(values: dict[str, dict[str, object] | int]) -> DiffusionSettings:
@@ -339,18 +368,15 @@ class _Fit:
 
     def model(self, weights: dict[str, torch.Tensor] | None = None) -> DiffusionModel:
         """The model with these weights; without, those of the look that was kept, or the present average."""
-        weights = weights or self.good or self.trainer.average
-        denoiser = fresh_denoiser(
-            self.settings.network,
+        return model_of(
+            weights or self.good or self.trainer.average,
             self.spec,
             self.n_classes,
+            self.settings,
             sigma_data=self.trainer.denoiser.sigma_data,
-            rng=Stream(0),
+            history=tuple(self.history),
+            device=self.device,
         )
-        with torch.no_grad():
-            for name, value in denoiser.named_parameters():
-                value.copy_(weights[name])
-        return _ready(denoiser, self.spec, self.n_classes, self.settings, tuple(self.history), self.device)
 
     def save(self) -> None:
         """Writes a checkpoint."""

@@ -1,0 +1,90 @@
+"""A classifier trained with differential privacy (De et al. 2022): group norm, large Poisson batches, augmentation
+multiplicity, an average of the weights. The network is ours (:mod:`twinset.models.classifier`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from twinset.errors import UsageError
+from twinset.images import PixelBatch, to_model
+from twinset.models.classical import augment
+from twinset.models.classifier import Classifier, ClassifierSettings, check_targets, new_network, rate_share
+from twinset.models.private.accounting import Account, Privacy, account_of
+from twinset.models.private.sitting import Sitting, digest_of
+from twinset.models.private.trainer import PrivateTrainer
+from twinset.randomness import Stream
+from twinset.secret_randomness import seed_from
+from twinset.stages import Progress, silent
+
+MODEL_FILE = "classifier.safetensors"
+
+
+def fit_private_classifier(
+    images: PixelBatch,
+    class_ids: NDArray[np.int64],
+    *,
+    n_classes: int,
+    settings: ClassifierSettings,
+    privacy: Privacy,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[Classifier, Account]:
+    """A classifier of uint8 (N, H, W, C) images with int64 (N,) classes, and what it spent.
+
+    ``settings.batch`` is how many images a step draws on average. Weight decay is not used; balanced batches are
+    refused, as who is drawn must not depend on the others. ``folder`` as in ``fit_private_diffusion``.
+    """
+    labels = torch.from_numpy(check_targets(images, class_ids, n_classes))
+    if settings.class_balanced:
+        raise UsageError(
+            "expected class_balanced off in private training; got it on", hint="every image is drawn by the same chance"
+        )
+    height, width, channels = images.shape[1:]
+    described = {"model": settings.to_dict(), "privacy": asdict(privacy), "classes": n_classes}
+    sitting = Sitting(folder, digest_of(images, class_ids), described)
+    account = sitting.account(
+        lambda: account_of(privacy, images=len(images), batch=settings.batch, steps=settings.steps)
+    )
+    if folder is not None and sitting.finished:
+        return Classifier.load(folder / MODEL_FILE), account
+    key = sitting.key()
+    weights = torch.Generator().manual_seed(seed_from(key, "twinset private weights"))
+    network = new_network((height, width), channels, n_classes, settings.width, weights, norm="group")
+
+    def loss(parameters: Mapping[str, torch.Tensor], one: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        logits = torch.func.functional_call(network, dict(parameters), (one[0],))
+        return functional.cross_entropy(logits, one[1], label_smoothing=settings.label_smoothing)
+
+    def draw(rows: NDArray[np.int64], generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        repeated = np.repeat(rows, privacy.draws)
+        stream = Stream(int(torch.randint(2**62, (1,), generator=generator)))
+        varied = augment(to_model(images[repeated]), settings.augmentation, rng=stream)
+        return varied.unflatten(0, (len(rows), privacy.draws)), labels[repeated].unflatten(0, (-1, privacy.draws))
+
+    trainer = PrivateTrainer(
+        dict(network.named_parameters()),
+        loss,
+        account=account,
+        images=len(images),
+        key=key,
+        learning_rate=lambda step: settings.learning_rate * rate_share(step, settings.steps),
+    )
+    sitting.restore(trainer)
+    while trainer.step < settings.steps:
+        trainer.advance(draw)
+        sitting.save(trainer)
+        progress(trainer.step, settings.steps, "private steps")
+    network.load_state_dict(trainer.average)
+    model = Classifier(network.eval(), (height, width, channels), n_classes, settings.width, "group")
+    if folder is not None:
+        model.save(folder / MODEL_FILE)
+    sitting.close(account)
+    return model, account
