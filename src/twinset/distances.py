@@ -197,4 +197,4 @@ def others(search: Callable[..., Neighbours], points: Features, *, k: int) -> Ne
 
 
 def _taken(source: Taken, rows: Rows) -> Taken:
-    return source if len(rows) == len(source) else cast(Taken, source[rows])
+    return source if len(rows) == len(source) else source[rows]

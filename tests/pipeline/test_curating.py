@@ -12,11 +12,14 @@ from typing import cast
 import numpy as np
 import pytest
 
+import twinset
+from twinset import pipeline
 from twinset.alignment.curation import ShapeScore
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError, RecipeError
 from twinset.executors.local import LocalProcesses
+from twinset.formats import read, write
 from twinset.images import ImageSpec
 from twinset.instances import Instances
 from twinset.pipeline import curating
@@ -213,3 +216,45 @@ def test_a_recipe_asks_for_it_where_images_have_objects() -> None:
     assert written.recipe.digest() != plain.digest()
     with pytest.raises(RecipeError, match="curate: expected task detection"):
         recipe_from_values({"data": "x", "task": "classification", "curate": {}}).recipe.for_task("classification")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_it_curates_ends_in_the_same_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    real_dataset, _ = read("builtin:digit-scenes")
+    splits = np.asarray(real_dataset.splits, dtype=object)
+    parts = {"train": 16, "validation": 8, "test": 6}
+    few = np.concatenate([np.flatnonzero(splits == name)[:count] for name, count in parts.items()])
+    write(real_dataset.take(few), tmp_path / "real", "coco")
+    shapes = dict.fromkeys(real_dataset.classes, "primitive")
+    recipe = {
+        "data": str(tmp_path / "real"),
+        "minutes": 1,
+        "count": 12,
+        "shard_size": 6,
+        "seed": 5,
+        "generate": [{"use": "render", "backdrop": "road", "shapes": shapes, "shapes_per_class": 3}],
+        "curate": {"objects": 4, "images": 48},
+        "evaluate": {"fidelity": False, "metadata": False, "explain": False, "utility": "off"},
+        "gate": {"copies": "off"},
+    }
+    whole = twinset.run(recipe, out=tmp_path / "whole", workers=1, quiet=True)
+    score, calls = curating.score_shapes, []
+
+    def killed(task: curating.ScoreShapes) -> object:
+        calls.append(task)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return score(task)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(curating, "score_shapes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            twinset.run(recipe, out=tmp_path / "killed", workers=1, quiet=True)
+    source = Path("models") / "0-render"
+    assert not curating.curated_path(tmp_path / "killed" / source).exists()
+    assert pipeline.resume(tmp_path / "killed", workers=1, device="cpu", listener=Quiet()).digest == whole.digest
+    told = [curating.curated_path(tmp_path / name / source).read_bytes() for name in ("whole", "killed")]
+    assert told[0] == told[1]

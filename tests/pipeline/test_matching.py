@@ -132,6 +132,20 @@ def test_what_cannot_be_reached_is_said(tmp_path: Path) -> None:
     assert "not reached: box_area 0.16 (nearest 0.01" in rest[0]
 
 
+def test_what_two_components_have_in_common_is_guessed_and_measured_once(tmp_path: Path) -> None:
+    class Guessing(Squares):
+        def steered_by(self, measures: Sequence[str]) -> Guessing:
+            return self
+
+        def guess(self, means: Mapping[str, float], stds: Mapping[str, float]) -> Mapping[str, float]:
+            return {"knob": 8.0}
+
+    searched(tmp_path, Guessing(), trials=0)
+    knobs = [trial["configuration"]["knob"] for trial in json.loads((tmp_path / "trials.json").read_text())]
+    assert len(knobs) == 6
+    assert knobs.count(8.0) == 1
+
+
 def test_a_generator_without_a_space_is_refused() -> None:
     with pytest.raises(RecipeError, match="expected generators with a configuration space; got folder"):
         matching.configurable(object(), ["box_area"], name="folder")

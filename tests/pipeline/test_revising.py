@@ -128,10 +128,14 @@ def test_a_run_that_is_killed_between_two_of_them_fits_the_second_on_the_same_pi
 
 def test_where_whole_pictures_go_the_cut_and_the_real_scores_are_kept_too(real: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    align = [{"use": "object-density"}, {"use": "density"}]
+    align = [{"use": "object-density"}, {"use": "density"}, {"use": "object-density", "neighbours": 1}]
     twinset.run({"data": str(real), **QUICK, "align": align, "max_attempts": 2}, out=out, workers=1, quiet=True)
     cuts = read_thresholds(out)
-    assert set(cuts) == {"farthest_object", "distance_from_real"}
+    assert set(cuts) == {"farthest_object", "distance_from_real", "farthest_object[filter 2]"}
+    assert cuts["farthest_object"].threshold != cuts["farthest_object[filter 2]"].threshold
+    judgement = ShardStore(out).judgement(0)
+    assert judgement is not None
+    assert set(judgement.scores) == set(cuts)
     for cut in cuts.values():
         assert len(cut.real) == 8
         assert cut.real_rejected is not None

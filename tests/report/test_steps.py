@@ -26,29 +26,19 @@ GAP = GapFacts(
 
 def test_a_row_a_step_with_its_change_and_interval() -> None:
     table = step_table(GAP)
-    assert [row[:3] for row in table.rows] == [
-        ("Layout", "helps", "yes"),
-        ("Matching", "no measurable help", "no"),
-        ("Curation", "not tried", "no"),
-    ]
-    assert table.rows[0][3] == "0.400 → 0.100 (change −0.350 … −0.220)"
-    assert table.rows[1][4] == "0.0200 → 0.0210 (change −0.00400 … +0.00500)"
-    assert table.rows[2][3] == "–"
+    assert table.rows[0][:-1] == ("Layout", "metadata", "0.400", "0.100", "−0.350 … −0.220", "helps, kept")
+    assert table.rows[1] == ("", "features", "0.0200", "0.0210", "−0.00400 … +0.00500", "", "")
+    assert table.rows[2][5] == "no measurable help, not kept"
+    assert table.rows[4][:-1] == ("Curation", "–", "–", "–", "–", "not tried")
+    assert len(table.rows) == 5
 
 
-def test_measures_stand_step_by_step_and_a_dash_where_there_is_no_value() -> None:
+def test_measures_stand_before_and_after_each_step_and_a_dash_where_there_is_no_value() -> None:
     table = measure_steps(GAP)
     assert table is not None
-    assert table.columns == ("Measure", "At first", "Layout", "Matching")
-    assert [row[1:] for row in table.rows] == [("0.800", "0.0500", "0.0600"), ("0.200", "0.150", "–")]
+    assert table.columns == ("Measure", "Layout", "Matching")
+    assert [row[1:] for row in table.rows] == [("0.800 → 0.0500", "0.0500 → 0.0600"), ("0.200 → 0.150", "–")]
     assert measure_steps(replace(GAP, steps=GAP.steps[2:])) is None
-
-
-def test_a_measure_that_had_no_value_at_first_is_told_from_where_it_has() -> None:
-    later = replace(GAP.steps[1], measures={"box_area": (0.05, 0.06), "centre_y": (0.3, 0.2)})
-    table = measure_steps(replace(GAP, steps=(GAP.steps[0], later)))
-    assert table is not None
-    assert [row[1:] for row in table.rows][2] == ("–", "–", "0.200")
 
 
 def test_the_page_shows_the_steps_and_never_takes_their_words_as_markup(

@@ -23,7 +23,7 @@ from twinset.pipeline.planning import Planner, counts_of
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.revising import revises
-from twinset.pipeline.thresholds import write_thresholds
+from twinset.pipeline.thresholds import suffixes, write_thresholds
 from twinset.randomness import Stream
 from twinset.recipe import Recipe
 from twinset.redactions import redacted_ids, without_redacted
@@ -66,7 +66,11 @@ def judge_shard(task: JudgeShard) -> Judgement:
     """Scores of all filters for one shard, and of every sample the first reason against it."""
     shard = ShardStore(task.folder).shard_dataset(task.shard, task.classes)
     judgements = [filter_.judge(shard) for filter_ in task.filters]
-    scores = {name: values for judgement in judgements for name, values in judgement.scores.items()}
+    scores = {
+        f"{name}{suffix}": values
+        for judgement, suffix in zip(judgements, suffixes(task.filters), strict=True)
+        for name, values in judgement.scores.items()
+    }
     reasons = tuple(
         next((judgement.reasons[row] for judgement in judgements if judgement.reasons[row]), None)
         for row in range(len(shard))

@@ -159,10 +159,22 @@ def _next(
     matching: Proposer[Target, Trial], space: Configurable, target: Target, history: Sequence[Trial], rng: Stream
 ) -> Configuration | None:
     """A guess for every component first, where the generator has one, in place of the grid's first; then the rest."""
-    if isinstance(space, PlacedSpace | Steerable) and len(history) < len(target.components):
-        component = target.components[len(history)]
-        return space.guess(component.means, component.stds)
+    guesses = _guesses(space, target)
+    if len(history) < len(guesses):
+        return guesses[len(history)]
     return matching.propose(space.space, target, history, rng=rng.child("propose"))
+
+
+def _guesses(space: Configurable, target: Target) -> list[Configuration]:
+    """Those of all components, every one once: what two components have in common is measured once."""
+    found: list[Configuration] = []
+    if not isinstance(space, PlacedSpace | Steerable):
+        return found
+    for component in target.components:
+        guess = space.guess(component.means, component.stds)
+        if guess not in found:
+            found.append(guess)
+    return found
 
 
 def _batch(space: Configurable, values: Configuration, count: int, classes: Sequence[str], rng: Stream) -> Dataset:

@@ -31,7 +31,7 @@ from twinset.pipeline.parts import COST_ROWS
 from twinset.pipeline.planning import planned
 from twinset.pipeline.samples import sample_facts
 from twinset.pipeline.thresholds import read_thresholds
-from twinset.recipe import Recipe
+from twinset.recipe import Recipe, UsePart
 from twinset.release.card import TRAINED
 from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
@@ -114,8 +114,7 @@ def _environment(run: Run) -> dict[str, str]:
 def _asked(run: Run) -> tuple[tuple[str, str], ...]:
     recipe = run.recipe
     made_by = ", ".join(part.use for part in (*recipe.generators, *recipe.edit))
-    folders = [source.folder for source in sources_of(recipe, run.folder)]
-    filters = ", ".join(part.use for part in closing_filters(recipe, folders)) or "none"
+    filters = ", ".join(part.use for part in _filters(run)) or "none"
     return (
         ("images to make", str(planned(recipe))),
         ("made by", made_by),
@@ -126,6 +125,11 @@ def _asked(run: Run) -> tuple[tuple[str, str], ...]:
         ("time budget", f"{recipe.minutes:g} min"),
         ("seed", str(recipe.seed)),
     )
+
+
+def _filters(run: Run) -> tuple[UsePart, ...]:
+    """Those of the recipe, and those that the loop kept."""
+    return closing_filters(run.recipe, [source.folder for source in sources_of(run.recipe, run.folder)])
 
 
 def _audit_asked(recipe: Recipe) -> str:
@@ -213,7 +217,7 @@ def _overlays(training: Dataset, accepted: Dataset) -> report.Gallery:
 
 
 def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFacts | None:
-    if not run.recipe.filters:
+    if not _filters(run):
         return None
     store = ShardStore(run.folder)
     plan = store.plan()

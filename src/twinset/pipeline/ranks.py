@@ -16,6 +16,7 @@ import numpy as np
 
 from twinset import __version__, documents
 from twinset.dataset import Dataset
+from twinset.embedding.embedder import EmbedderMethod
 from twinset.embedding.self_trained import SelfTrained
 from twinset.errors import DataError, RunFolderError, UnknownNameError, UsageError
 from twinset.evaluation.influences import RANKED, influenced
@@ -104,31 +105,14 @@ def ranked_sets(
     by = {"kid": "kernel_distance", "frechet": "frechet_distance"}.get(by, by)
     if by not in RANKED:
         raise UnknownNameError("score to rank by", by, RANKED)
-    written = [source for source in sources if is_record(source)]
-    if written and (len(written) < len(sources) or real is not None):
-        raise UsageError(
-            f"expected sets and runs, or JSON files of comparisons alone; got {', '.join(written)} among others",
-            hint="what is written down has its real images already: leave out --real, and rank sets by themselves",
-        )
-    if written:
+    if _records_alone(sources, real):
         return ranked_records(sources, by=by)
-    method = embedder_named(extractor)
-    if isinstance(method, SelfTrained):
-        raise UsageError(
-            "expected an extractor that is the same for all sets; got self", hint="--extractor random, or NAME:PATH"
-        )
+    method = _shared_extractor(extractor)
     listener.stage("reading")
-    contenders = [_contender(source) for source in sources]
-    if len({each.name for each in contenders}) < len(contenders):
-        contenders = [replace(each, name=source) for each, source in zip(contenders, sources, strict=True)]
+    contenders = _contenders(sources)
     held = _real(contenders, real)
+    size = _common_size(contenders, held)
     spec, _ = choose_spec(ImagePart(), held)
-    size = min(len(each.dataset) for each in contenders)
-    if min(size, len(held)) < FEWEST:
-        raise DataError(
-            f"expected at least {FEWEST} images in every set; got {size} synthetic and {len(held)} real ones",
-            hint="leave the smallest set out",
-        )
     with torch_threads(1):
         embedder = method.fit(held, spec=spec, rng=Stream(seed).child("leaderboard", "embedder"))
         found = _ranked(held, contenders, embedder, spec=spec, size=size, seed=seed, listener=listener)
@@ -138,21 +122,55 @@ def ranked_sets(
         n_synthetic=size,
         extractor=embedder.name,
         seed=seed,
-        scores={
-            name: [
-                documents.RankedPart(
-                    name=one.name,
-                    value=one.value,
-                    standard_error=one.standard_error,
-                    best=one.best,
-                    worst=one.worst,
-                )
-                for one in rows
-            ]
-            for name, rows in found.items()
-        },
+        scores={name: [_part(one) for one in rows] for name, rows in found.items()},
         verdicts={each.name: each.result.verdict for each in contenders if each.result is not None},
         warnings=_warnings(contenders, size),
+    )
+
+
+def _records_alone(sources: Sequence[str], real: str | None) -> bool:
+    """Whether all are JSON files of comparisons; :class:`UsageError` for some among sets, or beside ``real``."""
+    written = [source for source in sources if is_record(source)]
+    if written and (len(written) < len(sources) or real is not None):
+        raise UsageError(
+            f"expected sets and runs, or JSON files of comparisons alone; got {', '.join(written)} among others",
+            hint="what is written down has its real images already: leave out --real, and rank sets by themselves",
+        )
+    return bool(written)
+
+
+def _shared_extractor(name: str) -> EmbedderMethod:
+    """An extractor that is the same for all sets."""
+    method = embedder_named(name)
+    if isinstance(method, SelfTrained):
+        raise UsageError(
+            "expected an extractor that is the same for all sets; got self", hint="--extractor random, or NAME:PATH"
+        )
+    return method
+
+
+def _contenders(sources: Sequence[str]) -> list[Contender]:
+    """The sets, by their names, or by what was typed where two would have one name."""
+    found = [_contender(source) for source in sources]
+    if len({each.name for each in found}) == len(found):
+        return found
+    return [replace(each, name=source) for each, source in zip(found, sources, strict=True)]
+
+
+def _common_size(contenders: Sequence[Contender], held: Dataset) -> int:
+    """The images of the smallest set; :class:`DataError` where these, or the real ones, are too few."""
+    size = min(len(each.dataset) for each in contenders)
+    if min(size, len(held)) < FEWEST:
+        raise DataError(
+            f"expected at least {FEWEST} images in every set; got {size} synthetic and {len(held)} real ones",
+            hint="leave the smallest set out",
+        )
+    return size
+
+
+def _part(one: Ranked) -> documents.RankedPart:
+    return documents.RankedPart(
+        name=one.name, value=one.value, standard_error=one.standard_error, best=one.best, worst=one.worst
     )
 
 

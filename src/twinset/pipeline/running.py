@@ -26,7 +26,8 @@ from twinset.pipeline.folders import (
 )
 from twinset.pipeline.making import Maker
 from twinset.pipeline.manifest import MANIFEST, write_manifest
-from twinset.pipeline.matching import commit_match, match_target
+from twinset.pipeline.matching import match_target
+from twinset.pipeline.matching_sources import match_source
 from twinset.pipeline.measuring import Measured, measure
 from twinset.pipeline.metadata import commit_shifts
 from twinset.pipeline.opening import Run, open_run
@@ -167,16 +168,7 @@ def match(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> 
         if source.kind != "generators":
             continue
         with run.timings.stage(f"match {source.use}"):
-            commit_match(
-                generator,
-                source.folder,
-                part,
-                target,
-                classes=run.real.dataset.classes,
-                name=source.use,
-                rng=run.stream.child("match", source.number),
-                listener=run.listener,
-            )
+            match_source(run, source, generator, part, target)
 
 
 def curate(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) -> None:

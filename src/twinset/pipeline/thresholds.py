@@ -33,15 +33,25 @@ def thresholds_path(folder: Path) -> Path:
     return folder / "scores" / "thresholds.json"
 
 
+def suffixes(filters: Sequence[Filter]) -> list[str]:
+    """What is put behind the names of every filter's scores, so that several of one kind are told apart."""
+    kinds = [type(each) for each in filters]
+    numbers = [kinds[:place].count(kind) + 1 for place, kind in enumerate(kinds)]
+    return [f"[filter {number}]" if number > 1 else "" for number in numbers]
+
+
 def write_thresholds(folder: Path, filters: Sequence[Filter], holdout: Dataset) -> None:
     """Keeps the cuts of all filters that have any."""
     found: dict[str, object] = {}
-    for each in filters:
+    for each, suffix in zip(filters, suffixes(filters), strict=True):
         if not isinstance(each, Thresholded):
             continue
         judged = each.judge(holdout).scores if len(holdout) else {}
         for name, threshold in each.thresholds.items():
-            found[name] = {"threshold": threshold, "real": [float(value) for value in judged.get(name, ())]}
+            found[f"{name}{suffix}"] = {
+                "threshold": threshold,
+                "real": [float(value) for value in judged.get(name, ())],
+            }
     if found:
         write_json(thresholds_path(folder), found)
 

@@ -4,49 +4,50 @@ from __future__ import annotations
 
 from twinset.report.charts import Table
 from twinset.report.metadata import titled
-from twinset.report.model import GapFacts, StepChange
+from twinset.report.model import GapFacts, StepChange, StepFacts
 from twinset.report.words import NONE, duration, number
 
 
 def step_table(gap: GapFacts) -> Table:
-    """What every step changed, and what was kept."""
-    rows = tuple(
-        (
-            step.name,
-            step.verdict,
-            "yes" if step.kept else "no",
-            _change(step.metadata),
-            _change(step.features),
-            duration(step.seconds),
-        )
-        for step in gap.steps
-    )
-    columns = ("Step", "Effect", "Kept", "Metadata distance", "Feature distance", "Time")
-    return Table(f"Steps of {gap.source}", columns, rows)
+    """What every step changed, a row for each figure, and what was kept."""
+    columns = ("Step", "Distance of", "Before", "After", "Change, 95 %", "Effect", "Time")
+    return Table(f"Steps of {gap.source}", columns, tuple(row for step in gap.steps for row in _rows(step)))
+
+
+def _rows(step: StepFacts) -> list[tuple[str, ...]]:
+    """Those of a step: its name, effect and time stand in the first alone."""
+    effect = step.verdict if step.because else f"{step.verdict}, {'kept' if step.kept else 'not kept'}"
+    figures = [("metadata", step.metadata), ("features", step.features)]
+    changes = [(name, *_change(change)) for name, change in figures if change is not None]
+    first, *others = changes or [(NONE,) * 4]
+    return [(step.name, *first, effect, duration(step.seconds)), *(("", *other, "", "") for other in others)]
 
 
 def measure_steps(gap: GapFacts) -> Table | None:
-    """Distances by metadata measure after every step that was tried, the pilot before the first in front."""
+    """Distances by metadata measure before and after every step that was tried.
+
+    Both are of one histogram, whose bins are fixed on the pictures of that step: the distance after a step need not be
+    the one before the next.
+    """
     tried = [step for step in gap.steps if step.measures]
     if not tried:
         return None
-    rows = []
-    for name in dict.fromkeys(name for step in tried for name in step.measures or {}):
-        first = number((tried[0].measures or {})[name][0]) if name in (tried[0].measures or {}) else NONE
-        after = [number((step.measures or {})[name][1]) if name in (step.measures or {}) else NONE for step in tried]
-        rows.append((titled(name)[0], first, *after))
+    names = dict.fromkeys(name for step in tried for name in step.measures or {})
+    rows = tuple((titled(name)[0], *(_pair((step.measures or {}).get(name)) for step in tried)) for name in names)
     return Table(
-        f"Distance of each measure from real images, {gap.source}",
-        ("Measure", "At first", *(step.name for step in tried)),
-        tuple(rows),
+        f"Distance of each measure from real images before → after each step, {gap.source}",
+        ("Measure", *(step.name for step in tried)),
+        rows,
     )
 
 
-def _change(change: StepChange | None) -> str:
-    """Before and after, with the interval of the change."""
-    if change is None:
-        return NONE
+def _pair(values: tuple[float, float] | None) -> str:
+    return NONE if values is None else f"{number(values[0])} → {number(values[1])}"
+
+
+def _change(change: StepChange) -> tuple[str, str, str]:
+    """Before, after, and the interval of the change."""
     low, high = (
         f"{'+' if bound > 0 else '−' if bound < 0 else ''}{number(abs(bound))}" for bound in (change.low, change.high)
     )
-    return f"{number(change.before)} → {number(change.after)} (change {low} … {high})"
+    return number(change.before), number(change.after), f"{low} … {high}"

@@ -186,3 +186,17 @@ def test_what_died_here_leaves_blender_and_names_are_not_mixed_up() -> None:
             np.testing.assert_array_equal(ids, Rasterizer().render(scene).ids)
             del scene
         assert len(tracer._meshes) == 0
+
+
+def test_labels_name_objects_by_their_place_in_the_scene_wherever_the_catcher_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    things = spheres_and_boxes()
+    scene = replace(things, objects=(Placed(ground(), np.eye(4), catcher=True), *things.objects))
+    numbers = np.zeros(scene.camera.size, np.float32)
+    numbers[0, :2] = 1, 2
+    channels = {"ViewLayer.Object Index.X": numbers, "ViewLayer.Depth.Z": np.ones_like(numbers)}
+    monkeypatch.setattr(BlenderTracer, "_drawn", lambda *_, **__: channels)
+    ids, depth = BlenderTracer.labels(BlenderTracer.__new__(BlenderTracer), scene)
+    assert ids[0, :3].tolist() == [1, 2, -1]
+    assert np.isinf(depth[0, 2])

@@ -170,6 +170,33 @@ def test_a_file_that_ends_early_is_refused(cut: int) -> None:
         channels_of(b"\x89PNG" + whole[4:])
 
 
+@pytest.mark.parametrize("row", [4, 9, -1, 2**30])
+def test_a_row_beyond_the_window_is_refused(row: int) -> None:
+    """One before the first would be taken for the last."""
+    whole = exr({"R": np.ones((4, 6), "<f4")})
+    at = len(whole) - 4 * (8 + 24)
+    with pytest.raises(ValueError, match=f"got row {row} of part 0"):
+        channels_of(whole[:at] + struct.pack("<i", row) + whole[at + 4 :])
+
+
+@pytest.mark.parametrize("number", [1, -1])
+def test_a_row_of_a_part_that_is_not_there_is_refused(number: int) -> None:
+    whole = exr({"R": np.ones((4, 6), "<f4")}, part="Layer")
+    at = len(whole) - 4 * (12 + 24)
+    with pytest.raises(ValueError, match=f"of part {number}"):
+        channels_of(whole[:at] + struct.pack("<i", number) + whole[at + 4 :])
+
+
+def test_a_window_that_is_missing_empty_or_larger_than_the_file_is_refused() -> None:
+    whole = exr({"R": np.ones((4, 6), "<f4")})
+    with pytest.raises(ValueError, match="names its window"):
+        channels_of(whole.replace(b"dataWindow", b"someWindow"))
+    window = struct.pack("<4i", 0, 5, 5, 8)
+    for other, told in (((0, 5, -1, 8), "window with pixels"), ((0, 5, 2**30, 2**30), "ends early|shorter")):
+        with pytest.raises(ValueError, match=told):
+            channels_of(whole.replace(window, struct.pack("<4i", *other)))
+
+
 def test_a_compressed_file_is_refused() -> None:
     whole = exr({"R": np.ones((4, 6), "<f4")})
     at_byte = whole.index(b"compression\0x\0") + len(b"compression\0x\0") + 4

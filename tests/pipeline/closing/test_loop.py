@@ -19,7 +19,7 @@ from twinset.dataset import Dataset, Sample
 from twinset.executors.local import LocalProcesses
 from twinset.images import ImageSpec
 from twinset.instances import Instances
-from twinset.pipeline import fitting
+from twinset.pipeline import fitting, presenting
 from twinset.pipeline.closing import loop as looping
 from twinset.pipeline.closing import weighing
 from twinset.pipeline.closing.facts import gap_facts
@@ -40,11 +40,12 @@ from twinset.pipeline.curating import curated_path
 from twinset.pipeline.evolving import evolved_path
 from twinset.pipeline.fitting import Source, as_generator, remarks_of
 from twinset.pipeline.opening import Run
+from twinset.pipeline.presenting import Tried
 from twinset.pipeline.reporting import Quiet
 from twinset.randomness import Stream
 from twinset.recipe import CloseGapPart, MatchPart, Recipe, recipe_from_values
-from twinset.stages import Generator, Slot
-from twinset.store import write_json
+from twinset.stages import Generator, Judgement, Slot
+from twinset.store import PLAN_SCHEMA, ShardStore, write_json
 
 
 @dataclass(frozen=True)
@@ -296,6 +297,23 @@ def test_a_kept_filter_joins_those_of_the_recipe(tmp_path: Path) -> None:
     named = [part.use for part in closing_filters(run.recipe, [source.folder])]
     assert named == (["object-density"] if record.kept else [])
     assert record.kept or "far from all real ones" in record.steps[0].skipped
+
+
+def test_a_kept_filter_has_its_part_in_the_report(tmp_path: Path) -> None:
+    run, source = run_of(tmp_path, steps=("filter",)), source_of(tmp_path)
+    store, made = ShardStore(tmp_path), real_squares(validation=0).dataset.take(np.arange(3))
+    store.append_plan([{**dict.fromkeys(PLAN_SCHEMA.names, 0), "slot": slot} for slot in range(3)])
+    store.save_judgement(0, range(3), [0] * 3, Judgement({"farthest_object": np.arange(3.0)}, (None, None, "far")))
+    measured, tried = SimpleNamespace(before=(), scores=()), Tried(made, {made.ids[2]: "far"})
+    for kept in (False, True):
+        step = StepRecord("filter", kept, 1.0)
+        write_record(source.folder, Record("validation", 40, 60, "random", (step,)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(presenting, "sources_of", lambda *_: [source])
+            found = presenting._alignment(run, cast(Any, measured), tried)
+        assert (found is not None) is kept
+    assert found is not None
+    assert (found.judged, found.kept, [score.name for score in found.scores]) == (3, 2, ["farthest_object"])
 
 
 def test_a_filter_is_weighed_by_the_pilot_that_it_was_asked_about(

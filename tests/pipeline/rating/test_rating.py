@@ -21,7 +21,7 @@ from tests.pipeline.rating.conftest import HOSTILE, document
 from twinset import documents
 from twinset.errors import DataError, ImageError, UsageError
 from twinset.images import decode
-from twinset.pipeline.rating import check_metadata
+from twinset.pipeline.rating import check_metadata, server
 from twinset.pipeline.rating.pictures import drawn, picture_files
 from twinset.pipeline.rating.records import Ratings, rated
 from twinset.pipeline.rating.server import POLICY, Reply, Site, server_of
@@ -193,6 +193,19 @@ def test_other_pages_and_rebound_names_are_refused(serving: Callable[[], str], s
     assert "script" not in POLICY
     assert asked(address, "POST", "/rate/0", b"x" * (1 << 17)).status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert asked(address, "PUT", "/rate/0", b"").status == HTTPStatus.NOT_IMPLEMENTED
+
+
+def test_browsers_leave_out_the_usual_port(
+    serving: Callable[[], str], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = serving()
+    assert asked(address, "GET", "/image/0", Host="localhost").status == HTTPStatus.FORBIDDEN
+    monkeypatch.setattr(server, "HTTP_PORT", int(address.rpartition(":")[2]))
+    for host in ("localhost", "127.0.0.1"):
+        assert asked(address, "GET", "/image/0", Host=host).status == HTTPStatus.OK
+        reply = asked(address, "POST", "/rate/0", form(site, ambient=4), Host=host, Origin=f"http://{host}")
+        assert reply.status == HTTPStatus.SEE_OTHER
+    assert asked(address, "GET", "/image/0", Host="evil.example").status == HTTPStatus.FORBIDDEN
 
 
 def test_a_connection_that_says_nothing_holds_nobody_up(serving: Callable[[], str]) -> None:

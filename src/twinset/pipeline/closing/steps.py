@@ -14,7 +14,8 @@ from twinset.pipeline.closing.record import ALL, FILTERS, LAID_OUT, GapStep
 from twinset.pipeline.curating import commit_curation, curation_sentences
 from twinset.pipeline.evolving import commit_evolution, evolution_sentences, touched_by
 from twinset.pipeline.fitting import Source, as_generator
-from twinset.pipeline.matching import commit_match, configurable, match_sentences, match_target
+from twinset.pipeline.matching import configurable, match_sentences, match_target
+from twinset.pipeline.matching_sources import match_source
 from twinset.pipeline.opening import Run
 from twinset.pipeline.targets import committed_target
 from twinset.recipe import CuratePart, EvolvePart, MatchPart
@@ -88,16 +89,7 @@ def _match(bench: Bench) -> Outcome:
         configurable(before, tuple(target.mixtures), name=source.use)
     except RecipeError as error:
         return Skipped(error.message)
-    commit_match(
-        before,
-        source.folder,
-        part,
-        target,
-        classes=run.real.dataset.classes,
-        name=source.use,
-        rng=run.stream.child("match", source.number),
-        listener=run.listener,
-    )
+    match_source(run, source, before, part, target)
     return match_sentences(source.folder)
 
 

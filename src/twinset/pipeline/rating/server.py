@@ -27,6 +27,7 @@ from twinset.pipeline.rating.page import Position, image_page, refused_page, sum
 from twinset.pipeline.rating.pictures import drawn
 from twinset.pipeline.rating.records import BEST, WORST, Ratings
 
+HTTP_PORT = 80
 ADDRESS = "127.0.0.1"
 LONGEST_BODY = 1 << 16
 SECONDS = 20.0
@@ -165,6 +166,16 @@ def port_of(server: BaseServer) -> int:
     return server.server_port
 
 
+def hosts_of(port: int) -> tuple[str, ...]:
+    """What a browser calls the page's host; the port of plain HTTP it leaves out (RFC 9110, section 4.2.3).
+
+    >>> hosts_of(8000)
+    ('127.0.0.1:8000', 'localhost:8000')
+    """
+    names = ADDRESS, "localhost"
+    return (*(f"{name}:{port}" for name in names), *(names if port == HTTP_PORT else ()))
+
+
 class _Server(ThreadingHTTPServer):
     """Threads end with the process: an answer is on the disk whole, or as it was."""
 
@@ -216,9 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
             reply = self.pages.post(self.path, body)
         self._send(reply)
 
-    def _hosts(self) -> tuple[str, str]:
-        port = port_of(self.server)
-        return f"{ADDRESS}:{port}", f"localhost:{port}"
+    def _hosts(self) -> tuple[str, ...]:
+        return hosts_of(port_of(self.server))
 
     def _from_here(self) -> bool:
         return self.headers.get("Host", "") in self._hosts()

@@ -119,8 +119,9 @@ class BlenderTracer:
         if view.size != scene.camera.size:
             raise ValueError(f"expected equal focal lengths; got {scene.camera.focal}")
         channels = self._drawn(scene, view, labels=True)
-        ids = np.rint(channels["ViewLayer.Object Index.X"]).astype(np.int32) - 1
-        ids = np.where(ids < 0, NOTHING, ids)
+        # Blender numbers, from 1, what it was sent: all but the catchers.
+        sent = [row for row, one in enumerate(scene.objects) if not one.catcher]
+        ids = np.array([NOTHING, *sent], dtype=np.int32)[np.rint(channels["ViewLayer.Object Index.X"]).astype(np.int32)]
         depth = np.where(ids < 0, np.float32(np.inf), channels["ViewLayer.Depth.Z"])
         return ids, depth
 

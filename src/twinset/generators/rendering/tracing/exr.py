@@ -53,6 +53,11 @@ class _Part:
     height: int
     width: int
 
+    @property
+    def row_bytes(self) -> int:
+        """Of all channels of a row."""
+        return self.width * sum(kind.itemsize for _, kind in self.channels)
+
 
 def channels_of(data: bytes) -> dict[str, NDArray[np.float32]]:
     """Every channel, float32 (H, W), by its name, with the part's before it where there are several.
@@ -69,10 +74,14 @@ def channels_of(data: bytes) -> dict[str, NDArray[np.float32]]:
     if several:
         reader.take(1)
     reader.take(8 * sum(part.height for part in parts))
+    if sum(part.height * part.row_bytes for part in parts) > len(data):
+        raise ValueError("expected a whole EXR file; got one that is shorter than its window says")
     planes = [np.zeros((part.height, len(part.channels), part.width), np.float32) for part in parts]
     for _ in range(sum(part.height for part in parts)):
         number = reader.whole() if several else 0
         row, size = reader.whole(), reader.whole()
+        if not (0 <= number < len(parts) and 0 <= row - parts[number].top < parts[number].height):
+            raise ValueError(f"expected rows of the EXR file's {len(parts)} parts; got row {row} of part {number}")
         _fill(planes[number], parts[number], row, reader.take(size))
     found = {}
     for part, plane in zip(parts, planes, strict=True):
@@ -88,7 +97,11 @@ def _header(reader: _Reader) -> _Part:
         attributes[name] = reader.take(reader.whole())
     if attributes.get("compression") != b"\0" or b"tile" in attributes.get("type", b""):
         raise ValueError("expected an uncompressed EXR file of scan lines; got another kind")
+    if len(attributes.get("dataWindow", b"")) != 16 or "channels" not in attributes:
+        raise ValueError("expected an EXR file that names its window and channels; got one that does not")
     left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"])
+    if right < left or bottom < top:
+        raise ValueError(f"expected an EXR window with pixels; got {(left, top, right, bottom)}")
     name = attributes.get("name", b"").decode("utf-8", "replace")
     return _Part(name, tuple(_channels(_Reader(attributes["channels"]))), top, bottom - top + 1, right - left + 1)
 
