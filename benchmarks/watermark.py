@@ -4,7 +4,7 @@
     uv run python benchmarks/watermark.py --data DIR [--peer /tmp/peers-watermark] [--part survival,false,utility]
         [--images 30] [--keys 20] [--sets coco_mini,mnist]
 
-`survival`: a payload of 16 bits in real images at 40 dB: bit accuracy, and share found at a false-positive rate of .001,
+`survival`: a payload of 16 bits in real images at 40 dB: bit accuracy, and share found at a false-positive rate .001,
 untouched and after JPEG 75 and 50, half size and back, a crop of 10 % of height and width, noise of σ = 5, and
 brightness × 1.1 + 10; for small images also of all pooled, as one folder. Photos are cut to 512 × 512 at most, so that
 the peer's time does not depend on the camera. `false`: real images that were never marked, judged with many keys: how
@@ -103,7 +103,7 @@ class Peer:
     name: str
 
     def put(self, pixels: Pixels, payload: int) -> Pixels:
-        from imwatermark import WatermarkEncoder
+        from imwatermark import WatermarkEncoder  # type: ignore[import-not-found]
 
         encoder = WatermarkEncoder()
         encoder.set_watermark("bytes", payload.to_bytes(2, "big"))

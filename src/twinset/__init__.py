@@ -45,6 +45,8 @@ _HOME = {
     "compare": "twinset.api",
     "leaderboard": "twinset.api",
     "detect": "twinset.api",
+    "detect_provenance": "twinset.api",
+    "detect_watermark": "twinset.api",
     "evaluate": "twinset.api",
     "fit_classifier": "twinset.api",
     "fit_detector": "twinset.api",
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
     from twinset.api import compare as compare
     from twinset.api import curate as curate
     from twinset.api import detect as detect
+    from twinset.api import detect_provenance as detect_provenance
+    from twinset.api import detect_watermark as detect_watermark
     from twinset.api import evaluate as evaluate
     from twinset.api import fit_classifier as fit_classifier
     from twinset.api import fit_detector as fit_detector

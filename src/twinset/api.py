@@ -225,6 +225,36 @@ def detect(
     return pipeline.detect(str(source), detector=Path(detector), rate=rate, on_bad_input=on_bad_input, listener=Quiet())
 
 
+def detect_watermark(
+    source: str | Path,
+    *,
+    key_file: str | Path,
+    payload: int | None = None,
+    rate: float | None = None,
+    on_bad_input: str = "refuse",
+) -> documents.WatermarkDocument:
+    """Looks for the invisible mark of a key in every picture of a dataset or one file, and in all together.
+
+    ``payload``: only look for this number, or a mark without one. ``rate``: the false-positive rate, default .001; it
+    holds for any pictures that were made without knowledge of the key.
+    """
+    return pipeline.detect_watermark(
+        str(source), key_file=Path(key_file), payload=payload, rate=rate, on_bad_input=on_bad_input, listener=Quiet()
+    )
+
+
+def detect_provenance(
+    source: str | Path, *, trust: str | Path | None = None, on_bad_input: str = "refuse"
+) -> documents.ProvenanceDocument:
+    """What every file of a dataset, or one file, says of its origin: XMP, and Content Credentials with their check.
+
+    ``trust`` is a PEM file with the certificates of those whose signatures you believe. What is not there is absent.
+    """
+    return pipeline.detect_provenance(
+        str(source), trust=None if trust is None else Path(trust), on_bad_input=on_bad_input, listener=Quiet()
+    )
+
+
 def fit_detector(
     real: str | Path,
     synthetic: str | Path,

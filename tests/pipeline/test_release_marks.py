@@ -62,7 +62,7 @@ def looked(source: Path, key: Path, **options: int) -> documents.WatermarkDocume
 
 @pytest.fixture(scope="module")
 def marked(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> documents.RunDocument:
-    release = {
+    release: dict[str, object] = {
         "watermark": {"key_file": str(folders["watermark.key"]), "payload": 4711},
         "access": "On request; ask <us>",
     }
