@@ -3,12 +3,13 @@
     OMP_NUM_THREADS=1 uv run python benchmarks/release_comparison.py [--data DIR] [--cells digits,pneumonia_mnist]
         [--out runs/releases] [--seed 0]
 
-Two sets of real images (the digits of scikit-learn; pneumonia_mnist below ``--data`` at 16 pixels a side), each split
-once at random into training, held-out, reference and public images. Three generators: a diffusion model of the training
-images; a kernel density on them (a training image with noise), whose release leaks by construction; and a Gaussian for
-every class of the *public* images, which cannot know the training images. Each releases as many images as it was
-trained on; the classifier is trained on these. All nine releases of a set are audited on the same split, by
-``twinset.privacy.audit``, with its controls. The blind baseline is left out: the sides are halves of one set at random.
+Two sets of real images: the digits of scikit-learn, and pneumonia_mnist below ``--data`` at 16 pixels a side (all 764
+images of its scarce version, its own splits put together). Each is split once at random into training, held-out,
+reference and public images. Three generators: a diffusion model of the training images; a kernel density on them (a
+training image with noise), whose release leaks by construction; and a Gaussian for every class of the *public* images,
+which cannot know the training images. Each releases as many images as there are training images; the classifier is
+trained on these. All nine releases of a set are audited on the same split, by ``twinset.privacy.audit``, with its
+controls. The blind baseline is left out: the sides are parts of one set at random.
 
 A cell is kept as JSON below ``--out`` and not run again. The last line is JSON.
 """
@@ -49,7 +50,7 @@ from twinset.privacy.audit.witnesses import witnesses
 from twinset.randomness import Stream
 from twinset.threads import torch_threads
 
-Labels = NDArray[np.int64]
+Labels = NDArray[np.integer]
 Side = tuple[PixelBatch, Labels]
 Scores = NDArray[np.float64]
 Name = Literal["digits", "pneumonia_mnist"]
@@ -57,7 +58,10 @@ Name = Literal["digits", "pneumonia_mnist"]
 SETS: tuple[Name, ...] = ("digits", "pneumonia_mnist")
 GENERATORS = ("diffusion", "kernel density", "public Gaussian")
 RELEASES = ("dataset", "generator", "classifier")
-PARTS = {"training": 500, "holdout": 500, "reference": 300, "public": 497}
+PARTS: dict[Name, dict[str, int]] = {
+    "digits": {"training": 500, "holdout": 500, "reference": 300, "public": 497},
+    "pneumonia_mnist": {"training": 250, "holdout": 250, "reference": 100, "public": 164},
+}
 SIDE = 16
 NOISE = 12.0
 """Deviation of the kernel density, in grey values of 255."""
@@ -89,7 +93,7 @@ def real(name: Name, data: Path | None, seed: int) -> Real:
     spec = ImageSpec(*dataset[0].pixels().shape) if name == "digits" else ImageSpec(SIDE, SIDE, 1)
     order = Stream(seed).child("split", name).numpy().permutation(len(dataset))
     sides, start = {}, 0
-    for part, count in PARTS.items():
+    for part, count in PARTS[name].items():
         rows = order[start : start + count]
         some = dataset.take(rows.tolist())
         sides[part], start = (some.prepared(spec), some.class_ids), start + count
@@ -99,7 +103,7 @@ def real(name: Name, data: Path | None, seed: int) -> Real:
 def _pneumonia(data: Path | None) -> Dataset:
     if data is None:
         raise SystemExit("pneumonia_mnist: expected --data DIR or TWINSET_DATA; got neither")
-    return twinset.load(str(data / "pneumonia_mnist" / "train"))
+    return twinset.load(str(data / "pneumonia_mnist"))
 
 
 @dataclass(frozen=True, eq=False)
