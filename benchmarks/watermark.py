@@ -1,15 +1,16 @@
 """What does the invisible watermark survive, what does it cost, and how often does it find what is not there?
 
     uv pip install --target /tmp/peers-watermark --no-deps invisible-watermark pywavelets
-    uv run python benchmarks/watermark.py --data DIR [--peer /tmp/peers-watermark] [--part survival,false,utility]
-        [--images 30] [--keys 20] [--sets coco_mini,mnist]
+    uv run python benchmarks/watermark.py --data DIR [--peer /tmp/peers-watermark] [--part survival,false,keys,utility]
+        [--images 30] [--keys 20] [--sets coco_mini,coco_mini@128,mnist]
 
 `survival`: a payload of 16 bits in real images at 40 dB: bit accuracy, and share found at a false-positive rate .001,
 untouched and after JPEG 75 and 50, half size and back, a crop of 10 % of height and width, noise of σ = 5, and
 brightness × 1.1 + 10; for small images also of all pooled, as one folder. Photos are cut to 512 × 512 at most, so that
 the peer's time does not depend on the camera. `false`: real images that were never marked, judged with many keys: how
-often is p below .05, .01, .001? `utility`: a classifier trained on marked digits (and not), tested on unmarked ones.
-The peer, invisible-watermark (dwtDct, dwtDctSvd), takes images of 256 × 256 pixels and more. The last line is JSON.
+often is p below .05, .01, .001? `keys`: the same of a pooled folder and of one picture, with 1,500 keys. `utility`: a
+classifier trained on marked digits (and not), tested on unmarked ones. The peer, invisible-watermark (dwtDct,
+dwtDctSvd), takes images of 256 × 256 pixels and more. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -117,16 +118,17 @@ class Peer:
 
 
 def pictures(data: Path, name: str, count: int) -> list[Pixels]:
-    """Real images of a set, drawn at random, cut to the middle 512 × 512 at most; large ones in RGB."""
-    dataset, _ = read(data / name, on_bad_input="skip")
+    """Real images of a set, drawn at random, cut to the middle 512 × 512 at most, or to ``SET@SIDE``; large in RGB."""
+    folder, _, side = name.partition("@")
+    dataset, _ = read(data / folder, on_bad_input="skip")
     chosen = np.random.default_rng(1).permutation(len(dataset))[:count]
-    return [middle(dataset[int(index)].pixels()) for index in chosen]
+    return [middle(dataset[int(index)].pixels(), int(side or MOST)) for index in chosen]
 
 
-def middle(pixels: Pixels) -> Pixels:
+def middle(pixels: Pixels, most: int) -> Pixels:
     height, width = pixels.shape[:2]
-    top, left = max(0, (height - MOST) // 2), max(0, (width - MOST) // 2)
-    cut = np.ascontiguousarray(pixels[top : top + MOST, left : left + MOST])
+    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
+    cut = np.ascontiguousarray(pixels[top : top + most, left : left + most])
     return convert_channels(cut, 3) if min(cut.shape[:2]) >= PEER_SIDE else cut
 
 
@@ -213,6 +215,18 @@ def false_positives(name: str, images: list[Pixels], keys: int) -> dict[str, obj
     return row
 
 
+def many_keys(name: str, images: list[Pixels], keys: int) -> dict[str, object]:
+    """The pooled folder, and its first picture, against many keys: share of keys with p at most each rate."""
+    looks = [look for pixels in images if (look := SpreadSpectrum(SecretKey(b"x" * 16)).look(pixels)) is not None]
+    marks = [SpreadSpectrum(SecretKey(b"fpr key %010d" % number)) for number in range(keys)]
+    chances = np.array([[mark.judge(looks).p_value, mark.judge(looks[:1]).p_value] for mark in marks])
+    row: dict[str, object] = {"set": name, "pooled": len(looks), "keys": keys}
+    for rate in (0.2, 0.1, 0.05, 0.01, 0.001):
+        row[f"p<={rate:g}"] = [float(share) for share in (chances <= rate).mean(axis=0)]
+    print(row, flush=True)
+    return row
+
+
 def utility(data: Path) -> dict[str, object]:
     """Balanced accuracy on unmarked MNIST test images after training on 1,000 marked ones, and on unmarked ones."""
     from sklearn.linear_model import LogisticRegression
@@ -242,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the real sets")
     parser.add_argument("--peer", type=Path, help="folder that invisible-watermark is installed in")
-    parser.add_argument("--part", default="survival,false,utility")
+    parser.add_argument("--part", default="survival,false,keys,utility")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--images", type=int, default=30)
     parser.add_argument("--keys", type=int, default=20)
@@ -251,7 +265,7 @@ def main() -> None:
         sys.path.append(str(options.peer))
     mark = SpreadSpectrum(SecretKey(b"the key of the benchmark"))
     methods: list[Ours | Peer] = [Ours(mark), *([Peer("dwtDct"), Peer("dwtDctSvd")] if options.peer else [])]
-    found: dict[str, list[object]] = {"survival": [], "pooled": [], "false": [], "utility": []}
+    found: dict[str, list[object]] = {"survival": [], "pooled": [], "false": [], "keys": [], "utility": []}
     print("cells: bit accuracy / share found;", ", ".join(CHANGES))
     for name in options.sets.split(","):
         if "survival" in options.part:
@@ -261,6 +275,8 @@ def main() -> None:
                 found["pooled"].append(pooled(name, pictures(options.data, name, 4 * FOLDER), mark))
         if "false" in options.part:
             found["false"].append(false_positives(name, pictures(options.data, name, 100), options.keys))
+        if "keys" in options.part:
+            found["keys"].append(many_keys(name, pictures(options.data, name, 40), 1500))
     if "utility" in options.part:
         found["utility"].append(utility(options.data))
     print(json.dumps({"benchmark": "watermark", **found, "machine": machine()}))

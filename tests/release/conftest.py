@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import datetime
 import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,3 +92,68 @@ def exported(twin: Dataset, tmp_path: Path) -> Callable[[str], Export]:
         return Export.scan(folder, kind, below=tmp_path)  # type: ignore[arg-type]
 
     return export
+
+
+class Paper:
+    """A root, and a certificate for signing under it, as PEM."""
+
+    def __init__(self) -> None:
+        x509 = pytest.importorskip("cryptography.x509", reason="certificates are made with cryptography")
+        pytest.importorskip("c2pa", reason="Content Credentials need twinset[c2pa]")
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+        def name(text: str) -> Any:
+            told = ((NameOID.COMMON_NAME, text), (NameOID.ORGANIZATION_NAME, "tests of twinset"))
+            return x509.Name([x509.NameAttribute(kind, value) for kind, value in told])
+
+        def builder(subject: str, public: object, number: int) -> Any:
+            return (
+                x509.CertificateBuilder()
+                .subject_name(name(subject))
+                .issuer_name(name("root"))
+                .public_key(public)
+                .serial_number(number)
+                .not_valid_before(datetime.datetime(2024, 1, 1))
+                .not_valid_after(datetime.datetime(2049, 1, 1))
+            )
+
+        def usage(*, signs: bool) -> Any:
+            others = (False,) * 4
+            return x509.KeyUsage(signs, *others, not signs, not signs, False, False)
+
+        root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        first = (
+            builder("root", root.public_key(), 1)
+            .add_extension(x509.BasicConstraints(True, None), True)
+            .add_extension(usage(signs=False), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(root.public_key()), False)
+            .sign(root, hashes.SHA256())
+        )
+        second = (
+            builder("signer", leaf.public_key(), 2)
+            .add_extension(x509.BasicConstraints(False, None), True)
+            .add_extension(usage(signs=True), True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(leaf.public_key()), False)
+            .sign(root, hashes.SHA256())
+        )
+        pem = serialization.Encoding.PEM
+        plain = (pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        self.root: bytes = first.public_bytes(pem)
+        self.chain: bytes = second.public_bytes(pem) + self.root
+        self.key: bytes = leaf.private_bytes(*plain)
+        self.other_key: bytes = root.private_bytes(*plain)
+        self.public = leaf.public_key()
+
+
+@pytest.fixture(scope="session")
+def paper() -> Paper:
+    return Paper()
+
+
+@pytest.fixture(scope="session")
+def other_paper() -> Paper:
+    return Paper()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 from pathlib import Path
 from typing import Any
@@ -23,67 +22,7 @@ def sample(parents: tuple[str, ...] = ()) -> Sample:
     return Sample("made/1", origin=Origin("diffusion", 7, "ab" * 32, parents, "CC-BY-4.0"), image=PIXELS)
 
 
-class Paper:
-    """A root, and a certificate for signing under it, as PEM."""
-
-    def __init__(self) -> None:
-        x509 = pytest.importorskip("cryptography.x509", reason="certificates are made with cryptography")
-        pytest.importorskip("c2pa", reason="Content Credentials need twinset[c2pa]")
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-        def name(text: str) -> Any:
-            told = ((NameOID.COMMON_NAME, text), (NameOID.ORGANIZATION_NAME, "tests of twinset"))
-            return x509.Name([x509.NameAttribute(kind, value) for kind, value in told])
-
-        def builder(subject: str, public: object, number: int) -> Any:
-            return (
-                x509.CertificateBuilder()
-                .subject_name(name(subject))
-                .issuer_name(name("root"))
-                .public_key(public)
-                .serial_number(number)
-                .not_valid_before(datetime.datetime(2024, 1, 1))
-                .not_valid_after(datetime.datetime(2049, 1, 1))
-            )
-
-        def usage(*, signs: bool) -> Any:
-            others = (False,) * 4
-            return x509.KeyUsage(signs, *others, not signs, not signs, False, False)
-
-        root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        first = (
-            builder("root", root.public_key(), 1)
-            .add_extension(x509.BasicConstraints(True, None), True)
-            .add_extension(usage(signs=False), True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(root.public_key()), False)
-            .sign(root, hashes.SHA256())
-        )
-        second = (
-            builder("signer", leaf.public_key(), 2)
-            .add_extension(x509.BasicConstraints(False, None), True)
-            .add_extension(usage(signs=True), True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(leaf.public_key()), False)
-            .sign(root, hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        plain = (pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        self.root: bytes = first.public_bytes(pem)
-        self.chain: bytes = second.public_bytes(pem) + self.root
-        self.key: bytes = leaf.private_bytes(*plain)
-        self.other_key: bytes = root.private_bytes(*plain)
-        self.public = leaf.public_key()
-
-
-@pytest.fixture(scope="module")
-def paper() -> Paper:
-    return Paper()
-
-
-def test_a_signed_picture_is_valid_and_says_what_it_is(paper: Paper) -> None:
+def test_a_signed_picture_is_valid_and_says_what_it_is(paper: Any) -> None:
     signer = CredentialSigner(paper.chain, paper.key, training="notAllowed", watermarked=True)
     data = signer.sign(encode_with_provenance(sample(("real/1", "real/2"))), sample(("real/1", "real/2")))
     found = read_credentials(data)
@@ -94,14 +33,14 @@ def test_a_signed_picture_is_valid_and_says_what_it_is(paper: Paper) -> None:
     assert (np.asarray(Image.open(io.BytesIO(data))) == PIXELS).all()
 
 
-def test_what_is_trusted_is_for_the_list_to_say(paper: Paper) -> None:
+def test_what_is_trusted_is_for_the_list_to_say(paper: Any, other_paper: Any) -> None:
     data = CredentialSigner(paper.chain, paper.key).sign(encode_with_provenance(sample()), sample())
     assert read_credentials(data, trusted=paper.root).trusted is True
-    assert read_credentials(data, trusted=Paper().root).trusted is False
-    assert read_credentials(data, trusted=Paper().root).state == "valid"
+    assert read_credentials(data, trusted=other_paper.root).trusted is False
+    assert read_credentials(data, trusted=other_paper.root).state == "valid"
 
 
-def test_a_changed_pixel_makes_it_invalid(paper: Paper) -> None:
+def test_a_changed_pixel_makes_it_invalid(paper: Any) -> None:
     data = bytearray(CredentialSigner(paper.chain, paper.key).sign(encode_with_provenance(sample()), sample()))
     at = data.rindex(b"IDAT") + 40
     data[at] ^= 1
@@ -110,14 +49,14 @@ def test_a_changed_pixel_makes_it_invalid(paper: Paper) -> None:
     assert "assertion.dataHash.mismatch" in found.problems
 
 
-def test_a_jpeg_can_be_signed_and_read(paper: Paper) -> None:
+def test_a_jpeg_can_be_signed_and_read(paper: Any) -> None:
     buffer = io.BytesIO()
     Image.fromarray(PIXELS).save(buffer, format="JPEG")
     data = CredentialSigner(paper.chain, paper.key).sign(buffer.getvalue(), sample())
     assert read_credentials(data).state == "valid"
 
 
-def test_stripped_credentials_are_absent_not_guessed(paper: Paper) -> None:
+def test_stripped_credentials_are_absent_not_guessed(paper: Any) -> None:
     data = CredentialSigner(paper.chain, paper.key).sign(encode_with_provenance(sample()), sample())
     stripped = io.BytesIO()
     Image.open(io.BytesIO(data)).save(stripped, format="PNG")
@@ -125,15 +64,13 @@ def test_stripped_credentials_are_absent_not_guessed(paper: Paper) -> None:
     assert (found.state, found.signer, found.source_type, found.problems) == ("absent", None, None, ())
 
 
-def test_a_damaged_manifest_is_invalid(paper: Paper) -> None:
+def test_a_damaged_manifest_is_invalid(paper: Any) -> None:
     data = CredentialSigner(paper.chain, paper.key).sign(encode_with_provenance(sample()), sample())
     at = data.index(b"caBX") + 4
     assert read_credentials(data[:at] + b"\0" * 400 + data[at + 400 :]).state == "invalid"
 
 
-def test_certificate_and_key_that_do_not_fit_are_refused_before_anything_is_signed(
-    paper: Paper, tmp_path: Path
-) -> None:
+def test_certificate_and_key_that_do_not_fit_are_refused_before_anything_is_signed(paper: Any, tmp_path: Path) -> None:
     chain, key, other = (tmp_path / name for name in ("chain.pem", "key.pem", "other.pem"))
     chain.write_bytes(paper.chain)
     key.write_bytes(paper.key)
