@@ -11,7 +11,7 @@ import twinset
 from twinset import cli
 from twinset.copytest import Known
 from twinset.errors import DataError, UsageError
-from twinset.pipeline.auditing import _blind, _comparable, _known
+from twinset.pipeline.auditing import _comparable, blind_baseline, known_classes
 from twinset.privacy.audit.dataset_release import DatasetRelease
 from twinset.randomness import Stream
 
@@ -70,7 +70,7 @@ def test_without_reference_images_the_attacks_that_need_them_are_left_out_and_it
     )
     assert [attack.name for attack in document.dataset.attacks] == ["gan_leaks", "monte_carlo"]
     assert document.dataset.answer == "inconclusive"
-    assert document.warnings == ["without --reference (real images of neither side) the density attacks cannot run"]
+    assert document.warnings == ["without reference images (real ones of neither side) the density attacks cannot run"]
 
 
 def test_the_command_says_what_it_found_and_ends_with_its_code(folders: Path) -> None:
@@ -105,7 +105,7 @@ def test_classes_are_compared_by_name_where_a_folder_lacks_one(folders: Path, tm
     for digit in range(1, 10):
         copytree(folders / "hold" / str(digit), tmp_path / "hold" / str(digit))
     first, second = (twinset.load(str(path)) for path in (folders / "train", tmp_path / "hold"))
-    known = _known(first, second)
+    known = known_classes(first, second)
     assert [sorted(set(side.classes.tolist())) for side in known] == [list(range(10)), list(range(1, 10))]  # type: ignore[union-attr]
 
 
@@ -116,8 +116,8 @@ def test_images_of_one_family_do_not_tell_the_sides_apart() -> None:
     shots = np.clip(patients + draw.normal(0, 5, (40, 10, 8, 8, 1)), 0, 255).astype(np.uint8).reshape(400, 8, 8, 1)
     families = np.repeat(np.arange(40), 10)
     sides = [Known(families=families[:200]), Known(families=families[200:])]
-    apart = _blind(DatasetRelease(shots[:8], shots[:200], shots[200:]), rng=Stream(0))
-    found = _blind(DatasetRelease(shots[:8], shots[:200], shots[200:], None, *sides), rng=Stream(0))
+    apart = blind_baseline(DatasetRelease(shots[:8], shots[:200], shots[200:]), rng=Stream(0))
+    found = blind_baseline(DatasetRelease(shots[:8], shots[:200], shots[200:], None, *sides), rng=Stream(0))
     assert apart is not None
     assert not apart.at_chance
     assert found is not None

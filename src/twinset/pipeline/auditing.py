@@ -1,4 +1,7 @@
-"""``twinset audit``: may this dataset be released, as far as an attacker's tests can tell?"""
+"""``twinset audit`` of a dataset: may it be released, as far as an attacker's tests can tell?
+
+:mod:`twinset.pipeline.releases` is the whole command; models are audited on the sets of this module.
+"""
 
 from __future__ import annotations
 
@@ -70,23 +73,6 @@ class Audited:
     of_holdout: Known = NOTHING
 
 
-def audit(
-    run: Path | None,
-    *,
-    synthetic: str | None,
-    train: str | None,
-    holdout: str | None,
-    reference: str | None,
-    question: AuditQuestion,
-    listener: Listener,
-) -> documents.AuditDocument:
-    """The audit of a finished run, or of any three sets; ``reference`` images (of neither side) let more attacks run.
-
-    :class:`UsageError` for a run and sets at once, or too few of them; :class:`DataError` for too few images.
-    """
-    return examine(_audited(run, synthetic, train, holdout, reference, question, listener), question, listener)
-
-
 def examine(audited: Audited, question: AuditQuestion, listener: Listener) -> documents.AuditDocument:
     """The audit of these sets, and of the objects marked in them; :class:`DataError` for too few images."""
     began = time.perf_counter()
@@ -122,13 +108,13 @@ def examine(audited: Audited, question: AuditQuestion, listener: Listener) -> do
 
 def _examined(audited: Audited, question: AuditQuestion, *, rng: Stream) -> tuple[documents.ReleasePart, list[str]]:
     with torch_threads(1):
-        release = _release(audited)
-        blind = _blind(release, rng=rng.child("blind"))
+        release = release_of(audited)
+        blind = blind_baseline(release, rng=rng.child("blind"))
         found = audit_dataset(release, rng=rng, alpha=question.alpha, controls=question.controls, blind=blind)
     return _part(found, audited), list(_warnings(audited, found))
 
 
-def _audited(
+def audited_sets(
     run: Path | None,
     synthetic: str | None,
     train: str | None,
@@ -137,6 +123,7 @@ def _audited(
     question: AuditQuestion,
     listener: Listener,
 ) -> Audited:
+    """The sets of a finished run, or those named; :class:`UsageError` for both at once, or too few."""
     named = {"--synthetic": synthetic, "--train": train, "--holdout": holdout}
     if run is not None:
         if given := [name for name, value in named.items() if value is not None]:
@@ -148,20 +135,20 @@ def _audited(
             hint="held-out images are real ones that the generator never saw",
         )
     made, shown, held = (load(str(value), on_bad_input=question.on_bad_input) for value in named.values())
-    of_training, of_holdout = _known(shown, held)
+    of_training, of_holdout = known_classes(shown, held)
     return Audited(
         name=str(synthetic),
         synthetic=made,
         training=shown,
         holdout=held,
         reference=load(reference, on_bad_input=question.on_bad_input) if reference is not None else None,
-        spec=_spec(shown),
+        spec=compared_size(shown),
         of_training=of_training,
         of_holdout=of_holdout,
     )
 
 
-def _known(shown: Dataset, held: Dataset) -> tuple[Known, Known]:
+def known_classes(shown: Dataset, held: Dataset) -> tuple[Known, Known]:
     """Classes of either side, numbered by name, −1 for unlabelled; nothing where a side has no labels."""
     number = {name: at for at, name in enumerate(sorted({*shown.classes, *held.classes}))}
     ids = [
@@ -199,7 +186,7 @@ def audited_run(run: Run, made: Dataset, reference: Dataset | None) -> Audited:
     )
 
 
-def _spec(dataset: Dataset) -> ImageSpec:
+def compared_size(dataset: Dataset) -> ImageSpec:
     """The size of the first training picture, its longer side at most twice what pictures are compared at."""
     height, width, channels = dataset[0].pixels().shape
     share = min(1.0, 2 * SIDE / max(height, width))
@@ -215,7 +202,9 @@ def _check_numbers(audited: Audited) -> None:
             raise DataError(f"expected at least {FEWEST} {name} images; got {len(side)}", hint="an audit needs more")
 
 
-def _release(audited: Audited) -> DatasetRelease:
+def release_of(audited: Audited) -> DatasetRelease:
+    """The pictures at the size at which they are compared."""
+
     def pictures(dataset: Dataset) -> PixelBatch:
         return dataset.prepared(audited.spec)
 
@@ -229,7 +218,7 @@ def _release(audited: Audited) -> DatasetRelease:
     )
 
 
-def _blind(release: DatasetRelease, *, rng: Stream) -> BlindBaseline | None:
+def blind_baseline(release: DatasetRelease, *, rng: Stream) -> BlindBaseline | None:
     """How well training and held-out images are told apart by a classifier that never saw the release; None where they
     are too few."""
     rows = _comparable(release.of_training, release.of_holdout, (len(release.training), len(release.holdout)), rng=rng)
@@ -305,7 +294,7 @@ def _pair(pair: CopyPair, audited: Audited) -> dict[str, str | float]:
 def _warnings(audited: Audited, found: DatasetAudit) -> Sequence[str]:
     warnings = []
     if audited.reference is None:
-        warnings.append("without --reference (real images of neither side) the density attacks cannot run")
+        warnings.append("without reference images (real ones of neither side) the density attacks cannot run")
     if found.left_out:
         warnings.append(f"{found.left_out} reference images are training or held-out images: left out")
     if found.blind is None:
