@@ -79,7 +79,7 @@ def row(name: str, case: str, scores: dict[str, Score], classes: int) -> dict[st
     assert coverage.value is not None
     at_floor = float(frechet.settings["value_at_floor"])
     error = float(frechet.settings["standard_error"])
-    within = bool(()
+    within = bool(
         at_floor <= frechet.floor + 2 * error * (frechet.counts["real"] / int(frechet.settings["floor_n_real"])) ** 0.5
     )
     chance = bool(auc.interval.low <= 0.5 <= auc.interval.high)
