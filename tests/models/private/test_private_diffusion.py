@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from twinset.errors import RunFolderError
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings
 from twinset.models.networks import NetworkSettings
+from twinset.models.private import diffusion as diffusion_module
 from twinset.models.private import sitting as sitting_module
-from twinset.models.private.accounting import Privacy
+from twinset.models.private.accounting import Privacy, account_of
 from twinset.models.private.diffusion import fit_private_diffusion
 from twinset.models.sampling import SamplingSettings
 from twinset.models.training import TrainingSettings
@@ -61,9 +63,14 @@ def killer(at: int) -> object:
     return progress
 
 
+account_once = cache(account_of)
+"""Composition takes seconds, and is tested elsewhere: once for all trainings of one kind here."""
+
+
 @pytest.fixture(autouse=True)
 def _every_step_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sitting_module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(diffusion_module, "account_of", account_once)
 
 
 def begin(folder: Path, *, key: bytes = bytes(32)) -> None:

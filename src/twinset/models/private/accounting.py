@@ -24,6 +24,11 @@ CLOSE_ENOUGH = 0.995
 
 MOST_TRIALS = 60
 
+NOT_COVERED = (
+    "It covers the weights and what is sampled from them; the report, its figures, the filters, the copy gate, digests "
+    "and seeds in the provenance look at the images without noise."
+)
+
 
 @dataclass(frozen=True)
 class Privacy:
@@ -69,8 +74,7 @@ class Account:
             f"Trained by DP-SGD: ε = {self.epsilon:.4g} at δ = {self.delta:.3g} for one image more or less, from "
             f"{self.steps} steps with every image drawn at chance {self.sampling_rate:.4g}, gradients cut to "
             f"{self.clip:.4g} and noise of {self.noise_multiplier:.4g} times that (numerical composition, an upper "
-            "bound). It covers the weights and what is sampled from them; the report, its figures, the filters, the "
-            "copy gate, digests and seeds in the provenance look at the images without noise."
+            f"bound). {NOT_COVERED}"
         )
 
 
@@ -90,8 +94,8 @@ def account_of(privacy: Privacy, *, images: int, batch: int, steps: int) -> Acco
     delta = default_delta(images) if privacy.delta is None else privacy.delta
     if privacy.epsilon is None:
         return Account(rate, 0.0, steps, delta, math.inf, privacy.clip)
-    sigma = noise_multiplier_for(privacy.epsilon, delta, sampling_rate=rate, steps=steps)
-    return Account(rate, sigma, steps, delta, epsilon_of(sigma, delta, sampling_rate=rate, steps=steps), privacy.clip)
+    sigma, spent = _calibrated(privacy.epsilon, delta, rate, steps)
+    return Account(rate, sigma, steps, delta, spent, privacy.clip)
 
 
 def epsilon_of(noise_multiplier: float, delta: float, *, sampling_rate: float, steps: int) -> float:
@@ -120,16 +124,16 @@ def epsilon_of(noise_multiplier: float, delta: float, *, sampling_rate: float, s
     return found
 
 
-def noise_multiplier_for(epsilon: float, delta: float, *, sampling_rate: float, steps: int) -> float:
-    """The noise, in units of the clipping norm, with which ε lies just below the target."""
+def _calibrated(epsilon: float, delta: float, sampling_rate: float, steps: int) -> tuple[float, float]:
+    """The noise, in units of the clipping norm, with which ε lies just below the target, and that ε."""
     if sampling_rate == 1:
-        return sigma_for(epsilon, delta, steps)
+        return sigma_for(epsilon, delta, steps), epsilon
     low, high = 0.0, math.inf
     sigma = _limit_noise(epsilon, delta, sampling_rate, steps)
     for _ in range(MOST_TRIALS):
         found = epsilon_of(sigma, delta, sampling_rate=sampling_rate, steps=steps)
         if CLOSE_ENOUGH * epsilon <= found <= epsilon:
-            return sigma
+            return sigma, found
         low, high = (sigma, high) if found > epsilon else (low, sigma)
         step = sigma * (found / ((1 + CLOSE_ENOUGH) / 2 * epsilon)) ** 0.9
         sigma = step if low < step < high else (low + high) / 2 if math.isfinite(high) else 2 * sigma

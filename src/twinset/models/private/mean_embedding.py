@@ -25,7 +25,7 @@ from twinset.errors import RunFolderError
 from twinset.gaussian_privacy import default_delta, sigma_for
 from twinset.images import ImageSpec, PixelBatch, from_model, to_model
 from twinset.models.checkpoint import Record, load_tensors, save_tensors
-from twinset.models.private.accounting import Account, Privacy
+from twinset.models.private.accounting import NOT_COVERED, Account, Privacy
 from twinset.models.private.sitting import Sitting, digest_of
 from twinset.randomness import Stream
 from twinset.secret_randomness import seed_from, standard_normals
@@ -98,11 +98,11 @@ class MeanEmbeddingModel:
         """What was released and what it cost."""
         if math.isinf(self.account.epsilon):
             return ("The mean embedding was released without noise: no differential privacy is claimed.",)
+        one = self.account
         return (
-            f"DP-MERF: one release of a mean embedding with noise of {self.account.noise_multiplier:.4g} times what "
-            f"one image moves: ε = {self.account.epsilon:.4g} at δ = {self.account.delta:.3g} for one image more or less "
-            "(Gaussian mechanism, exact). It covers the weights and what is sampled from them; the report, its "
-            "figures, the filters, the copy gate, digests and seeds in the provenance look at the images without noise.",
+            f"DP-MERF: one release of a mean embedding with noise of {one.noise_multiplier:.4g} times what one image "
+            f"moves: ε = {one.epsilon:.4g} at δ = {one.delta:.3g} for one image more or less (Gaussian mechanism, "
+            f"exact). {NOT_COVERED}",
         )
 
     @torch.no_grad()
