@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from twinset.errors import ImageError
-from twinset.images import decode, shape_of
+from twinset.images import decode, from_model, shape_of, to_model
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr")
 ENCODINGS = {"CMYK": "TIFF", "F": "TIFF", "YCbCr": "JPEG", "I": "TIFF"}
@@ -49,3 +49,10 @@ def test_transparent_palettes_are_colour_and_transparent_grey_is_grey() -> None:
 def test_what_is_no_picture_is_an_error_that_names_it() -> None:
     with pytest.raises(ImageError, match=r"cat\.png: expected .*; got bytes of another kind"):
         shape_of(b"no picture", name="cat.png")
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5, 1), (2, 4, 5, 3)])
+def test_read_only_pictures_go_to_the_model_as_others_do(shape: tuple[int, ...]) -> None:
+    pictures = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    pictures.flags.writeable = False
+    assert np.array_equal(from_model(to_model(pictures)), pictures)  # warnings are errors here

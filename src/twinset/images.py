@@ -242,7 +242,8 @@ def to_model(pixels: PixelBatch) -> torch.Tensor:
 
     if pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise ValueError(f"expected uint8 (N, H, W, C); got {pixels.dtype} {pixels.shape}")
-    batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    # A single grey picture of a mapped file would stay a read-only view, which PyTorch warns of.
+    batch = torch.from_numpy(np.require(pixels.transpose(0, 3, 1, 2), requirements=["C", "W"]))
     return batch.to(torch.float32) / 127.5 - 1.0
 
 
