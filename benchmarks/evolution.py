@@ -78,7 +78,7 @@ ODD = {
     **HIDDEN,
     "size_mean": float(np.log(0.8)),
     "count_mean": 1.0,
-    "ambient_mean": 1.9,
+    "ambient_mean": 1.25,
     "elevation_degrees_mean": 10.0,
 }
 """Of the target in `leak`: a picture like no other, which alone votes for what is like it."""

@@ -10,7 +10,7 @@ from twinset.report.words import NONE, duration, number
 
 def step_table(gap: GapFacts) -> Table:
     """What every step changed, a row for each figure, and what was kept."""
-    columns = ("Step", "Distance of", "Before", "After", "Change, 95 %", "Effect", "Time")
+    columns = ("Step", "Effect", "Distance of", "Before", "After", "Change, 95 %", "Time")
     return Table(f"Steps of {gap.source}", columns, tuple(row for step in gap.steps for row in _rows(step)))
 
 
@@ -20,7 +20,7 @@ def _rows(step: StepFacts) -> list[tuple[str, ...]]:
     figures = [("metadata", step.metadata), ("features", step.features)]
     changes = [(name, *_change(change)) for name, change in figures if change is not None]
     first, *others = changes or [(NONE,) * 4]
-    return [(step.name, *first, effect, duration(step.seconds)), *(("", *other, "", "") for other in others)]
+    return [(step.name, effect, *first, duration(step.seconds)), *(("", "", *other, "") for other in others)]
 
 
 def measure_steps(gap: GapFacts) -> Table | None:

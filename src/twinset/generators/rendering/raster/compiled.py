@@ -17,3 +17,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def compiled(function: Function) -> Function:
     """The function as machine code; divisions by zero give inf or NaN, as in NumPy."""
     return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: Function) -> Function:
+    """The same, written out wherever a compiled function calls it: arrays cost no count of references then."""
+    return cast("Function", numba.njit(inline="always", nogil=True, error_model="numpy")(function))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import compiled, inlined
 from twinset.generators.rendering.raster.projecting import NEAR, Lattice, crossing_box
 
 SPARE = 8
@@ -32,7 +32,14 @@ Plane = tuple[float, float, float, float]
 Edge = tuple[float, float, float, float]
 """Coefficients of x, of y, constant, and what the function must exceed inside."""
 
-# Helpers take numbers, not arrays: numba counts references to arrays at every call, which costs more than they do.
+Box = tuple[int, int, int, int]
+"""First and last row, first and last column."""
+
+Row = tuple[float, float, float, float, int, int]
+"""Of a row what three edge functions and 1 / depth are at x = 0, and its first and last sample."""
+
+# Helpers take numbers, not arrays, or are written out in place: numba counts references to arrays at every call, which
+# costs more than they do.
 
 
 @compiled
@@ -99,6 +106,31 @@ def row_ends(x: Point, rest: Point, lattice: Lattice, first: int, last: int) -> 
     return int(low), int(high)
 
 
+@inlined
+def corner(points: NDArray[np.float64], row: np.uint32) -> Point:
+    """One of the points."""
+    return points[row, 0], points[row, 1], points[row, 2]
+
+
+@inlined
+def box_around(spots: NDArray[np.int32], i: np.uint32, j: np.uint32, k: np.uint32) -> Box:
+    """Of a triangle before the camera."""
+    top, bottom = min(spots[i, 0], spots[j, 0], spots[k, 0]), max(spots[i, 1], spots[j, 1], spots[k, 1])
+    left, right = min(spots[i, 2], spots[j, 2], spots[k, 2]), max(spots[i, 3], spots[j, 3], spots[k, 3])
+    return top, bottom, left, right
+
+
+@inlined
+def row_of(first: Edge, second: Edge, third: Edge, plane: Plane, lattice: Lattice, row: int, box: Box) -> Row:
+    """A row of a triangle with these edges; its last sample is one before its first where it has none."""
+    y = np.float64(lattice[0] + lattice[1] * row)
+    r0, r1, r2 = first[1] * y + first[2], second[1] * y + second[2], third[1] * y + third[2]
+    begin, end = box[2], box[3]
+    if end - begin >= WIDE:
+        begin, end = row_ends((first[0], second[0], third[0]), (r0, r1, r2), lattice, begin, end)
+    return r0, r1, r2, plane[1] * y + plane[2], begin, end
+
+
 @compiled
 def draw(
     points: NDArray[np.float64],
@@ -118,39 +150,25 @@ def draw(
     stride, flat = np.float64(step), nearest.reshape(-1)
     for t in range(len(faces)):
         i, j, k = np.uint32(faces[t, 0]), np.uint32(faces[t, 1]), np.uint32(faces[t, 2])
-        a = (points[i, 0], points[i, 1], points[i, 2])
-        b = (points[j, 0], points[j, 1], points[j, 2])
-        c = (points[k, 0], points[k, 1], points[k, 2])
+        a, b, c = corner(points, i), corner(points, j), corner(points, k)
         whole = beyond or (a[2] >= NEAR and b[2] >= NEAR and c[2] >= NEAR)
-        top, bottom = min(spots[i, 0], spots[j, 0], spots[k, 0]), max(spots[i, 1], spots[j, 1], spots[k, 1])
-        left, right = min(spots[i, 2], spots[j, 2], spots[k, 2]), max(spots[i, 3], spots[j, 3], spots[k, 3])
-        if not whole:
-            top, bottom, left, right = crossing_box(a, b, c, lattice)
-        if bottom < top or right < left:
+        box = box_around(spots, i, j, k) if whole else crossing_box(a, b, c, lattice)
+        if box[1] < box[0] or box[3] < box[2]:
             continue
-        px, py, pz, sign = depth_plane(a, b, c)
-        if sign == 0:
+        plane = depth_plane(a, b, c)
+        if plane[3] == 0:
             continue
-        x0, y0, c0, t0 = edge_through(b, c, sign)
-        x1, y1, c1, t1 = edge_through(c, a, sign)
-        x2, y2, c2, t2 = edge_through(a, b, sign)
-        low, high, limit = depth_limits(whole, nearness[i], nearness[j], nearness[k])
-        number = np.int64(first_triangle + t)
-        for row in range(top, bottom + 1):
-            y = np.float64(offset + step * row)
-            r0, r1, r2, rest = y0 * y + c0, y1 * y + c1, y2 * y + c2, py * y + pz
-            first, last = left, right
-            if right - left >= WIDE:
-                first, last = row_ends((x0, x1, x2), (r0, r1, r2), lattice, first, last)
-                if last < first:
-                    continue
+        e0, e1, e2 = edge_through(b, c, plane[3]), edge_through(c, a, plane[3]), edge_through(a, b, plane[3])
+        low, high, most = depth_limits(whole, nearness[i], nearness[j], nearness[k])
+        for row in range(box[0], box[1] + 1):
+            r0, r1, r2, rest, first, last = row_of(e0, e1, e2, plane, lattice, row, box)
             base, start = np.uint64(row * nearest.shape[1] + first), np.float64(offset + step * first)
-            # Whole blocks: what lies beyond the last is outside by its edges, or in the spare columns.
+            # Whole blocks, or none: what lies beyond the last is outside by its edges, or in the spare columns.
             for n in range(((last - first) | (BLOCK - 1)) + 1):
                 x = start + stride * n
-                value = px * x + rest
-                inside = (x0 * x + r0 > t0) & (x1 * x + r1 > t1) & (x2 * x + r2 > t2) & (value <= limit)
-                key = key_of(value, low, high, number)
+                near = plane[0] * x + rest
+                inside = (e0[0] * x + r0 > e0[3]) & (e1[0] * x + r1 > e1[3]) & (e2[0] * x + r2 > e2[3]) & (near <= most)
+                key = key_of(near, low, high, np.int64(first_triangle + t))
                 at = base + np.uint64(n)
                 old = flat[at]
                 flat[at] = key if inside & (key > old) else old
@@ -170,34 +188,22 @@ def cover(
     stride, flat = np.float64(step), mask.reshape(-1)
     for t in range(len(faces)):
         i, j, k = np.uint32(faces[t, 0]), np.uint32(faces[t, 1]), np.uint32(faces[t, 2])
-        a = (points[i, 0], points[i, 1], points[i, 2])
-        b = (points[j, 0], points[j, 1], points[j, 2])
-        c = (points[k, 0], points[k, 1], points[k, 2])
+        a, b, c = corner(points, i), corner(points, j), corner(points, k)
         whole = beyond or (a[2] >= NEAR and b[2] >= NEAR and c[2] >= NEAR)
-        top, bottom = min(spots[i, 0], spots[j, 0], spots[k, 0]), max(spots[i, 1], spots[j, 1], spots[k, 1])
-        left, right = min(spots[i, 2], spots[j, 2], spots[k, 2]), max(spots[i, 3], spots[j, 3], spots[k, 3])
-        if not whole:
-            top, bottom, left, right = crossing_box(a, b, c, lattice)
-        if bottom < top or right < left:
+        box = box_around(spots, i, j, k) if whole else crossing_box(a, b, c, lattice)
+        if box[1] < box[0] or box[3] < box[2]:
             continue
-        px, py, pz, sign = depth_plane(a, b, c)
-        if sign == 0:
+        plane = depth_plane(a, b, c)
+        if plane[3] == 0:
             continue
-        x0, y0, c0, t0 = edge_through(b, c, sign)
-        x1, y1, c1, t1 = edge_through(c, a, sign)
-        x2, y2, c2, t2 = edge_through(a, b, sign)
-        limit = np.inf if whole else 1.0 / NEAR
-        for row in range(top, bottom + 1):
-            y = np.float64(offset + step * row)
-            r0, r1, r2, rest = y0 * y + c0, y1 * y + c1, y2 * y + c2, py * y + pz
-            first, last = left, right
-            if right - left >= WIDE:
-                first, last = row_ends((x0, x1, x2), (r0, r1, r2), lattice, first, last)
-                if last < first:
-                    continue
+        e0, e1, e2 = edge_through(b, c, plane[3]), edge_through(c, a, plane[3]), edge_through(a, b, plane[3])
+        most = np.inf if whole else 1.0 / NEAR
+        for row in range(box[0], box[1] + 1):
+            r0, r1, r2, rest, first, last = row_of(e0, e1, e2, plane, lattice, row, box)
             base, start = np.uint64(row * mask.shape[1] + first), np.float64(offset + step * first)
             for n in range(((last - first) | (SPARE - 1)) + 1):
                 x = start + stride * n
-                inside = (x0 * x + r0 > t0) & (x1 * x + r1 > t1) & (x2 * x + r2 > t2) & (px * x + rest <= limit)
+                near = plane[0] * x + rest
+                inside = (e0[0] * x + r0 > e0[3]) & (e1[0] * x + r1 > e1[3]) & (e2[0] * x + r2 > e2[3]) & (near <= most)
                 at = base + np.uint64(n)
                 flat[at] = 1 if inside else flat[at]
