@@ -12,6 +12,7 @@ from twinset.models.networks import NetworkSettings
 from twinset.models.sampling import SamplingSettings
 from twinset.models.training import TrainingSettings
 from twinset.privacy.attacks.diffusion import ReleasedDiffusion
+from twinset.privacy.audit import generator_release
 from twinset.privacy.audit.generator_release import GeneratorRelease, audit_generator, sampled
 from twinset.privacy.audit.model_release import Targets
 from twinset.privacy.audit.witnesses import witnesses
@@ -105,12 +106,15 @@ def test_a_generator_of_other_images_passes_and_the_least_exposure_that_was_foun
     assert "copies of training images among its samples" in found.finding
 
 
-def test_images_that_steps_are_chosen_on_are_not_scored(sides, targets) -> None:
+def test_images_that_steps_are_chosen_on_are_not_scored_nor_more_than_a_number(sides, targets, monkeypatch) -> None:
     found = audit_generator(release(WithLosses(*sides[3]), targets, sides), rng=Stream(0), controls=False)
     loss = next(figures for figures in found.attacks if figures.name == "loss")
     members = targets.witnesses.members
     assert loss.members == members - round(0.2 * members)
     assert loss.members == found.facts["scored_training"]
+    monkeypatch.setattr(generator_release, "MOST_SCORED", 90)
+    fewer = audit_generator(release(WithLosses(*sides[3]), targets, sides), rng=Stream(0), controls=False)
+    assert (fewer.facts["scored_training"], fewer.facts["scored_holdout"]) == (90, 90)
 
 
 def test_nothing_is_cleared_where_no_copy_can_be_trained_on_or_the_copies_are_not_found(sides, targets) -> None:

@@ -48,6 +48,9 @@ ATTACKS: tuple[GeneratorAttack, ...] = (GeneratorLoss(), SecMI(), Pia())
 CHOOSING = 0.2
 """Share of the families on either side on which the step of an attack is chosen; they are not scored."""
 
+MOST_SCORED = 1000
+"""Families on either side that the attacks on the model itself score: each costs tens of passes of the network."""
+
 EXPOSURES = (50, 10, 2)
 EXPOSED = "a copy of it that saw each of the training images {dose} more times"
 PLANTED = "{dose} copies of training images among its samples"
@@ -77,10 +80,11 @@ class _Sides:
         targets = release.targets
         draw = rng.child("choosing").numpy()
         members = targets.witnesses.members
-        chosen = np.zeros(targets.unit_count, dtype=bool)
+        chosen, kept = np.zeros((2, targets.unit_count), dtype=bool)
         for first, count in ((0, members), (members, targets.unit_count - members)):
-            chosen[first + draw.permutation(count)[: max(2, round(CHOOSING * count))]] = True
-        choosing, scored = targets.of_units(chosen), targets.of_units(~chosen)
+            order, few = first + draw.permutation(count), max(2, round(CHOOSING * count))
+            chosen[order[: min(few, MOST_SCORED)]], kept[order[few : few + MOST_SCORED]] = True, True
+        choosing, scored = targets.of_units(chosen), targets.of_units(kept)
         outside = ~choosing.is_member
         known = choosing.pictures[outside], choosing.class_ids[outside]
         if release.population is not None:
