@@ -161,13 +161,14 @@ def new_network(
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A trained network with the image shape (H, W, C) that it takes; ``classes`` are the names of its answers in
-    order, none where nobody told."""
+    order, none where nobody told; ``norm`` is what the network normalises over."""
 
     network: ResidualNetwork
     shape: tuple[int, int, int]
     n_classes: int
     width: int
     classes: tuple[str, ...] = ()
+    norm: Norm = "batch"
 
     def __post_init__(self) -> None:
         if self.classes and len(self.classes) != self.n_classes:
@@ -205,6 +206,7 @@ class Classifier:
         height, picture_width, channels = self.shape
         record: Record = {"format": FORMAT, "height": height, "picture_width": picture_width, "channels": channels}
         record |= {"n_classes": self.n_classes, "width": self.width, "classes": json.dumps(self.classes)}
+        record |= {"norm": self.norm}
         save_tensors(path, self.network.state_dict(), record)
 
     @staticmethod
@@ -217,10 +219,11 @@ class Classifier:
             record, "height", "picture_width", "channels", "n_classes", "width"
         )
         size = (height, picture_width)
-        network = new_network(size, channels, n_classes, width, torch.Generator().manual_seed(0))
+        norm: Norm = "group" if record.get("norm") == "group" else "batch"
+        network = new_network(size, channels, n_classes, width, torch.Generator().manual_seed(0), norm=norm)
         network.load_state_dict(tensors)
         classes = tuple(json.loads(str(record.get("classes", "[]"))))
-        return Classifier(network.eval(), (*size, channels), n_classes, width, classes)
+        return Classifier(network.eval(), (*size, channels), n_classes, width, classes, norm)
 
 
 def fit_classifier(

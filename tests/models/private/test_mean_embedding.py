@@ -21,7 +21,7 @@ from twinset.models.private.mean_embedding import (
 from twinset.models.private.sitting import KEY
 from twinset.randomness import Stream
 
-SETTINGS = MeanEmbeddingSettings(features=200, steps=400, width=64)
+SETTINGS = MeanEmbeddingSettings(features=200, bandwidth=1.0, steps=600, width=64, learning_rate=3e-3)
 
 
 def halves(count: int = 200) -> tuple[np.ndarray, np.ndarray]:

@@ -83,7 +83,7 @@ def fit_private_classifier(
         sitting.save(trainer)
         progress(trainer.step, settings.steps, "private steps")
     network.load_state_dict(trainer.average)
-    model = Classifier(network.eval(), (height, width, channels), n_classes, settings.width, "group")
+    model = Classifier(network.eval(), (height, width, channels), n_classes, settings.width, norm="group")
     if folder is not None:
         model.save(folder / MODEL_FILE)
     sitting.close(account)
