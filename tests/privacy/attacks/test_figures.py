@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from twinset.membership import Strata
-from twinset.privacy.attacks.figures import AttackFigures, clopper_pearson, log_mean_exp, power_at
+from twinset.privacy.attacks.figures import AttackFigures, clopper_pearson, power_at
 
 
 def scores(seed: int, n: int, m: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
@@ -67,10 +67,6 @@ def test_the_exact_interval_is_that_of_scipy() -> None:
         wanted = binomtest(successes, trials).proportion_ci(method="exact")
         found = clopper_pearson(successes, trials)
         assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
-
-
-def test_means_of_tiny_densities_keep_their_logarithm() -> None:
-    assert log_mean_exp(np.array([[-2000.0, -2000.0], [0.0, -np.inf]])) == pytest.approx([-2000.0, np.log(0.5)])
 
 
 def test_scores_that_are_no_numbers_are_refused() -> None:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.copying import feature_rows
-
 Array = NDArray[np.float64]
-as_rows = feature_rows
 BLOCK = 1024
 ROWS = 128
 """Points at once, so that the exponents of a block of centres stay in the processor's cache."""

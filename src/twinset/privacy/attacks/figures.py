@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twinset.membership import Scores, Strata, placement_auc
 from twinset.scores import Interval
@@ -137,10 +136,3 @@ def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Inte
     low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
     high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
     return Interval(low, high, level)
-
-
-def log_mean_exp(values: NDArray[np.float64], *, axis: int = -1) -> NDArray[np.float64]:
-    """log of the mean of exp(values) along ``axis``; densities of far images do not become 0."""
-    largest = values.max(axis=axis, keepdims=True)
-    mean = np.log(np.exp(values - largest).mean(axis=axis, keepdims=True)) + largest
-    return np.asarray(np.squeeze(mean, axis=axis))

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.copying import feature_rows
 from twinset.images import PixelBatch
 from twinset.membership import Scores
-from twinset.privacy.attacks.densities import Whitening, as_rows
+from twinset.privacy.attacks.densities import Whitening
 from twinset.privacy.attacks.figures import RATES
 
 AXES = 8
@@ -53,7 +54,7 @@ def quantile_regression(asked: Seen, known: Seen) -> QuantileScores:
 
     if len(known.losses) < FEWEST:
         raise ValueError(f"expected at least {FEWEST} pictures that nobody trained on; got {len(known.losses)}")
-    axes = Whitening.of(as_rows(known.pictures), most=AXES)
+    axes = Whitening.of(feature_rows(known.pictures), most=AXES)
     classes = np.unique(known.class_ids)
     rows, others = (_described(seen, axes, classes) for seen in (asked, known))
     scale = float(np.std(known.losses)) or 1.0
@@ -67,6 +68,6 @@ def quantile_regression(asked: Seen, known: Seen) -> QuantileScores:
 
 
 def _described(seen: Seen, axes: Whitening, classes: NDArray[np.integer]) -> Scores:
-    points = axes.of_rows(as_rows(seen.pictures))
+    points = axes.of_rows(feature_rows(seen.pictures))
     contrast = seen.pictures.reshape(len(seen.pictures), -1).std(axis=1, dtype=np.float64)[:, None] / 255
     return np.concatenate([points, contrast, seen.class_ids[:, None] == classes], axis=1)
