@@ -170,7 +170,7 @@ def pooled(name: str, images: list[Pixels], mark: SpreadSpectrum) -> dict[str, o
     row: dict[str, object] = {"set": name, "pooled": len(images)}
     for change, take in {**CHANGES, "unmarked": None}.items():
         source = images if take is None else [take(pixels) for pixels in marked]
-        looks = [look for pixels in source if (look := mark.look(pixels)) is not None]
+        looks = [look for pixels in source for look in mark.look(pixels)]
         reading = mark.judge(looks)
         row[change] = {"p": reading.p_value, "payload": reading.payload == payload}
     cells = [(change, cell) for change, cell in row.items() if isinstance(cell, dict)]
@@ -203,9 +203,9 @@ def false_positives(name: str, images: list[Pixels], keys: int) -> dict[str, obj
     for number in range(keys):
         mark = SpreadSpectrum(SecretKey(f"benchmark key {number:06d}".encode()))
         if looks is None:
-            looks = [look for pixels in images if (look := mark.look(pixels)) is not None]
-        chances += [mark.judge([look]).p_value for look in looks]
-        folders.append(mark.judge(looks).p_value)
+            looks = [mark.look(pixels) for pixels in images]
+        chances += [mark.judge(look).p_value for look in looks]
+        folders.append(mark.judge([one for look in looks for one in look]).p_value)
     found = np.array(chances)
     row: dict[str, object] = {"set": name, "judged": len(found), "keys": keys, "folders": folders}
     for rate in (0.05, 0.01, 0.001):
@@ -217,7 +217,7 @@ def false_positives(name: str, images: list[Pixels], keys: int) -> dict[str, obj
 
 def many_keys(name: str, images: list[Pixels], keys: int) -> dict[str, object]:
     """The pooled folder, and its first picture, against many keys: share of keys with p at most each rate."""
-    looks = [look for pixels in images if (look := SpreadSpectrum(SecretKey(b"x" * 16)).look(pixels)) is not None]
+    looks = [look for pixels in images for look in SpreadSpectrum(SecretKey(b"x" * 16)).look(pixels)]
     marks = [SpreadSpectrum(SecretKey(b"fpr key %010d" % number)) for number in range(keys)]
     chances = np.array([[mark.judge(looks).p_value, mark.judge(looks[:1]).p_value] for mark in marks])
     row: dict[str, object] = {"set": name, "pooled": len(looks), "keys": keys}

@@ -12,8 +12,10 @@ from PIL import Image
 
 from twinset.dataset import Origin, Sample
 from twinset.errors import UsageError
-from twinset.provenance import encode_with_provenance
+from twinset.provenance import Provenance, encode_with_provenance, read_provenance
 from twinset.release.credentials import CredentialSigner, holds_manifest, manifest_of, read_credentials
+from twinset.release.encoding import ReleaseEncoder
+from twinset.release.watermark import SecretKey, SpreadSpectrum
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
@@ -54,6 +56,19 @@ def test_a_jpeg_can_be_signed_and_read(paper: Any) -> None:
     Image.fromarray(PIXELS).save(buffer, format="JPEG")
     data = CredentialSigner(paper.chain, paper.key).sign(buffer.getvalue(), sample())
     assert read_credentials(data).state == "valid"
+
+
+def test_mark_metadata_and_signature_stand_in_one_file(paper: Any) -> None:
+    mark = SpreadSpectrum(SecretKey(b"a key of the tests, not a secret"))
+    encode = ReleaseEncoder(mark, 5, CredentialSigner(paper.chain, paper.key, watermarked=True))
+    first, second = encode(sample()), encode(sample())
+    assert read_credentials(first).state == "valid"
+    assert read_provenance(first) == Provenance.of(sample())
+    assert b"c2pa.watermarked.unbound" in first
+    shown = np.asarray(Image.open(io.BytesIO(first)))
+    assert (shown == mark.mark(PIXELS, 5)).all()
+    assert first != second
+    assert (shown == np.asarray(Image.open(io.BytesIO(second)))).all()
 
 
 def test_stripped_credentials_are_absent_not_guessed(paper: Any) -> None:

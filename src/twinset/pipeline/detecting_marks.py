@@ -54,12 +54,12 @@ def detect_watermark(
     mark: Watermark = SpreadSpectrum(SecretKey.read(expanded(key_file)))
     samples, warnings = _samples(source, on_bad_input, listener)
     progress = listener.stage("look for the mark")
-    looks: list[Look | None] = []
+    looks: list[tuple[Look, ...]] = []
     readings: list[Reading] = []
     for number, sample in enumerate(samples):
         look = mark.look(sample.pixels())
         looks.append(look)
-        readings.append(mark.judge([] if look is None else [look], payload))
+        readings.append(mark.judge(look, payload))
         progress(number + 1, len(samples), "images")
     together, chance = _together(mark, looks, readings, payload)
     found = chance <= asked
@@ -68,7 +68,7 @@ def detect_watermark(
     return documents.WatermarkDocument(
         source=source,
         n_images=len(samples),
-        n_unfit=sum(look is None for look in looks),
+        n_unfit=sum(not look for look in looks),
         rate=asked,
         marked=marked,
         expected_if_none=asked * len(samples),
@@ -148,10 +148,10 @@ def _picture_file(path: Path) -> bytes | None:
 
 
 def _together(
-    mark: Watermark, looks: Sequence[Look | None], readings: Sequence[Reading], payload: int | None
+    mark: Watermark, looks: Sequence[tuple[Look, ...]], readings: Sequence[Reading], payload: int | None
 ) -> tuple[Reading, float]:
     """The reading of all pictures pooled, or of the clearest one if that says more; with the p-value of the folder."""
-    pooled = mark.judge([look for look in looks if look is not None], payload)
+    pooled = mark.judge([one for look in looks for one in look], payload)
     clearest = min(readings, key=lambda reading: reading.p_value)
     least = len(readings) * clearest.p_value
     if len(readings) == 1:

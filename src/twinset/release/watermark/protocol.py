@@ -35,8 +35,8 @@ class Watermark(Protocol):
     def mark(self, pixels: Pixels, payload: int | None = None) -> Pixels:
         """The picture with the mark, of the same shape; equal arguments give equal pixels."""
 
-    def look(self, pixels: Pixels) -> Look | None:
-        """The features of a picture; None for one that can hold no mark (too small, or of one value)."""
+    def look(self, pixels: Pixels) -> tuple[Look, ...]:
+        """The features of a picture, of each kind that may hold a mark; none if it is too small, or flat."""
 
     def judge(self, looks: Sequence[Look], payload: int | None = None) -> Reading:
         """Whether these, pooled, hold the mark; with ``payload``: whether they hold that one, or a mark without any."""

@@ -35,6 +35,7 @@ from twinset.release.watermark.tiles import (
     Array,
     Band,
     band_of,
+    bands_of,
     blurred,
     correlations,
     features,
@@ -80,16 +81,15 @@ class SpreadSpectrum:
         change = pattern(self._word(band, payload), band, height, width) * _visibility(pixels, band)
         return _added(pixels, change, self.psnr)
 
-    def look(self, pixels: Pixels) -> Look | None:
-        """The picture's features, and their band; None for one that is too small, or flat."""
+    def look(self, pixels: Pixels) -> tuple[Look, ...]:
+        """The picture's features in every band that it may have been marked in; none if it is too small, or flat."""
         check_pixels(pixels)
         if min(pixels.shape[:2]) < LEAST_SIDE:
-            return None
+            return ()
         if (pixels == pixels[0, 0]).all():
-            return None
-        band = band_of(pixels)
-        found = features(pixels, band)
-        return (band.name, found) if found.any() else None
+            return ()
+        looks = [(band.name, features(pixels, band)) for band in bands_of(pixels)]
+        return tuple((name, found) for name, found in looks if found.any())
 
     def judge(self, looks: Sequence[Look], payload: int | None = None) -> Reading:
         """What these say together; bands are judged apart, and the clearer one counts, at twice its p-value."""
@@ -106,8 +106,7 @@ class SpreadSpectrum:
 
     def read(self, pixels: Pixels, payload: int | None = None) -> Reading:
         """:meth:`judge` of one picture."""
-        look = self.look(pixels)
-        return self.judge([look] if look is not None else [], payload)
+        return self.judge(self.look(pixels), payload)
 
     def _judge_one(self, seen: Array, band: Band, payload: int | None) -> Reading:
         here = [self._presence(seen, band), self._payload(seen, band, payload)]

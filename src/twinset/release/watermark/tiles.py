@@ -23,6 +23,9 @@ TILE = 64
 SMALL = 64
 """Pictures whose shorter side is below this are marked in the fine band."""
 
+CROPPED = 40
+"""A picture with a shorter side from here to :data:`SMALL` may be a crop of one that was marked in the coarse band."""
+
 LEAST_SIDE = 8
 QUIET = 0.5
 """Added to the local strength, in grey values: where a picture is flat its noise does not count as much as edges."""
@@ -65,6 +68,11 @@ BANDS = {band.name: band for band in (COARSE, FINE)}
 def band_of(pixels: Pixels) -> Band:
     """The band that pictures of this size are marked in."""
     return FINE if min(pixels.shape[:2]) < SMALL else COARSE
+
+
+def bands_of(pixels: Pixels) -> tuple[Band, ...]:
+    """The bands that pictures of this size may have been marked in, before or after a crop."""
+    return (FINE, COARSE) if CROPPED <= min(pixels.shape[:2]) < SMALL else (band_of(pixels),)
 
 
 def luma(pixels: Pixels) -> Array:
