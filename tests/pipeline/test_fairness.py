@@ -22,7 +22,7 @@ from twinset.pipeline.subgroups import Groups, check_subgroups, groups_of
 from twinset.randomness import Stream
 from twinset.recipe import Recipe
 from twinset.report import Grouping
-from twinset.report.fairness import group_table
+from twinset.report.fairness import group_tables
 
 SPEC = ImageSpec(8, 8, 1, "stretch")
 
@@ -138,10 +138,12 @@ def test_a_group_without_synthetic_images_near_is_not_covered() -> None:
 def test_recall_of_the_arms_and_their_difference_by_class_and_site() -> None:
     real = real_data()
     test = real.part("test")
-    without = np.where(test.class_ids == 0, 1.0, 0.25)
+    shots = np.arange(len(test)) // 4
+    without = [np.where(test.class_ids == 0, True, (shots + run) % 4 == 0) for run in range(4)]
+    with_them = [(shots + run) % 4 != 0 for run in range(4)]
     arms = {
-        name: SimpleNamespace(details=SimpleNamespace(by_image=tuple(values)))
-        for name, values in (("real", without), ("real+synthetic", np.full(len(test), 0.75)))
+        name: SimpleNamespace(details=SimpleNamespace(right=tuple(map(tuple, runs))))
+        for name, runs in (("real", without), ("real+synthetic", with_them))
     }
     utility = cast(
         Utility,
@@ -160,9 +162,32 @@ def test_recall_of_the_arms_and_their_difference_by_class_and_site() -> None:
     assert before.gap[0] == 0.75
     before, *_ = _served(by_site, real, utility, rng=Stream(0))
     assert [figure.value for figure in before.groups.values()] == [0.625, 0.625]
-    table = group_table(Grouping("site", (before,)))
+    (table,) = group_tables(Grouping("site", (before,)))
+    assert table.columns[2] == "images"
     assert table.rows[0][0] == "<b>north</b>"
     assert table.rows[-1][1].startswith("0.0 % (0.0 % …")
+
+
+def test_trainings_that_disagree_widen_the_intervals() -> None:
+    """Both have the same mean for every image; of the first the runs agree, of the second they are all right or wrong
+    at once."""
+    real = real_data()
+    by_class, _ = groups(real)
+    rows = np.arange(len(real.part("test")))
+    widths = {}
+    for name, runs in {
+        "agree": [(rows // 2 + run) % 2 == 0 for run in (0, 1)],
+        "disagree": [np.full(len(rows), run == 0) for run in (0, 1)],
+    }.items():
+        arms = {"real": SimpleNamespace(details=SimpleNamespace(right=tuple(map(tuple, runs))))}
+        study = SimpleNamespace(arms=arms, without_synthetic=SimpleNamespace(arm="real"), with_synthetic=None)
+        (measure,) = _served(by_class, real, cast(Utility, study), rng=Stream(0))
+        figure = measure.groups["a"]
+        assert figure.value == pytest.approx(0.5)
+        assert measure.gap is not None
+        widths[name] = figure.high - figure.low, measure.gap[2]  # type: ignore[operator]
+    assert widths["disagree"][0] > 2 * widths["agree"][0]
+    assert widths["disagree"][1] > widths["agree"][1]
 
 
 def test_columns_that_make_no_groups_are_refused() -> None:

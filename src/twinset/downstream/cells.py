@@ -123,8 +123,7 @@ class UtilityData:
             "macro_f1": float(np.mean([macro_f1(run, labels) for run in predicted])),
         }
         recall = tuple(None if np.isnan(value) else float(value) for value in recalls)
-        right = np.mean([run == labels for run in predicted], axis=0)
-        return Details(figures, "recall", recall, tuple(right.tolist()))
+        return Details(figures, "recall", recall, tuple(tuple((run == labels).tolist()) for run in predicted))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All arrays by field name, contiguous, for one safetensors file."""

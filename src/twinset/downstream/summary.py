@@ -26,13 +26,14 @@ from twinset.randomness import Stream
 class Details:
     """What is told of an arm besides its metric: ``figures`` by name, and one figure per class (None: not there).
 
-    ``by_image``, in classification: of every test image the share of the runs that were right.
+    ``right``, in classification: of every run whether it was right on each test image, in one order of runs for all
+    arms.
     """
 
     figures: Mapping[str, float]
     per_class_name: str
     per_class: tuple[float | None, ...]
-    by_image: tuple[float, ...] = ()
+    right: tuple[tuple[bool, ...], ...] = ()
 
 
 @dataclass(frozen=True)

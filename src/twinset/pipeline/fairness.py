@@ -1,7 +1,7 @@
 """Whether a twin serves, resembles and exposes all groups of real images alike.
 
-Three questions to every group: how well its test images are recognised, without and with the synthetic images (what the
-networks of all seeds got right on average, so intervals are about images, not about trainings); what share of its
+Three questions to every group: how well its test images are recognised, without and with the synthetic images (the mean
+over all trainings, whose spread is part of the intervals); what share of its
 held-out images has a synthetic one of its class near (coverage, Naeem et al. 2020, "Reliable Fidelity and Diversity
 Metrics", within classes); and how well the release tells its training from its held-out images (the AUC of GAN-Leaks,
 Chen et al. 2020). Intervals hold for all groups at once, and the largest gap has one that allows for its having been
@@ -61,22 +61,32 @@ def _served(groups: Groups, real: RealData, utility: Utility | None, *, rng: Str
     if utility is None or real.task != "classification":
         return
     numbers, labels = groups.part(real, "test"), real.part("test").class_ids
-    families = real.part_families("test")
     name = "recall" if groups.by == CLASS else "balanced accuracy"
     right: dict[str, Array] = {}
     for what, recipe in (("without", utility.without_synthetic), ("with", utility.with_synthetic)):
         if recipe is None:
             continue
-        right[what] = np.asarray(utility.arms[recipe.arm].details.by_image)
-        found = _recognised(right[what], groups, numbers, labels, families, len(real.dataset.classes))
+        right[what] = np.asarray(utility.arms[recipe.arm].details.right, dtype=np.float64)
+        found = _over_runs(right[what], groups, real, numbers, labels)
         title = f"{name.capitalize()} {what} synthetic images"
         yield _measure(f"utility_{what}", title, groups, found, numbers, better=True, rng=rng.child(what))
     if len(right) == 2:
-        gained = right["with"] - right["without"]
-        found = _recognised(gained, groups, numbers, labels, families, len(real.dataset.classes))
+        found = _over_runs(right["with"] - right["without"], groups, real, numbers, labels)
         intervals = found.mean_intervals(rng=rng.child("difference"))
-        figures = _figures(groups, found.values, intervals, numbers)
-        yield report.GroupMeasure("utility_difference", "Difference by them", figures, None, higher_is_better=True)
+        within = [None if one is None else Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
+        figures = _figures(groups, found.values, within, numbers)
+        yield report.GroupMeasure("utility_difference", "Difference", figures, None, higher_is_better=True)
+
+
+def _over_runs(right: Array, groups: Groups, real: RealData, numbers: Numbers, labels: Numbers) -> Estimates:
+    """The mean of the figures of all runs (R, T), their spread between runs being a further error of it."""
+    families, classes = real.part_families("test"), len(real.dataset.classes)
+    found = _recognised(right.mean(axis=0), groups, numbers, labels, families, classes)
+    if len(right) < 2:
+        return found
+    each = np.array([_recognised(run, groups, numbers, labels, families, classes).values for run in right])
+    spread = np.nan_to_num(each.std(axis=0, ddof=1) / np.sqrt(len(right)))
+    return replace(found, slack=np.hypot(spread, 0.0 if found.slack is None else found.slack))
 
 
 def _recognised(

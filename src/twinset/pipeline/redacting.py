@@ -15,6 +15,7 @@ from twinset import documents
 from twinset.dataset import Dataset
 from twinset.errors import UsageError
 from twinset.pipeline.folders import began_on, recipe_of, refuse_unfinished, result_of
+from twinset.pipeline.object_audit import MARK
 from twinset.pipeline.opening import Run, open_run
 from twinset.pipeline.reference_images import check_reference
 from twinset.pipeline.reporting import Listener, RunLog
@@ -99,6 +100,7 @@ def _removed(run: Run, ids: Sequence[str], parents: Sequence[str]) -> tuple[Remo
     """The rows to take out, in order."""
     store = ShardStore(run.folder)
     accepted, index = store.accepted(run.real.dataset.classes), store.index().to_pylist()
+    ids = _of_pictures(accepted, ids)
     recorded = [tuple(names or ()) for names in accepted.table.column("parents").to_pylist()]
     _refuse_unknown(accepted, ids)
     _refuse_childless(run, recorded, parents)
@@ -113,6 +115,12 @@ def _removed(run: Run, ids: Sequence[str], parents: Sequence[str]) -> tuple[Remo
                 parents=recorded[row])
         for row in rows
     )  # fmt: skip
+
+
+def _of_pictures(accepted: Dataset, ids: Sequence[str]) -> list[str]:
+    """The ids with those of pictures in place of those of objects in them, as an audit names them."""
+    known = set(accepted.ids)
+    return [picture if id_ not in known and (picture := id_.rpartition(MARK)[0]) in known else id_ for id_ in ids]
 
 
 def _refuse_unknown(accepted: Dataset, ids: Iterable[str]) -> None:

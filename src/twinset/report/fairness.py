@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twinset.report.charts import Table
 from twinset.report.model import GroupFigure, Grouping, GroupMeasure
 from twinset.report.words import NONE, count, number, percent
 
 
-def group_table(grouping: Grouping) -> Table:
-    """A row for every group, a column for every measure; the last row tells the gaps."""
-    measures = grouping.measures
+def group_tables(grouping: Grouping) -> list[Table]:
+    """Whom the twin serves, and whom it resembles and exposes: a row for every group, a column for every measure and
+    one for how many images stand behind it; the last row tells the gaps."""
+    serving = [measure for measure in grouping.measures if measure.name.startswith("utility")]
+    others = [measure for measure in grouping.measures if measure not in serving]
+    by = "class" if grouping.by == "class" else grouping.by
+    parts = ((f"Served, by {by}", serving), (f"Resembled and exposed, by {by}", others))
+    return [
+        _table(f"{title}: 95 % intervals for all groups of a column at once", found) for title, found in parts if found
+    ]
+
+
+def _table(title: str, measures: Sequence[GroupMeasure]) -> Table:
     names = list(dict.fromkeys(name for measure in measures for name in measure.groups))
-    rows = [(name, *(_cell(measure, measure.groups.get(name)) for measure in measures)) for name in names]
-    rows.append(("largest gap", *(_gap(measure) for measure in measures)))
-    by = "classes" if grouping.by == "class" else grouping.by
-    title = f"By {by}: intervals hold for all groups of a column at once (95 %)"
-    return Table(title, ("Group", *(measure.title for measure in measures)), tuple(rows))
+    columns, cells = ["Group"], {name: [name] for name in names}
+    gaps = ["largest gap"]
+    for at, measure in enumerate(measures):
+        columns.append(measure.title)
+        gaps.append(_gap(measure))
+        for name in names:
+            cells[name].append(_cell(measure, measure.groups.get(name)))
+        if at + 1 == len(measures) or _counts(measures[at + 1]) != _counts(measure):
+            columns.append("images")
+            gaps.append("")
+            for name in names:
+                cells[name].append(count(_counts(measure).get(name)))
+    return Table(title, tuple(columns), (*(tuple(row) for row in cells.values()), tuple(gaps)))
+
+
+def _counts(measure: GroupMeasure) -> dict[str, int]:
+    return {name: figure.count for name, figure in measure.groups.items()}
 
 
 def _cell(measure: GroupMeasure, figure: GroupFigure | None) -> str:
@@ -23,7 +47,7 @@ def _cell(measure: GroupMeasure, figure: GroupFigure | None) -> str:
         return NONE
     told = percent if measure.as_share else number
     spread = "" if figure.low is None else f" ({told(figure.low)} … {told(figure.high)})"
-    return f"{told(figure.value)}{spread}, {count(figure.count)} images"
+    return f"{told(figure.value)}{spread}"
 
 
 def _gap(measure: GroupMeasure) -> str:

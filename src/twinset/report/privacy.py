@@ -16,12 +16,13 @@ BADGES: Mapping[str, tuple[str, str]] = {
 """Colour and text of an answer."""
 
 MEANINGS: Mapping[str, str] = {
-    "gan_leaks": "takes an image for a training image if a released one lies near",
-    "gan_leaks_calibrated": "… if a released one lies nearer than a reference image",
-    "monte_carlo": "… if many released ones lie within a small distance",
-    "domias": "… if the release is denser there than the reference, by kernel densities",
-    "domias_ratio": "… the same, by a classifier of release against reference",
+    "gan_leaks": "if a released one lies near it",
+    "gan_leaks_calibrated": "if a released one lies nearer to it than a reference image",
+    "monte_carlo": "if many released ones lie within a small distance",
+    "domias": "if the release is denser there than the reference, by kernel densities",
+    "domias_ratio": "the same, by a classifier of release against reference",
 }
+"""When an attack takes an image for a training image."""
 
 HOW: Mapping[str, str] = {"verbatim": "as they are", "disguised": "flipped, shifted, lighter or darker, with noise"}
 
@@ -36,12 +37,17 @@ def attack_table(release: ReleaseFacts) -> Table:
     rates = sorted({rate for attack in release.attacks for rate in attack.powers})
     rows = []
     for attack in release.attacks:
-        meaning = f" – {MEANINGS[attack.name]}" if attack.name in MEANINGS else ""
         powers = [_between(*attack.powers[rate], as_share=True) if rate in attack.powers else "–" for rate in rates]
         auc = _between(attack.auc, attack.low, attack.high)
-        rows.append((f"{attack.name}{meaning}", auc, f"{attack.p_value:.2g}", *powers))
-    columns = ("Attack", "AUC (.5 is chance)", "p", *(f"found at {percent(rate)} false alarms" for rate in rates))
+        rows.append((attack.name, auc, f"{attack.p_value:.2g}", *powers))
+    columns = ("Attack", "AUC (.5 is chance)", "p", *(f"found at {100 * rate:g} % false alarms" for rate in rates))
     return Table(f"Attacks on {release.what}: who tells training from held-out images", columns, tuple(rows))
+
+
+def meanings(release: ReleaseFacts) -> str:
+    """What the attacks go by, in a sentence; "" for attacks that are not known here."""
+    told = [f"{attack.name} {MEANINGS[attack.name]}" for attack in release.attacks if attack.name in MEANINGS]
+    return f"An image is taken for a training image: by {'; by '.join(told)}." if told else ""
 
 
 def control_table(release: ReleaseFacts) -> Table | None:

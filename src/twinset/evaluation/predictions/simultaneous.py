@@ -194,13 +194,14 @@ class Estimates:
         from scipy.sparse import csr_array
 
         first, second = np.triu_indices(len(self.values), k=1)
+        doubt = (0.5 / self.behind) ** 2 + self._slack**2
         pairs = Estimates(
             self.values[first] - self.values[second],
             csr_array(self.influence[:, first] - self.influence[:, second]),
             np.minimum(self.behind[first], self.behind[second]),
             self.grouped,
             # Half an image more or less on either side, lest 7 of 7 and 9 of 9 differ by exactly 0.
-            np.hypot(0.5 / self.behind[first], 0.5 / self.behind[second]),
+            np.sqrt(doubt[first] + doubt[second]),
         )
         critical = pairs.critical(joint=joint, rng=rng)
         half = np.array([pairs._quantile(critical, int(n)) for n in pairs.behind]) * pairs.errors
