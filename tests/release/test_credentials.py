@@ -114,7 +114,18 @@ def test_pictures_without_a_manifest_hold_none() -> None:
     for data in (png, buffer.getvalue(), png[:20], b"\xff\xd8\xff"):
         assert not holds_manifest(data)
         assert read_credentials(data).state == "absent"
-    assert read_credentials(b"GIF89a").problems == ("not looked for: neither PNG nor JPEG",)
+    other = read_credentials(b"GIF89a")
+    assert (other.state, other.problems) == ("unchecked", ("not looked for: neither PNG nor JPEG",))
+
+
+def test_a_manifest_is_seen_without_the_library_and_behind_padding() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, format="JPEG")
+    segment = b"\xff\xeb\x00\x0cJP" + bytes(8)
+    for padding in (b"", b"\xff\xff"):
+        assert holds_manifest(b"\xff\xd8" + padding + segment + buffer.getvalue()[2:])
+    png = encode_with_provenance(sample())
+    assert holds_manifest(png[:33] + b"\x00\x00\x00\x00caBX\x00\x00\x00\x00" + png[33:])
 
 
 def test_the_manifest_names_parents_and_no_thumbnail() -> None:

@@ -52,7 +52,7 @@ class ImageProvenance(Document):
     method: str | None = Field(None, description="Of twinset's own properties; null where those are absent.")
     parents: list[str] = Field([])
     c2pa: Literal["valid", "invalid", "absent", "unchecked"] = Field(
-        description="valid: signed, and unchanged since; unchecked: there, but twinset[c2pa] is not installed."
+        description="valid: signed, unchanged since; unchecked: no twinset[c2pa], or neither PNG nor JPEG."
     )
     c2pa_trusted: bool | None = Field(None, description="Whether the signer is on the list given; null without one.")
     c2pa_signer: str | None = None

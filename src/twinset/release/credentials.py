@@ -40,7 +40,8 @@ _TYPES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 
 @dataclass(frozen=True)
 class CredentialReading:
-    """What a picture's Content Credentials are: ``unchecked`` where there are some and the extra is missing.
+    """What a picture's Content Credentials are: ``unchecked`` where there are some and the extra is missing, or where
+    the file is of a kind that we do not look into.
 
     ``trusted`` says whether the signer is on the list that was given; None without a list. ``valid`` without that means
     no more than that somebody signed these bytes.
@@ -146,11 +147,11 @@ def manifest_of(sample: Sample, kind: str, *, training: TrainingUse | None, wate
 def read_credentials(data: bytes, *, trusted: bytes | None = None) -> CredentialReading:
     """What the Content Credentials of a PNG or JPEG say; ``trusted``: certificates (PEM) of those whom you believe.
 
-    Whether there are any is seen without the extra. Bytes of other kinds are ``absent``, with a problem that says so.
+    Whether there are any is seen without the extra. Bytes of other kinds are ``unchecked``.
     """
     kind = media_type(data)
     if kind is None:
-        return CredentialReading("absent", problems=("not looked for: neither PNG nor JPEG",))
+        return CredentialReading("unchecked", problems=("not looked for: neither PNG nor JPEG",))
     if not holds_manifest(data):
         return CredentialReading("absent")
     try:
@@ -199,6 +200,9 @@ def _png_chunks(data: bytes) -> list[bytes]:
 def _jpeg_segments(data: bytes) -> list[tuple[int, bytes]]:
     found, at = [], 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0xFF:  # padding before a marker
+            at += 1
+            continue
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         found.append((data[at + 1], data[at + 4 : at + 4 + min(length, 16)]))
         at += 2 + max(length, 2)
