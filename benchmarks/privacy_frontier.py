@@ -51,14 +51,15 @@ PRIVATE = 1078
 MADE = 1000
 SEEDS = 3
 NETWORK: dict[str, object] = {"family": "unet", "width": 32, "depth": 1, "levels": 1, "patch": 2}
-PRIVATE_STEPS = {"steps": 120, "batch": 270, "augment": 0.0, "learning_rate": 3e-3}
+PRIVATE_NETWORK: dict[str, object] = {"family": "transformer", "width": 32, "depth": 2, "levels": 1, "patch": 2}
+PRIVATE_STEPS = {"steps": 250, "batch": 270, "augment": 0.0, "learning_rate": 3e-3}
 USUAL_STEPS = {"steps": 600, "batch": 128, "augment": 0.3}
 CLASSIFIER = ClassifierSettings(width=16, steps=300, augmentation=augmentation("light"))
 CANVAS = 64
 SPACE = {
-    "size": (40.0, 72.0),
-    "shift_x": (-8.0, 8.0),
-    "shift_y": (-8.0, 8.0),
+    "size": (56.0, 100.0),
+    "shift_x": (-6.0, 6.0),
+    "shift_y": (-6.0, 6.0),
     "turn": (-20.0, 20.0),
     "slant": (-0.4, 0.4),
     "stretch": (0.7, 1.5),
@@ -151,7 +152,7 @@ def made_by(method: str, epsilon: float | None, private: Dataset) -> tuple[np.nd
             fitted = twinset.MeanEmbedding(privacy=Privacy(epsilon)).fit(private, rng=0)
         elif method == "dp-diffusion":
             privacy = Privacy(epsilon, draws=2)
-            fitted = twinset.Diffusion(**NETWORK, **PRIVATE_STEPS, privacy=privacy).fit(private, rng=0)  # type: ignore[arg-type]
+            fitted = twinset.Diffusion(**PRIVATE_NETWORK, **PRIVATE_STEPS, privacy=privacy).fit(private, rng=0)  # type: ignore[arg-type]
         else:
             fitted = twinset.Diffusion(**NETWORK, **USUAL_STEPS).fit(private, rng=0)  # type: ignore[arg-type]
         samples, remarks = list(fitted.generate(wanted)), list(fitted.remarks)
@@ -188,10 +189,11 @@ def cells(wanted: Sequence[str], epsilons: Sequence[float]) -> list[tuple[str, s
     if "frontier" in wanted:
         found += [("frontier", method, epsilon) for method in ("dp-merf", "evolution") for epsilon in (*epsilons, None)]
         found += [("frontier", "real", None)]
-        found += [("frontier", "dp-diffusion", epsilon) for epsilon in (*reversed(epsilons), None)]
-        found += [("frontier", "diffusion", None)]
     if "canaries" in wanted:
         found += [("canaries", "regression", epsilon) for epsilon in (None, *epsilons)]
+    if "frontier" in wanted:
+        found += [("frontier", "diffusion", None)]
+        found += [("frontier", "dp-diffusion", epsilon) for epsilon in (*reversed(epsilons), None)]
     return found
 
 

@@ -128,14 +128,19 @@ def _calibrated(epsilon: float, delta: float, sampling_rate: float, steps: int) 
     """The noise, in units of the clipping norm, with which ε lies just below the target, and that ε."""
     if sampling_rate == 1:
         return sigma_for(epsilon, delta, steps), epsilon
-    low, high = 0.0, math.inf
+    low, high, slope = 0.0, math.inf, -1.0
     sigma = _limit_noise(epsilon, delta, sampling_rate, steps)
+    before: tuple[float, float] | None = None
     for _ in range(MOST_TRIALS):
         found = epsilon_of(sigma, delta, sampling_rate=sampling_rate, steps=steps)
         if CLOSE_ENOUGH * epsilon <= found <= epsilon:
             return sigma, found
         low, high = (sigma, high) if found > epsilon else (low, sigma)
-        step = sigma * (found / ((1 + CLOSE_ENOUGH) / 2 * epsilon)) ** 0.9
+        here = (math.log(sigma), math.log(max(found, 1e-9)))
+        if before is not None and here[0] != before[0]:
+            slope = min(-0.1, (here[1] - before[1]) / (here[0] - before[0]))
+        before = here
+        step = math.exp(here[0] + (math.log((1 + CLOSE_ENOUGH) / 2 * epsilon) - here[1]) / slope)
         sigma = step if low < step < high else (low + high) / 2 if math.isfinite(high) else 2 * sigma
     raise UsageError(
         f"expected an ε that noise can meet; got {epsilon} at δ = {delta:.3g} in {steps} steps",

@@ -67,7 +67,8 @@ def fit_private_classifier(
         repeated = np.repeat(rows, privacy.draws)
         stream = Stream(int(torch.randint(2**62, (1,), generator=generator)))
         varied = augment(to_model(images[repeated]), settings.augmentation, rng=stream)
-        return varied.unflatten(0, (len(rows), privacy.draws)), labels[repeated].unflatten(0, (-1, privacy.draws))
+        shape = (len(rows), privacy.draws)
+        return varied.reshape(*shape, *varied.shape[1:]), labels[repeated].reshape(shape)
 
     trainer = PrivateTrainer(
         dict(network.named_parameters()),

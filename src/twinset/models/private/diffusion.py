@@ -138,4 +138,4 @@ def _drawn(
     classes = torch.from_numpy(data.class_ids[rows]).repeat_interleave(draws)
     classes = torch.where(torch.rand(count, generator=generator) < settings.class_dropout, null_class, classes)
     noise = torch.randn(clean.shape, generator=generator)
-    return tuple(part.unflatten(0, (len(rows), draws)) for part in (clean, noise, sigma, classes, moved))
+    return tuple(part.reshape(len(rows), draws, *part.shape[1:]) for part in (clean, noise, sigma, classes, moved))
