@@ -240,12 +240,14 @@ class Recipe(Part):
         return self.model_copy(update={"evaluate": self.evaluate.model_copy(update={"utility": utility})})
 
     def without_paths(self, data: str) -> Recipe:
-        """The recipe as others may see it: ``data`` in place of the real images' path, of other paths their ends."""
+        """The recipe as others may see it: ``data`` in place of the real images' path, of other paths their ends, and
+        no marks, whose keys others lack: what they make again is the dataset before it was marked."""
         path = self.data.path if self.data.path.startswith("builtin:") else data
         named = self.with_paths(lambda path: Path(path).name).with_command(
             lambda words: tuple(Path(word).name if Path(word).is_absolute() else word for word in words)
         )
-        return named.model_copy(update={"data": self.data.model_copy(update={"path": path})})
+        release = None if self.release is None else self.release.without_marks()
+        return named.model_copy(update={"data": self.data.model_copy(update={"path": path}), "release": release})
 
     def digest(self) -> str:
         """sha256 of all that decides the dataset; not of its name, the places of data and folders (their content

@@ -38,6 +38,10 @@ class ReleasePart(Part):
     c2pa: CredentialsPart | None = None
     access: str | None = Field(None, max_length=2000, description="Who may have the release, and how; for the card.")
 
+    def without_marks(self) -> ReleasePart | None:
+        """What is left without watermark and signature; None if that is nothing."""
+        return None if self.access is None else ReleasePart(access=self.access)
+
     def with_paths(self, change: Callable[[str], str]) -> ReleasePart:
         """The part with its paths changed."""
         update: dict[str, object] = {}
