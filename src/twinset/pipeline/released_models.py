@@ -88,7 +88,7 @@ def _reference(
     audited: Audited, release: DatasetRelease, real: Witnesses, *, told: bool
 ) -> tuple[Dataset | None, list[str]]:
     if audited.reference is None or release.reference is None:
-        text = "without --reference (real images of neither side) RMIA and quantile regression see less or cannot run"
+        text = "without reference images RMIA cannot run on a classifier, and quantile regression on a generator sees less"
         return None, [text]
     rows = neither(release.reference, release.training, release.holdout, limit=real.limit)
     left_out = len(audited.reference) - len(rows)
@@ -128,7 +128,7 @@ def audited_classifier(split: Split, path: Path, question: AuditQuestion, rng: S
 
 
 def audited_generator(split: Split, folder: Path, question: AuditQuestion, rng: Stream) -> ModelAudit:
-    """The audit of a kept diffusion model, with as many fresh samples as there are released images."""
+    """The audit of a kept diffusion model, with as many fresh samples as there are released or training images."""
     from twinset.privacy.attacks.diffusion import ReleasedDiffusion
     from twinset.privacy.audit.generator_release import GeneratorRelease, audit_generator, sampled
 
@@ -141,7 +141,7 @@ def audited_generator(split: Split, folder: Path, question: AuditQuestion, rng: 
             f"{generator.model.n_classes}"
         )
     targets = split.targets(names, spec)
-    count = len(audited.synthetic) or len(audited.training)
+    count = max(len(audited.synthetic), len(audited.training))
     made = sampled(generator, targets.class_ids[targets.is_member], count, rng=rng)
     if made.shape[1:] != audited.spec.shape:
         made = np.stack([audited.spec.prepare(pixels) for pixels in made])

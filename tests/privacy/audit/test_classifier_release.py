@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from twinset.copytest import Known
+from twinset.privacy.attacks.classifier import SeenClassifier, Shadows, margins
 from twinset.privacy.audit.classifier_release import (
     ClassifierRelease,
     ShadowAttack,
     _canaries,
     audit_classifier,
+    matched,
     shadow_rows,
     views_of,
 )
@@ -134,3 +136,14 @@ def test_views_are_shifted_only_where_a_pixel_is_little() -> None:
     peaks = {tuple(np.argwhere(view[0, :, :, 0])[0].tolist()) for view in views_of(large)}
     assert peaks == {(14, 14), (13, 14), (15, 14), (14, 13), (14, 15)}
     assert shadow_rows(np.zeros((1, 64, 32, 3), dtype=np.uint8)).shape == (1, 32 * 16 * 3)
+
+
+def test_margins_of_another_kind_become_as_sure_as_the_shadows_in_their_own_order() -> None:
+    """Four images, two shadows with margins (0, 2, 4, 6) and (2, 4, 6, 8): ranks 0 … 3 stand for 1, 3, 5, 7."""
+    margins_of = np.array([[0.0, 2, 4, 6], [8, 6, 4, 2]])
+    shadows = Shadows(np.stack([margins_of, np.zeros((2, 4))], axis=-1)[:, :, None], np.zeros((2, 4), dtype=bool))
+    own = np.array([0.3, 0.1, 0.3, 0.2])  # the two largest are equal and share ranks 2 and 3
+    seen = SeenClassifier(np.stack([own, np.zeros(4)], axis=-1)[:, None], np.zeros(4, dtype=int), shadows)
+    alike = matched(seen)
+    assert margins(alike.logits, alike.class_ids)[:, 0] == pytest.approx([6, 1, 6, 3])
+    assert seen.logits[0, 0, 0] == 0.3

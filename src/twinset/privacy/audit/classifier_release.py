@@ -17,14 +17,14 @@ Three controls, of which the first two must be found before anything is cleared:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.images import PixelBatch, resize
-from twinset.privacy.attacks.classifier import ClassifierAttack, SeenClassifier, Shadows
+from twinset.privacy.attacks.classifier import ClassifierAttack, SeenClassifier, Shadows, margins
 from twinset.privacy.attacks.figures import AttackFigures
 from twinset.privacy.attacks.lira import Lira
 from twinset.privacy.attacks.rmia import Rmia
@@ -117,7 +117,8 @@ class ShadowAttack:
             population = (_seen(classifier, others), labels, by_shadows)
         seen = SeenClassifier(_seen(classifier, pictures), class_ids, self.shadows, population)
         usable = [attack for attack in attacks if population is not None or not isinstance(attack, Rmia)]
-        return {attack.name: attack.scores(seen) for attack in usable}
+        alike = matched(seen) if any(isinstance(attack, Lira) for attack in usable) else seen
+        return {attack.name: attack.scores(alike if isinstance(attack, Lira) else seen) for attack in usable}
 
 
 def audit_classifier(
@@ -223,51 +224,67 @@ def _canaries(release: ClassifierRelease, train: Train, *, alpha: float, rng: St
     wrong = (targets.class_ids[rows] + draw.integers(1, release.n_classes, len(rows))) % release.n_classes
     clean = np.ones(len(targets.pictures), dtype=bool)
     clean[rows] = False  # shadows that know the right label would tell nothing of the wrong one
+    known = np.concatenate([pictures, targets.pictures[clean]]), np.concatenate([wrong, targets.class_ids[clean]])
     attack = ShadowAttack.prepare(
-        np.concatenate([pictures, targets.pictures[clean]]),
-        np.concatenate([wrong, targets.class_ids[clean]]),
-        np.arange(len(rows) + int(clean.sum())),
+        *known,
+        np.arange(len(known[1])),
         n_classes=release.n_classes,
         population=None,
         rng=rng.child("shadows"),
     )
     members = targets.is_member
     base = release.trained_on or (targets.pictures[members], targets.class_ids[members])
-    return list(_planted(attack, train, base, pictures, wrong, alpha=alpha, most=most, rng=rng))
+    return list(_planted(attack, train, base, known, alpha=alpha, most=most, rng=rng))
 
 
 def _planted(
     attack: ShadowAttack,
     train: Train,
     base: tuple[PixelBatch, Labels],
-    pictures: PixelBatch,
-    wrong: Labels,
+    known: tuple[PixelBatch, Labels],
     *,
     alpha: float,
     most: int,
     rng: Stream,
 ) -> Sequence[Control]:
-    """From many to few, until a number is not found. ``pictures`` are the first that the shadows know."""
+    """From many to few, until a number is not found. Of what the shadows ``known`` the first 2 · ``most`` are
+    canaries."""
+    pictures, wrong = (part[: 2 * most] for part in known)
     found = []
     for count in (most, *(each for each in CANARIES if each < most)):
-        order = rng.child("coin", count).numpy().permutation(len(pictures))
+        order = rng.child("coin", count).numpy().permutation(2 * most)
         planted, left_out = order[:count], order[count : 2 * count]
         classifier = train(
             np.concatenate([base[0], pictures[planted]]),
             np.concatenate([base[1], wrong[planted]]),
             rng.child("train", count),
         )
-        known = len(pictures)
-        own = ShadowAttack(
-            attack.networks, Shadows(attack.shadows.logits[:, :known], attack.shadows.included[:, :known]), None
-        )
-        scores = own.scores(classifier, pictures, wrong, (Lira(),))
+        scores = attack.scores(classifier, *known, (Lira(),))
         figures = {name: AttackFigures.of(name, values[planted], values[left_out]) for name, values in scores.items()}
         tested = Tested(tuple(figures.values()), {name: each.p_value for name, each in figures.items()})
         found.append(Control.of(MISLABELLED, count, tested, alpha))
         if not found[-1].found:
             break
     return found
+
+
+def matched(seen: SeenClassifier) -> SeenClassifier:
+    """The same answers with margins as sure as those of the shadows, in the order that they have: (N, A, C).
+
+    Shadows of another kind are surer or less sure of everything, and a likelihood ratio would tell kinds apart. The
+    margin of rank r becomes the mean margin of rank r of the shadows, over all images, whoever was trained on; equal
+    margins stay equal.
+    """
+    from scipy.stats import rankdata
+
+    shadows = seen.known("lira")
+    own = margins(seen.logits, seen.class_ids)
+    usual = np.sort(margins(shadows.logits, seen.class_ids), axis=1).mean(axis=0)
+    ranks = rankdata(own, axis=0) - 1
+    wanted = np.stack([np.interp(ranks[:, view], np.arange(len(own)), usual[:, view]) for view in range(own.shape[1])])
+    logits = np.array(seen.logits, dtype=np.float64)
+    logits[np.arange(len(own)), :, seen.class_ids] += wanted.T - own
+    return replace(seen, logits=logits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +295,7 @@ class _One:
     number: int
 
     def logits(self, images: PixelBatch) -> NDArray[np.floating]:
-        return self.networks.logits(shadow_rows(images))[self.number]
+        return np.asarray(self.networks.logits(shadow_rows(images))[self.number])
 
 
 def shadow_rows(pictures: PixelBatch) -> NDArray[np.float32]:
