@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -237,4 +238,6 @@ def test_a_run_tells_its_groups_with_names_escaped(tmp_path: Path) -> None:
     assert "<b>north</b>" not in page
     assert "&lt;b&gt;north&lt;/b&gt;" in page
     assert "Synthetic images carry no site" in page
-    assert (Path(found.run) / "evaluation" / "fairness.json").exists()
+    told = json.loads((Path(found.run) / "evaluation" / "fairness.json").read_text())
+    assert told["schema"] == "twinset/fairness/1"
+    assert [each["by"] for each in told["groupings"]] == ["class", "site"]

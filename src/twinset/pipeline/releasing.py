@@ -153,7 +153,9 @@ def _write_json(run: Run, measured: Measured) -> None:
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     _write_audit(folder / "audit.json", measured)
     if measured.fairness is not None:
-        write_json(folder / "fairness.json", {"schema": "twinset/fairness/1", "groupings": plain(measured.fairness)})
+        told = plain(measured.fairness)
+        assert isinstance(told, dict)
+        write_json(folder / "fairness.json", {"schema": "twinset/fairness/1", **told})
     utility = measured.utility.to_json() if measured.utility is not None else {}
     blind = measured.utility.blind if measured.utility is not None else None
     verdict = verdict_part(measured.verdict).model_dump()
