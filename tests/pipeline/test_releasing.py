@@ -84,7 +84,10 @@ def test_every_judged_image_is_in_the_histograms(tmp_path: Path) -> None:
     columns |= {"id": pa.array(map(str, range(count))), "class_id": pa.array([0] * count, pa.int32())}
     samples = Dataset(("a",), pa.table(columns, schema=SCHEMA))
     tried = Tried(samples, {str(slot): reason for slot, reason in enumerate(reasons) if reason})
-    run = cast(Run, SimpleNamespace(folder=tmp_path, recipe=SimpleNamespace(filters=("far",))))
+    run = cast(
+        Run,
+        SimpleNamespace(folder=tmp_path, recipe=SimpleNamespace(filters=("far",), match=None, generators=(), edit=())),
+    )
     facts = _alignment(run, cast(Measured, SimpleNamespace(before=(), scores=())), tried)
     assert facts is not None
     (scores,) = facts.scores
