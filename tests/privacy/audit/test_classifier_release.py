@@ -6,6 +6,7 @@ import pytest
 from twinset.copytest import Known
 from twinset.privacy.attacks.classifier import SeenClassifier, Shadows, margins
 from twinset.privacy.audit.classifier_release import (
+    ATTACKS,
     ClassifierRelease,
     ShadowAttack,
     _canaries,
@@ -126,7 +127,7 @@ def test_too_few_held_out_images_for_canaries_give_none(sides, targets) -> None:
     kept = np.ones(targets.unit_count, dtype=bool)
     kept[targets.witnesses.members + 30 :] = False
     release = ClassifierRelease(Unmoved(), targets.of_units(kept), 10, train)
-    assert _canaries(release, train, alpha=0.01, rng=Stream(0)) == []
+    assert _canaries(release, train, ATTACKS, alpha=0.01, rng=Stream(0)) == []
 
 
 def test_views_are_shifted_only_where_a_pixel_is_little() -> None:

@@ -159,7 +159,7 @@ def audit_classifier(
             members = targets.is_member
             own = release.train(targets.pictures[members], targets.class_ids[members], rng.child("trained_on"))
             made.append(Control.of(TRAINED_ON, int(members.sum()), tested(own), alpha))
-            made += _canaries(release, release.train, alpha=alpha, rng=rng.child("canaries"))
+            made += _canaries(release, release.train, attacks, alpha=alpha, rng=rng.child("canaries"))
     return judged(
         "classifier",
         found,
@@ -211,7 +211,9 @@ def _independents(
     return Independents(flagged, sets)
 
 
-def _canaries(release: ClassifierRelease, train: Train, *, alpha: float, rng: Stream) -> list[Control]:
+def _canaries(
+    release: ClassifierRelease, train: Train, attacks: Sequence[ClassifierAttack], *, alpha: float, rng: Stream
+) -> list[Control]:
     """Held-out images with a wrong label, of which a coin chooses those that a classifier is trained on."""
     targets = release.targets
     draw = rng.numpy()
@@ -234,11 +236,12 @@ def _canaries(release: ClassifierRelease, train: Train, *, alpha: float, rng: St
     )
     members = targets.is_member
     base = release.trained_on or (targets.pictures[members], targets.class_ids[members])
-    return list(_planted(attack, train, base, known, alpha=alpha, most=most, rng=rng))
+    return list(_planted(attack, attacks, train, base, known, alpha=alpha, most=most, rng=rng))
 
 
 def _planted(
     attack: ShadowAttack,
+    attacks: Sequence[ClassifierAttack],
     train: Train,
     base: tuple[PixelBatch, Labels],
     known: tuple[PixelBatch, Labels],
@@ -259,7 +262,7 @@ def _planted(
             np.concatenate([base[1], wrong[planted]]),
             rng.child("train", count),
         )
-        scores = attack.scores(classifier, *known, (Lira(),))
+        scores = attack.scores(classifier, *known, attacks)
         figures = {name: AttackFigures.of(name, values[planted], values[left_out]) for name, values in scores.items()}
         tested = Tested(tuple(figures.values()), {name: each.p_value for name, each in figures.items()})
         found.append(Control.of(MISLABELLED, count, tested, alpha))
