@@ -88,7 +88,7 @@ def _reference(
     audited: Audited, release: DatasetRelease, real: Witnesses, *, told: bool
 ) -> tuple[Dataset | None, list[str]]:
     if audited.reference is None or release.reference is None:
-        text = "without reference images RMIA cannot run on a classifier, and quantile regression on a generator sees less"
+        text = "without reference images RMIA cannot run on a classifier; quantile regression on a generator sees less"
         return None, [text]
     rows = neither(release.reference, release.training, release.holdout, limit=real.limit)
     left_out = len(audited.reference) - len(rows)
