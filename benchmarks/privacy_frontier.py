@@ -210,6 +210,7 @@ def table(results: Mapping[str, dict[str, object]], wanted: Sequence[tuple[str, 
             assert isinstance(found, list)
             shown = f"{np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})"
             epsilon = "no noise" if cell[2] is None else f"{cell[2]:g}"
+            epsilon = "no votes" if cell[1:] == ("evolution", None) else epsilon
             lines.append(f"| {cell[1]} | {epsilon} | {shown} | {one['seconds']} s | {one['peak_mib']} MiB |")
     lines += ["", "| ε | shown at least | ceiling | right guesses | |", "|---|---|---|---|---|"]
     for cell in wanted:

@@ -42,7 +42,7 @@ class TrainingAudit:
     @property
     def vacuous(self) -> bool:
         """Whether even perfect guesses could not have reached the account's ε."""
-        return self.canaries.vacuous_for(self.account.epsilon)
+        return math.isfinite(self.account.epsilon) and self.canaries.vacuous_for(self.account.epsilon)
 
     @property
     def refuted(self) -> bool:
