@@ -163,6 +163,9 @@ GOLDEN = (0.9377582142119323, -0.11404088031348213, 0.45056482512270446)
 def test_bad_keys_sizes_and_payloads_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected a key of 16 to 4096 bytes; got 3"):
         SecretKey(b"abc")
+    (tmp_path / "short").write_bytes(b"abc\n")
+    with pytest.raises(UsageError, match="short: expected a key of 16 to 4096 bytes; got 3"):
+        SecretKey.read(tmp_path / "short")
     with pytest.raises(UsageError, match="expected a file with the watermark's key; got No such file"):
         SecretKey.read(tmp_path / "none")
     with pytest.raises(ImageError, match="at least 8 × 8 pixels to mark; got 20 × 7"):

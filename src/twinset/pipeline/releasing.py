@@ -51,7 +51,7 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
         run.listener.stage("export")
         exports = _export(run, measured)
     command = f"twinset run {shlex.quote(str(_shown(run.folder) / 'resolved.yaml'))}"
-    limits = _limits(run, measured)
+    limits = _limits(run, measured, marked=bool(exports))
     _write_json(run, measured)
     spent = cost_of(run, measured.accepted)
     data = report_data(run, measured, tried, spent, command=command, limits=limits)
@@ -89,7 +89,8 @@ def _export(run: Run, measured: Measured) -> dict[str, Path]:
     return found
 
 
-def _limits(run: Run, measured: Measured) -> list[str]:
+def _limits(run: Run, measured: Measured, *, marked: bool) -> list[str]:
+    """What keeps the figures from saying more. ``marked``: whether anything was exported that could carry a mark."""
     accepted = measured.accepted.class_counts()
     wanted = run.recipe.count if isinstance(run.recipe.count, dict) else {}
     limits = [measured.audit.warning] if measured.audit is not None and measured.audit.warning else []
@@ -121,7 +122,7 @@ def _limits(run: Run, measured: Measured) -> list[str]:
         )
     if any(part.use == "folder" for part in run.recipe.generators):
         limits.append("Images from a folder: how they were made, and from which training images, is not known here.")
-    if run.recipe.release is not None and run.recipe.release.watermark is not None:
+    if marked and run.recipe.release is not None and run.recipe.release.watermark is not None:
         limits.append("The exported images carry a watermark; all figures here are of the images without it.")
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")

@@ -233,6 +233,7 @@ evaluate:
 gate:
   copies: block               # block, report or off
 # privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
+# release: {{watermark: {{key_file: watermark.key}}}}   # an invisible mark; also c2pa and access
 export: [imagefolder]         # imagefolder, webdataset, parquet, csv
 seed: 0
 minutes: 10                   # what the whole run should take on this machine
@@ -297,6 +298,7 @@ evaluate:
 gate:
   copies: report              # pasted images show their parents: reported, not blocked
 # privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
+# release: {{watermark: {{key_file: watermark.key}}}}   # an invisible mark; also c2pa and access
 export: [{format_}]{" " * max(1, 20 - len(format_))}# {", ".join(EXPORTS[4:])}
 seed: 0
 minutes: 30                   # what the whole run should take on this machine

@@ -155,6 +155,21 @@ def test_reference_images_that_are_held_out_ones_are_left_out() -> None:
         audit_dataset(DatasetRelease(made, training, holdout, holdout), rng=Stream(0))
 
 
+def test_sides_too_uneven_for_the_planted_copies_are_named() -> None:
+    """Ten hits of training images alone have p = .6¹⁰ = .006 where training images are 60 %; the joint test asks less
+    than .005. At equal sizes it is .5¹⁰ = .001."""
+    made = features(0, 400) + 8.0
+    uneven, even = (
+        audit_dataset(
+            DatasetRelease(made, features(1, 180), features(2, count)), rng=Stream(0), attacks=(), independent_sets=1
+        )
+        for count in (120, 180)
+    )
+    assert uneven.answer == "inconclusive"
+    assert "180 training and 120 held-out images fewer than 11 hits cannot be told from chance" in uneven.finding
+    assert not any("hold out a larger share" in reason for reason in even.reasons)
+
+
 def test_alarms_over_independent_sets_take_a_leak_back() -> None:
     """Held-out images that lie elsewhere: any set is flagged, a half of them too."""
 

@@ -289,8 +289,22 @@ def _judged(
         if least_found(planted, how) is None:
             most = max(each.count for each in planted if each.how == how)
             missed.append(f"{most} planted {how} copies of training images were not found")
+    if missed:
+        missed += _too_even(test, planted)
     reasons = [*missed, *doubts]
     return ("inconclusive", tuple(reasons)) if reasons else ("no_leakage_detected", ())
+
+
+def _too_even(test: CopyTest, planted: Sequence[Planted]) -> list[str]:
+    """Why not even all that is planted could have been found: the sizes of the two sides, where these are at fault."""
+    least, most = test.smallest_detectable, max(each.count for each in planted)
+    if least is not None and least <= most:
+        return []
+    told = "any number of" if least is None else f"fewer than {least}"
+    return [
+        f"with {test.counts['training']} training and {test.counts['holdout']} held-out images {told} hits cannot be "
+        "told from chance: hold out a larger share, or release more images"
+    ]
 
 
 def _doubts(independents: Independents | None, blind: BlindBaseline | None) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ def judged(
         missed = {control.what: control for control in reversed(controls) if control.what not in found}
         reasons = [
             *lacking,
-            *(f"{what.format(dose=control.dose)} was not found" for what, control in missed.items()),
+            *(_missed(what.format(dose=control.dose)) for what, control in missed.items()),
             *doubts,
         ]
         if not controls and not lacking:
@@ -212,6 +212,11 @@ def judged(
         blind=blind,
         facts=dict(facts or {}),
     )
+
+
+def _missed(control: str) -> str:
+    """That a control was not found; its text begins with a number where it speaks of several."""
+    return f"{control} {'were' if control[:1].isdigit() else 'was'} not found"
 
 
 def _doubts(independents: Independents | None, blind: BlindBaseline | None) -> list[str]:

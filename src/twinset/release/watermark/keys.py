@@ -49,7 +49,10 @@ class SecretKey:
                 f"{path}: expected a file with the watermark's key; got {error.strerror or error}",
                 hint="openssl rand -hex 32 > watermark.key",
             ) from error
-        return SecretKey(content.strip())
+        try:
+            return SecretKey(content.strip())
+        except UsageError as error:
+            raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
 
     @staticmethod
     def new() -> SecretKey:
