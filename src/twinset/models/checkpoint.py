@@ -57,7 +57,8 @@ def load_tensors(path: Path, *, device: str = "cpu") -> tuple[dict[str, torch.Te
             record = json.loads((file.metadata() or {}).get("record", ""))
     except (SafetensorError, OSError, ValueError) as error:
         raise RunFolderError(
-            f"{path}: expected a checkpoint of twinset; got {error}", hint="remove this file; training starts over"
+            f"{path}: expected a checkpoint of twinset; got {error}",
+            hint="the file is damaged, or no checkpoint: remove it and train again",
         ) from error
     bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if bad:
