@@ -58,7 +58,7 @@ def load_tensors(path: Path, *, device: str = "cpu") -> tuple[dict[str, torch.Te
     except (SafetensorError, OSError, ValueError) as error:
         raise RunFolderError(
             f"{path}: expected a checkpoint of twinset; got {error}",
-            hint="the file is damaged, or no checkpoint: remove it and train again",
+            hint="damaged, or no checkpoint: give another, or train again without it",
         ) from error
     bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if bad:
