@@ -234,8 +234,10 @@ def _childless(folder: Path, parents: list[tuple[str, ...]]) -> list[str]:
 
 
 def test_reference_images_are_checked_before_anything_is_made(digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"privacy\.reference: expected at least 8 images; got 6"):
-        twinset.run(recipe_of(digits, "apart", reference=str(digits / "few")), out=tmp_path / "a", quiet=True)
-    assert not (tmp_path / "a").exists()
+    own = "real/train"
+    for name, got in (("few", "6 of 6"), (own, "0 of 160")):
+        with pytest.raises(DataError, match=rf"privacy\.reference: expected at least 8 images .*; got {got}"):
+            twinset.run(recipe_of(digits, "apart", reference=str(digits / name)), out=tmp_path / "a", quiet=True)
+        assert not (tmp_path / "a").exists()
     with pytest.raises(RecipeError, match="on_leak"):
         twinset.run(recipe_of(digits, "apart", on_leak="delete"), out=tmp_path / "b", quiet=True)

@@ -173,8 +173,8 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
     with tempfile.TemporaryDirectory(prefix="twinset-plan-") as temporary:
         folder = Path(temporary)
         listener.stage("read the real images")
-        check_reference(written.recipe)
         dataset, report = read_real(written)
+        check_reference(written.recipe, dataset)
         real = prepare_real(written.recipe, dataset, report, folder)
         recipe = written.recipe.for_task(real.task)
         check_training(sources_of(recipe, folder), real.dataset.classes, real.task)

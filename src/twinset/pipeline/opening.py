@@ -110,8 +110,8 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if not (folder / "split.json").exists():
         with timings.stage("read"):
             listener.stage("read the real images")
-            check_reference(written.recipe)
             dataset, report = read_real(written)
+            check_reference(written.recipe, dataset)
             real = prepare_real(written.recipe, dataset, report, folder)
     else:
         if reread:

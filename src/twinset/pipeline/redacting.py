@@ -59,7 +59,7 @@ def redact(
         before = result_of(folder)
         run = open_run(folder, written, machine, listener, reread=False)
         removed = _removed(run, ids, parents)
-        check_reference(run.recipe)
+        check_reference(run.recipe, run.real.dataset)
         redaction = Redaction(
             when=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             reason=reason,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from twinset.dataset import Dataset
@@ -9,6 +11,7 @@ from twinset.errors import DataError
 from twinset.pipeline.real import RealData
 from twinset.pipeline.tools import load
 from twinset.recipe import Recipe
+from twinset.sample import Sample
 
 FEWEST = 8
 """Images of any side, below which nothing is audited."""
@@ -24,13 +27,22 @@ def reference_beside(real: RealData, named: str | None, *, on_bad_input: str) ->
     return real.dataset.where(unused) if unused.sum() >= FEWEST else None
 
 
-def check_reference(recipe: Recipe) -> None:
-    """Errors of the recipe's reference images at once, not after an hour."""
+def check_reference(recipe: Recipe, real: Dataset) -> None:
+    """Errors of the recipe's reference images at once, not after an hour: too few, or those of the run itself."""
     part = recipe.privacy
     if part is None or not part.audit or part.reference is None:
         return
-    found = len(load(part.reference, on_bad_input=recipe.on_bad_input))
-    if found < FEWEST:
+    beside = load(part.reference, on_bad_input=recipe.on_bad_input)
+    known = set(map(_pixels, real))
+    others = sum(_pixels(sample) not in known for sample in beside)
+    if others < FEWEST:
         raise DataError(
-            f"privacy.reference: expected at least {FEWEST} images; got {found}", hint="give more of them, or none"
+            f"privacy.reference: expected at least {FEWEST} images that are not in the data of the run; got {others} "
+            f"of {len(beside)}",
+            hint="give other real images of the kind, or leave it out",
         )
+
+
+def _pixels(sample: Sample) -> bytes:
+    pixels = sample.pixels()
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()

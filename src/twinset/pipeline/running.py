@@ -75,7 +75,7 @@ def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listen
     with locked(folder):
         refuse_unfinished(folder)
         run = open_run(folder, written, machine, listener, reread=False)
-        check_reference(run.recipe)
+        check_reference(run.recipe, run.real.dataset)
         take_back_result(folder)
         return finish(run, again=True)
 
