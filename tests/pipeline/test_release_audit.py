@@ -181,6 +181,8 @@ def test_images_taken_out_are_in_nothing_that_is_released(ran: Ran) -> None:
     assert not set(copies) & {pair["synthetic"] for pair in _pairs(folder)}
     assert "took out 4 images" in redaction_words.redact(answer)
     assert twinset.verify(folder, samples=0, quiet=True).ok
+    with pytest.raises(UsageError, match="taken out before"):
+        twinset.redact(folder, ids=copies[:1], workers=1, quiet=True)
     _killed_between_record_and_index(folder, copies)
 
 

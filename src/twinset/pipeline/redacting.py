@@ -8,7 +8,7 @@ leaves a run that :func:`twinset.pipeline.resume` ends as it was, one killed aft
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from twinset import documents
@@ -22,7 +22,7 @@ from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
 from twinset.pipeline.running import finish, take_back_result
 from twinset.pipeline.withdrawing import withdraw
-from twinset.redactions import Redaction, Removed, next_folder, record
+from twinset.redactions import Redaction, Removed, next_folder, record, redacted_ids
 from twinset.store import ShardStore, locked, write_bytes
 
 NAMED = 3
@@ -102,7 +102,7 @@ def _removed(run: Run, ids: Sequence[str], parents: Sequence[str]) -> tuple[Remo
     accepted, index = store.accepted(run.real.dataset.classes), store.index().to_pylist()
     ids = _of_pictures(accepted, ids)
     recorded = [tuple(names or ()) for names in accepted.table.column("parents").to_pylist()]
-    _refuse_unknown(accepted, ids)
+    _refuse_unknown(accepted, ids, redacted_ids(run.folder))
     _refuse_childless(run, recorded, parents)
     asked, of = set(ids), set(parents)
     rows = [row for row, id_ in enumerate(accepted.ids) if id_ in asked or of.intersection(recorded[row])]
@@ -123,9 +123,15 @@ def _of_pictures(accepted: Dataset, ids: Sequence[str]) -> list[str]:
     return [picture if id_ not in known and (picture := id_.rpartition(MARK)[0]) in known else id_ for id_ in ids]
 
 
-def _refuse_unknown(accepted: Dataset, ids: Iterable[str]) -> None:
+def _refuse_unknown(accepted: Dataset, ids: Iterable[str], gone: Mapping[str, str]) -> None:
     known = set(accepted.ids)
     if unknown := [id_ for id_ in ids if id_ not in known]:
+        if taken := [id_ for id_ in unknown if id_ in gone]:
+            raise UsageError(
+                f"expected ids of released images of this run; got {_listed(taken)}, taken out before "
+                f"({gone[taken[0]]})",
+                hint="leave them out",
+            )
         raise UsageError(
             f"expected ids of released images of this run; got {_listed(unknown)}",
             hint="ids stand in the report, and in `twinset audit RUN --json`",
