@@ -166,7 +166,11 @@ def test_recall_of_the_arms_and_their_difference_by_class_and_site() -> None:
     (table,) = group_tables(Grouping("site", (before,)))
     assert table.columns[2] == "images"
     assert table.rows[0][0] == "<b>north</b>"
-    assert table.rows[-1][1].startswith("0.0 % (0.0 % …")
+    assert table.rows[-1][1].startswith("0.0 (0.0 … ")
+    assert table.rows[-1][1].endswith(" points")
+    (table,) = group_tables(Grouping("class", (gained,)))
+    assert table.columns[1].endswith(", points")
+    assert [row[1].split(" (")[0] for row in table.rows[:2]] == ["−25.0", "+50.0"]
 
 
 def test_trainings_that_disagree_widen_the_intervals() -> None:

@@ -75,7 +75,9 @@ def _served(groups: Groups, real: RealData, utility: Utility | None, *, rng: Str
         intervals = found.mean_intervals(rng=rng.child("difference"))
         within = [None if one is None else Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
         figures = _figures(groups, found.values, within, numbers)
-        yield report.GroupMeasure("utility_difference", "Difference", figures, None, higher_is_better=True)
+        yield report.GroupMeasure(
+            "utility_difference", "Difference", figures, None, higher_is_better=True, unit="difference"
+        )
 
 
 def _over_runs(right: Array, groups: Groups, real: RealData, numbers: Numbers, labels: Numbers) -> Estimates:
@@ -156,7 +158,7 @@ def _exposed(groups: Groups, real: RealData, accepted: Dataset, *, rng: Stream) 
     )
     title = "Training told from held-out images, AUC (.5 is none)"
     yield _measure(
-        "membership_auc", title, groups, found, np.concatenate(numbers), better=False, rng=rng, as_share=False
+        "membership_auc", title, groups, found, np.concatenate(numbers), better=False, rng=rng, unit="number"
     )
 
 
@@ -206,7 +208,7 @@ def _measure(
     *,
     better: bool,
     rng: Stream,
-    as_share: bool = True,
+    unit: report.Unit = "share",
 ) -> report.GroupMeasure:
     intervals = found.share_intervals(rng=rng.child("joint"))
     known = np.flatnonzero(np.isfinite(found.values))
@@ -215,7 +217,7 @@ def _measure(
         value, interval, _ = found.take(known).largest_difference(rng=rng.child("gap"))
         gap = value, interval.low, interval.high
     figures = _figures(groups, found.values, intervals, numbers)
-    return report.GroupMeasure(name, title, figures, gap, higher_is_better=better, as_share=as_share)
+    return report.GroupMeasure(name, title, figures, gap, higher_is_better=better, unit=unit)
 
 
 def _figures(

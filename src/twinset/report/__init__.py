@@ -42,6 +42,7 @@ from twinset.report.model import (
     TraitFacts,
     Trial,
     Twin,
+    Unit,
     Utility,
     Verdict,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "TraitFacts",
     "Trial",
     "Twin",
+    "Unit",
     "Utility",
     "Verdict",
     "render",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from twinset.report.charts import Table
-from twinset.report.model import GroupFigure, Grouping, GroupMeasure
-from twinset.report.words import NONE, count, number, percent
+from twinset.report.model import GroupFigure, Grouping, GroupMeasure, Unit
+from twinset.report.words import NONE, count, number, percent, points
+
+TOLD: Mapping[Unit, Callable[[float | None], str]] = {"share": percent, "difference": points, "number": number}
 
 
 def group_tables(grouping: Grouping) -> list[Table]:
@@ -26,7 +28,7 @@ def _table(title: str, measures: Sequence[GroupMeasure]) -> Table:
     columns, cells = ["Group"], {name: [name] for name in names}
     gaps = ["largest gap"]
     for at, measure in enumerate(measures):
-        columns.append(measure.title)
+        columns.append(measure.title + (", points" if measure.unit == "difference" else ""))
         gaps.append(_gap(measure))
         for name in names:
             cells[name].append(_cell(measure, measure.groups.get(name)))
@@ -45,14 +47,15 @@ def _counts(measure: GroupMeasure) -> dict[str, int]:
 def _cell(measure: GroupMeasure, figure: GroupFigure | None) -> str:
     if figure is None or figure.value is None:
         return NONE
-    told = percent if measure.as_share else number
+    told = TOLD[measure.unit]
     spread = "" if figure.low is None else f" ({told(figure.low)} … {told(figure.high)})"
     return f"{told(figure.value)}{spread}"
 
 
 def _gap(measure: GroupMeasure) -> str:
+    """Of shares in percentage points, as it is a difference of two."""
     if measure.gap is None:
         return NONE
-    told = percent if measure.as_share else number
-    value, low, high = measure.gap
-    return f"{told(value)} ({told(low)} … {told(high)})"
+    told, after = (number, "") if measure.unit == "number" else (points, " points")
+    value, low, high = map(told, measure.gap)
+    return f"{value} ({low} … {high}){after}"

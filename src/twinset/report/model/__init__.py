@@ -8,7 +8,7 @@ from twinset.report.model.answer import Arm, Difference, Trial, Utility, Verdict
 from twinset.report.model.copies import ClosePair, Gate
 from twinset.report.model.cost import Cost, CostOfThousand
 from twinset.report.model.datasets import AlignmentFacts, DatasetFacts, Problem, ScoreValues
-from twinset.report.model.fairness import FairnessFacts, GroupFigure, Grouping, GroupMeasure
+from twinset.report.model.fairness import FairnessFacts, GroupFigure, Grouping, GroupMeasure, Unit
 from twinset.report.model.likeness import FeatureMap, MapSet, MetricTable
 from twinset.report.model.objects import MeasureFacts, MetadataFacts
 from twinset.report.model.page import ReportData
@@ -60,6 +60,7 @@ __all__ = [
     "TraitFacts",
     "Trial",
     "Twin",
+    "Unit",
     "Utility",
     "Verdict",
 ]

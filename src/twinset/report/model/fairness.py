@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["share", "difference", "number"]
+"""A share of images, a difference of two such shares, or neither."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class GroupMeasure:
     groups: dict[str, GroupFigure]
     gap: tuple[float, float, float] | None
     higher_is_better: bool | None
-    as_share: bool = True
+    unit: Unit = "share"
 
 
 @dataclass(frozen=True)
