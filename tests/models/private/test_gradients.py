@@ -72,7 +72,7 @@ def test_opacus_finds_the_same_gradients() -> None:
     rows, classes = torch.randn(6, 5, generator=generator), torch.arange(6) % 3
     layer = nn.Linear(5, 3)
     wrapped = GradSampleModule(layer, loss_reduction="sum")
-    nn.functional.cross_entropy(wrapped(rows), classes, reduction="sum").backward()
+    nn.functional.cross_entropy(wrapped(rows.clone().requires_grad_()), classes, reduction="sum").backward()
     single = {name: value.grad_sample for name, value in layer.named_parameters()}
     norms = torch.cat([one.flatten(1) for one in single.values()], dim=1).norm(dim=1)
     scale = (0.5 / norms).clamp(max=1)
