@@ -16,10 +16,17 @@ from torch.nn import functional
 from twinset.errors import UsageError
 from twinset.images import PixelBatch, to_model
 from twinset.models.classical import augment
-from twinset.models.classifier import Classifier, ClassifierSettings, check_targets, new_network, rate_share
+from twinset.models.classifier import (
+    Classifier,
+    ClassifierSettings,
+    ResidualNetwork,
+    check_targets,
+    new_network,
+    rate_share,
+)
 from twinset.models.private.accounting import Account, Privacy, account_of
 from twinset.models.private.sitting import Sitting, digest_of
-from twinset.models.private.trainer import PrivateTrainer
+from twinset.models.private.trainer import Draw, PrivateTrainer
 from twinset.randomness import Stream
 from twinset.secret_randomness import seed_from
 from twinset.stages import Progress, silent
@@ -55,7 +62,31 @@ def fit_private_classifier(
     )
     if folder is not None and sitting.finished:
         return Classifier.load(folder / MODEL_FILE), account
-    key = sitting.key()
+    network, trainer, draw = _private_trainer(images, labels, n_classes, settings, privacy, account, sitting.key())
+    sitting.restore(trainer)
+    while trainer.step < settings.steps:
+        trainer.advance(draw)
+        sitting.save(trainer)
+        progress(trainer.step, settings.steps, "private steps")
+    network.load_state_dict(trainer.average)
+    model = Classifier(network.eval(), (height, width, channels), n_classes, settings.width, norm="group")
+    if folder is not None:
+        model.save(folder / MODEL_FILE)
+    sitting.close(account)
+    return model, account
+
+
+def _private_trainer(
+    images: PixelBatch,
+    labels: torch.Tensor,
+    n_classes: int,
+    settings: ClassifierSettings,
+    privacy: Privacy,
+    account: Account,
+    key: bytes,
+) -> tuple[ResidualNetwork, PrivateTrainer, Draw]:
+    """The network, its trainer at the first step, and what draws the images of a step for it."""
+    height, width, channels = images.shape[1:]
     weights = torch.Generator().manual_seed(seed_from(key, "twinset private weights"))
     network = new_network((height, width), channels, n_classes, settings.width, weights, norm="group")
 
@@ -78,14 +109,4 @@ def fit_private_classifier(
         key=key,
         learning_rate=lambda step: settings.learning_rate * rate_share(step, settings.steps),
     )
-    sitting.restore(trainer)
-    while trainer.step < settings.steps:
-        trainer.advance(draw)
-        sitting.save(trainer)
-        progress(trainer.step, settings.steps, "private steps")
-    network.load_state_dict(trainer.average)
-    model = Classifier(network.eval(), (height, width, channels), n_classes, settings.width, norm="group")
-    if folder is not None:
-        model.save(folder / MODEL_FILE)
-    sitting.close(account)
-    return model, account
+    return network, trainer, draw
