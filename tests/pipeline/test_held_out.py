@@ -20,7 +20,8 @@ from twinset.generators.folder import Folder
 from twinset.images import ImageSpec, Pixels, resize
 from twinset.pipeline import dry_run
 from twinset.pipeline.held_out import copies_in, held_out_among, refuse_held_out
-from twinset.pipeline.real import RealData, RealFacts, looking_spec
+from twinset.pipeline.image_sizes import looking_spec
+from twinset.pipeline.real import RealData, RealFacts
 from twinset.pipeline.reporting import Quiet
 from twinset.recipe import recipe_from_values
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from twinset.pipeline.checking import dry_run, status, verify
     from twinset.pipeline.classifying import fit_and_keep_classifier
     from twinset.pipeline.comparing import compare
-    from twinset.pipeline.detecting import detect, fit_and_keep
+    from twinset.pipeline.detecting import detect
     from twinset.pipeline.detecting_marks import detect_provenance, detect_watermark
+    from twinset.pipeline.detector_fitting import fit_and_keep
     from twinset.pipeline.inference_files import infer_to_file
     from twinset.pipeline.previewing import preview, scene
     from twinset.pipeline.rating import check_metadata
@@ -57,11 +58,12 @@ _HOME = {
     "audit": "releases",
     "check_metadata": "rating",
     "compare": "comparing",
+    "fit_and_keep": "detector_fitting",
     "fit_and_keep_classifier": "classifying",
     "infer_to_file": "inference_files",
     "leaderboard": "standing",
     "redact": "redacting",
-    **dict.fromkeys(("detect", "fit_and_keep"), "detecting"),
+    "detect": "detecting",
     **dict.fromkeys(("detect_provenance", "detect_watermark"), "detecting_marks"),
     **dict.fromkeys(("preview", "scene"), "previewing"),
     **dict.fromkeys(("evaluate", "exit_code", "resume", "run"), "running"),

@@ -11,7 +11,7 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError, RunFolderError, UsageError
 from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
 from twinset.pipeline.folders import refuse_inside
-from twinset.pipeline.real import choose_spec
+from twinset.pipeline.image_sizes import choose_spec
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import check_way, load, source_of
 from twinset.randomness import Stream

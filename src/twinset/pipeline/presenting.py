@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from twinset import __version__, report
-from twinset.alignment.metadata import MEASURES, Bins
-from twinset.copying import nearest_copies
 from twinset.dataset import SPLITS, UNITS, Dataset
-from twinset.drawing import overlay_scaled
 from twinset.evaluation.cost import Cost
 from twinset.pipeline import page
 from twinset.pipeline.audit_page import privacy_facts
 from twinset.pipeline.closing.facts import gap_facts
 from twinset.pipeline.closing.record import closing_filters
 from twinset.pipeline.curation_facts import curation_facts, taken_out
-from twinset.pipeline.fidelity import Features
 from twinset.pipeline.fitting import remarks_of, sources_of
 from twinset.pipeline.folders import peak_memory_bytes, recipe_of
+from twinset.pipeline.gallery_facts import gallery_facts
 from twinset.pipeline.making import candidates, reasons_of
+from twinset.pipeline.map_facts import map_facts
 from twinset.pipeline.measuring import Measured
-from twinset.pipeline.metadata import Metadata, shifts_of
+from twinset.pipeline.metadata_facts import metadata_facts
 from twinset.pipeline.opening import Run
 from twinset.pipeline.parts import COST_ROWS
 from twinset.pipeline.planning import planned
@@ -33,14 +31,9 @@ from twinset.pipeline.samples import sample_facts
 from twinset.pipeline.thresholds import read_thresholds
 from twinset.recipe import Recipe, UsePart
 from twinset.release.card import TRAINED
-from twinset.report.model import MapSet
 from twinset.store import ShardStore, read_json
 
-PER_CLASS = 12
-OVERLAYS = 12
-OVERLAY_SIDE = 448
 SHOWN_REJECTIONS = 120
-MAP_POINTS = 400
 HELD_OUT = "Synthetic images against the held-out real images (validation and test)."
 
 
@@ -79,12 +72,12 @@ def report_data(
         recipe=recipe_of(run.folder).recipe.without_paths(run.real.facts.name).to_yaml(),
         asked=_asked(run),
         datasets=(_real_facts(run), _synthetic_facts(run, measured)),
-        gallery=_gallery(run, measured),
+        gallery=gallery_facts(run, measured),
         alignment=_alignment(run, measured, tried),
-        feature_map=_feature_map(run, measured),
+        feature_map=map_facts(run, measured),
         metrics=page.metrics(measured.scores, classes, note=HELD_OUT),
         utility=page.utility(measured.utility, measured.plan.settings) if measured.utility and measured.plan else None,
-        metadata=_metadata(run, measured),
+        metadata=metadata_facts(run, measured),
         curations=curation_facts(sources_of(run.recipe, run.folder)),
         gaps=gap_facts(sources_of(run.recipe, run.folder)),
         samples=sample_facts(measured.samples) if measured.samples else None,
@@ -175,47 +168,6 @@ def _synthetic_facts(run: Run, measured: Measured) -> report.DatasetFacts:
     )
 
 
-def _gallery(run: Run, measured: Measured) -> report.Gallery | None:
-    training, accepted, spec = run.real.training, measured.accepted, run.real.spec
-    if not len(accepted):
-        return None
-    if run.real.task != "classification":
-        return _overlays(training, accepted)
-    shown = {
-        class_id: np.flatnonzero(accepted.class_ids == class_id)[:PER_CLASS]
-        for class_id in range(len(training.classes))
-    }
-    rows = np.concatenate(list(shown.values())).astype(np.int64)
-    images = accepted.take(rows).prepared(spec)
-    distances, nearest = nearest_copies(images, training.prepared(spec), k=1)
-    twin_of = {int(row): (float(distances[at, 0]), int(nearest[at, 0])) for at, row in enumerate(rows)}
-    grids = []
-    for class_id, mine in shown.items():
-        real = np.flatnonzero(training.class_ids == class_id)[:PER_CLASS]
-        twins = tuple(
-            report.Twin(
-                page.picture(accepted, int(row)), page.picture(training, twin_of[int(row)][1]), twin_of[int(row)][0]
-            )
-            for row in mine
-        )
-        grids.append(report.ClassGrid(class_id, tuple(page.picture(training, int(row)) for row in real), twins))
-    return report.Gallery(tuple(grids), "normalised pixels under flips and small shifts, 0…2")
-
-
-def _overlays(training: Dataset, accepted: Dataset) -> report.Gallery:
-    """Real and synthetic pictures with what is marked in them."""
-
-    def pictures(dataset: Dataset) -> tuple[report.Picture, ...]:
-        rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), OVERLAYS)).round().astype(int))
-        return tuple(
-            report.Picture(sample.id, overlay_scaled(sample, dataset.classes, OVERLAY_SIDE))
-            for sample in (dataset[int(row)] for row in rows)
-        )
-
-    twins = tuple(report.Twin(picture) for picture in pictures(accepted))
-    return report.Gallery((report.ClassGrid(None, pictures(training), twins),), marked=True)
-
-
 def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFacts | None:
     if not _filters(run):
         return None
@@ -265,93 +217,6 @@ def kind_of(reason: str) -> str:
         if reason.startswith(start):
             return kind
     return reason.partition(" (")[0]
-
-
-def _feature_map(run: Run, measured: Measured) -> report.FeatureMap | None:
-    features: Features | None = measured.features
-    if features is None:
-        return None
-    parts: list[tuple[MapSet, np.ndarray, Dataset]] = [
-        ("real train", features.training, run.real.training),
-        ("real held out", features.holdout, run.real.holdout),
-        ("synthetic", features.accepted, measured.accepted),
-    ]
-    chosen = [
-        (name, np.linspace(0, len(rows) - 1, min(len(rows), MAP_POINTS)).astype(int), rows, dataset)
-        for name, rows, dataset in parts
-        if len(rows)
-    ]
-    vectors = np.concatenate([rows[at] for _, at, rows, _ in chosen]).astype(np.float64)
-    xy, explained = principal_plane(
-        vectors, np.concatenate([rows[at] for name, at, rows, _ in chosen if name != "synthetic"])
-    )
-    return report.FeatureMap(
-        xy=xy,
-        sets=tuple(name for name, at, _, _ in chosen for _ in at),
-        class_ids=np.concatenate([dataset.class_ids[at] for _, at, _, dataset in chosen]),
-        method=f"PCA of the real features, {explained:.0%} of their variance",
-        extractor=features.extractor,
-        ids=tuple(id_ for _, at, _, dataset in chosen for id_ in np.asarray(dataset.ids, dtype=object)[at]),
-    )
-
-
-def principal_plane(vectors: np.ndarray, fitted_on: np.ndarray) -> tuple[np.ndarray, float]:
-    """(N, 2) coordinates of (N, D) vectors on the two principal axes of (M, D), and their share of variance."""
-    mean = fitted_on.mean(axis=0, dtype=np.float64)
-    _, spread, axes = np.linalg.svd(fitted_on.astype(np.float64) - mean, full_matrices=False)
-    plane = np.zeros((2, vectors.shape[1]))
-    plane[: min(2, len(axes))] = axes[:2]
-    total = float((spread**2).sum())
-    return (vectors - mean) @ plane.T, float((spread[:2] ** 2).sum() / total) if total > 0 else 1.0
-
-
-def _metadata(run: Run, measured: Measured) -> report.MetadataFacts | None:
-    """Histograms of all measures that could be compared, and what was said of shifts."""
-    shifts = shifts_of(run)
-    found = measured.metadata
-    if found is None:
-        return report.MetadataFacts((), shifts=shifts) if shifts else None
-    facts = []
-    for gap in found.table.gaps:
-        bins, scale = found.bins(gap.measure), MEASURES[gap.measure]
-        values = {"real": found.real.values(gap.measure)}
-        values |= {name: each.values(gap.measure) for name, each in found.sets.items()}
-        pooled = np.concatenate(list(values.values()))
-        edges = np.concatenate([[pooled.min()], bins.edges, [pooled.max()]])
-        counts = {name: bins.counts(each) for name, each in values.items()}
-        facts.append(
-            report.MeasureFacts(
-                gap.measure,
-                np.array([scale.original(float(edge)) for edge in edges]),
-                {name: count / max(1, count.sum()) for name, count in counts.items()},
-                gap.floor,
-                dict(gap.distance),
-                tuple(name for name, is_at in gap.at_floor.items() if is_at),
-                scale.scale == "log",
-            )
-        )
-    images = max((gap.images for gap in found.table.gaps), default=0)
-    return report.MetadataFacts(tuple(facts), found.before_is, images, shifts, tuple(_scenes(found)))
-
-
-def _scenes(found: Metadata) -> Iterator[report.MeasureFacts]:
-    """Histograms of what the maker alone knows, on bins of all sets together."""
-    for name in MEASURES:
-        values = {key: each.values(name) for key, each in found.scenes.items() if name in each.columns}
-        if "after" not in values:
-            continue
-        pooled = np.concatenate(list(values.values()))
-        bins, scale = Bins.of(list(values.values()), step=MEASURES[name].step), MEASURES[name]
-        edges = np.concatenate([[pooled.min()], bins.edges, [pooled.max()]])
-        counts = {key: bins.counts(each) for key, each in values.items()}
-        yield report.MeasureFacts(
-            name,
-            np.array([scale.original(float(edge)) for edge in edges]),
-            {key: count / max(1, count.sum()) for key, count in counts.items()},
-            float("nan"),
-            {},
-            logarithmic=scale.scale == "log",
-        )
 
 
 def _rejected(tried: Tried) -> tuple[report.Rejected, ...]:

@@ -22,8 +22,10 @@ from twinset.formats.counting import counted
 from twinset.images import encode_png
 from twinset.pipeline.fitting import EditedReal, Source, check_training, sources_of, takes_workspace
 from twinset.pipeline.folders import refuse_inside
+from twinset.pipeline.image_sizes import at_run_size
 from twinset.pipeline.planning import largest_remainder, sources
-from twinset.pipeline.real import at_run_size, read_real, task_of
+from twinset.pipeline.real import read_real
+from twinset.pipeline.real_checks import task_of
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.sheets import Row, sheet
 from twinset.randomness import Stream, seed_for

@@ -29,7 +29,8 @@ from twinset.pipeline.comparing.pages import place_for
 from twinset.pipeline.comparing.question import embedder_named
 from twinset.pipeline.comparing.sources import name_of
 from twinset.pipeline.folders import environment_of, result_of
-from twinset.pipeline.real import choose_spec, load_real
+from twinset.pipeline.image_sizes import choose_spec
+from twinset.pipeline.real import load_real
 from twinset.pipeline.recorded_ranks import is_record, ranked_records
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import source_of

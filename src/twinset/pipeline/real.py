@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from twinset import transforms
-from twinset.dataset import SCHEMA, SPLITS, TASKS, Dataset, Sample, SplitName, Task, read_checked
+from twinset.dataset import Dataset, SplitName, Task, read_checked
 from twinset.errors import DataError, RunFolderError
 from twinset.families import GroupRule, families
 from twinset.formats import ReadReport, read
-from twinset.formats.threads import ordered_map
-from twinset.images import FULL_RANGE, ImageSpec, Window, encode_png
+from twinset.images import FULL_RANGE, ImageSpec, Window
+from twinset.pipeline.image_sizes import at_run_size
+from twinset.pipeline.real_checks import check_classes, check_places, check_sizes, check_something_to_find, task_of
 from twinset.pipeline.subgroups import check_subgroups
 from twinset.randomness import Stream
-from twinset.recipe import ImagePart, Recipe, WrittenRecipe
+from twinset.recipe import Recipe, WrittenRecipe
 from twinset.sample import in_schema
 from twinset.splits import split
 from twinset.store import read_json, read_table, write_json, write_table
-
-AUTO_SIDE = 32
-LOOK_SIDE = 48
-"""Longer side, in pixels, of the small copies by which pictures with objects are compared: gate, fidelity, map."""
-
-HAS: Mapping[Task, tuple[Task, ...]] = {
-    "classification": ("classification",),
-    "detection": ("detection", "instance-segmentation"),
-    "instance-segmentation": ("instance-segmentation",),
-    "semantic-segmentation": ("semantic-segmentation",),
-}
-"""Which labels do for a task."""
 
 
 @dataclass(frozen=True)
@@ -96,104 +82,10 @@ def read_real(written: WrittenRecipe) -> tuple[Dataset, ReadReport]:
         window=Window(*window) if window else FULL_RANGE,
     )
     if task_of(written.recipe, dataset) == "classification":
-        _check_classes(str(written.source), dataset)
+        check_classes(str(written.source), dataset)
     else:
-        _check_places(str(written.source), dataset)
+        check_places(str(written.source), dataset)
     return dataset, report
-
-
-def task_of(recipe: Recipe, dataset: Dataset) -> Task:
-    """What a run of this recipe on this dataset is about; :class:`DataError` if its labels are not good for that."""
-    found = dataset.task
-    if recipe.task == "auto":
-        return found
-    if found not in HAS[recipe.task]:
-        fitting = [task for task in TASKS if found in HAS[task]]
-        raise DataError(
-            f"expected labels for task {recipe.task}; got those of {found}",
-            hint=f"set task: {' or '.join(fitting)} in the recipe, or leave it out",
-        )
-    return recipe.task
-
-
-def _check_classes(source: str, dataset: Dataset) -> None:
-    if not dataset.classes or (dataset.class_ids < 0).any():
-        raise DataError(
-            f"{source}: expected a class for every image; got {int((dataset.class_ids < 0).sum())} without",
-            hint="put the images into one folder per class, or give a table with path and label",
-        )
-    if len(dataset.classes) < 2:
-        raise DataError(
-            f"{source}: expected at least two classes; got {', '.join(dataset.classes)}",
-            hint="point to the folder that holds the class folders",
-        )
-
-
-def _check_places(source: str, dataset: Dataset) -> None:
-    column = dataset.table.column("semantic" if dataset.task == "semantic-segmentation" else "instances")
-    if column.null_count:
-        raise DataError(
-            f"{source}: expected objects or a mask for every image; got {column.null_count} images without a word",
-            hint="leave these images out; one that shows nothing has an empty label file, or no annotation in COCO",
-        )
-    if not any(dataset.label_counts().values()):
-        raise DataError(f"{source}: expected objects; got none in {len(dataset)} images", hint="check the label files")
-
-
-def _check_something_to_find(names: dict[str, str], dataset: Dataset) -> None:
-    """Every part must show something: without, there is nothing to learn, to pick by, or to measure."""
-    for name in SPLITS:
-        part = dataset.where([names.get(id_) == name for id_ in dataset.ids])
-        # Crowds and difficult objects are neither learnt nor counted.
-        left_out = part.object_column("crowd").astype(bool) | part.object_column("difficult").astype(bool)
-        found = int((~left_out).sum())
-        if dataset.task == "semantic-segmentation":
-            found = sum(part.label_counts().values())
-        if not found:
-            raise DataError(
-                f"expected something to find in the {name} images; got {len(part)} images without any object or class",
-                hint="move some images that show objects into this part, or leave the parts to split:",
-            )
-
-
-def looking_spec(dataset: Dataset) -> ImageSpec:
-    """The small size at which pictures are compared as wholes: the commonest shape, 48 pixels on its longer side."""
-    shapes = Counter(ordered_map(Sample.shape, dataset))
-    (height, width, _), _ = shapes.most_common(1)[0]
-    scale = min(1.0, LOOK_SIDE / max(height, width))
-    channels = 3 if any(shape[2] == 3 for shape in shapes) else 1
-    return ImageSpec(max(8, round(height * scale)), max(8, round(width * scale)), channels, "stretch")
-
-
-def _sizes(dataset: Dataset) -> str:
-    """What the pictures of a dataset measure, for people."""
-    shapes = Counter(ordered_map(Sample.shape, dataset))
-    found = sorted({(h, w) for h, w, _ in shapes})
-    colours = "RGB" if any(c == 3 for *_, c in shapes) else "grey"
-    low, high = found[0], found[-1]
-    came = f"{low[1]} × {low[0]}" if low == high else f"{low[1]} × {low[0]} … {high[1]} × {high[0]}"
-    return f"{came} {colours}"
-
-
-def choose_spec(image: ImagePart, dataset: Dataset) -> tuple[ImageSpec, str]:
-    """The run's image size, and a sentence on what it means for these images."""
-    shapes = Counter(ordered_map(Sample.shape, dataset))
-    (height, width, _), _ = shapes.most_common(1)[0]
-    found = sorted({(h, w) for h, w, _ in shapes})
-    channels = image.channels if image.channels != "auto" else (3 if any(c == 3 for *_, c in shapes) else 1)
-    if image.size == "auto":
-        scale = min(1.0, AUTO_SIDE / max(height, width)) if len(found) == 1 else AUTO_SIDE / max(height, width)
-        height, width = max(4, round(height * scale)), max(4, round(width * scale))
-    else:
-        height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
-    spec = ImageSpec(height, width, channels, image.fit)
-    colours = "grey" if channels == 1 else "RGB"
-    text = f"{width} × {height} {colours}"
-    if found == [(height, width)]:
-        return spec, f"{text}, as they came"
-    low, high = found[0], found[-1]
-    came = f"{low[1]} × {low[0]}" if low == high else f"{low[1]} × {low[0]} … {high[1]} × {high[0]}"
-    return spec, f"{text}, resized from {came} ({image.fit}, antialiased bicubic)"
 
 
 def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: Path) -> RealData:
@@ -224,56 +116,12 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
         problems=tuple((bad.where, bad.problem) for bad in report.bad_files),
         task=task,
     )
-    _check_sizes(names, dataset, least=len(dataset.classes) if task == "classification" else 1)
+    check_sizes(names, dataset, least=len(dataset.classes) if task == "classification" else 1)
     if task != "classification":
-        _check_something_to_find(names, dataset)
+        check_something_to_find(names, dataset)
     prepared, spec, size = at_run_size(dataset, task, recipe.image)
     _write(folder, dataset, prepared, spec, family_ids, replace(facts, size=size))
     return load_real(folder)
-
-
-def at_run_size(dataset: Dataset, task: Task, image: ImagePart) -> tuple[Dataset, ImageSpec, str]:
-    """The pictures as a run uses them, the size at which they are compared as wholes, and a sentence on it."""
-    if task == "classification":
-        spec, size = choose_spec(image, dataset)
-        return _at_one_size(dataset, spec), spec, size
-    prepared, size = _with_places(dataset, image)
-    spec = looking_spec(prepared)
-    return prepared, spec, f"{size}; compared as wholes at {spec.width} × {spec.height}"
-
-
-def _at_one_size(dataset: Dataset, spec: ImageSpec) -> Dataset:
-    images = [encode_png(spec.prepare(sample.pixels())) for sample in dataset]
-    at = SCHEMA.get_field_index("image")
-    table = dataset.table.set_column(at, SCHEMA.field(at), pa.array(images, pa.binary()))
-    return replace(dataset, table=table, window=FULL_RANGE)
-
-
-def _with_places(dataset: Dataset, image: ImagePart) -> tuple[Dataset, str]:
-    """The pictures as they are, or brought to the recipe's size with all that lies in them; and a sentence on it."""
-    if image.size == "auto" and image.channels == "auto":
-        return dataset.with_absolute_paths(), f"{_sizes(dataset)}, as they came"
-    came = _sizes(dataset)
-    resized = []
-    for sample in dataset:
-        height, width, channels = sample.shape()
-        if image.size != "auto":
-            height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
-        spec = ImageSpec(height, width, channels if image.channels == "auto" else image.channels, image.fit)
-        resized.append(transforms.prepared(sample, spec))
-    made = Dataset.of(resized, classes=dataset.classes, splits=dataset.splits, name=dataset.name)
-    return made, f"{_sizes(made)}, resized from {came} ({image.fit}, antialiased bicubic)"
-
-
-def _check_sizes(names: dict[str, str], dataset: Dataset, *, least: int) -> None:
-    count = Counter(names.values())
-    for name in ("train", "validation", "test"):
-        if count[name] < least:
-            each = " (one per class)" if least == len(dataset.classes) > 1 else ""
-            raise DataError(
-                f"expected at least {least} {name} images{each}; got {count[name]}",
-                hint="bring more images, or change split: in the recipe",
-            )
 
 
 def _write(

@@ -34,7 +34,7 @@ from twinset.pipeline.comparing.sides import (
 from twinset.pipeline.comparing.sources import Sources
 from twinset.pipeline.comparing.utility import measured_utility
 from twinset.pipeline.explaining import Explanation, Training, explain
-from twinset.pipeline.real import choose_spec
+from twinset.pipeline.image_sizes import choose_spec
 from twinset.pipeline.reporting import Listener, Quiet
 from twinset.pipeline.resolving import Machine
 from twinset.privacy.gate import GateResult, copy_gate
