@@ -9,6 +9,7 @@ import torch
 from twinset.errors import RunFolderError
 from twinset.images import ImageSpec, PixelBatch
 from twinset.models import diffusion as module
+from twinset.models import looking
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fit_diffusion
 from twinset.models.networks import NetworkSettings
 from twinset.models.sampling import SamplingSettings
@@ -58,7 +59,7 @@ def test_equal_streams_give_equal_weights(family: str) -> None:
 
 def test_a_fit_that_is_killed_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit()
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(looking, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
     def kill(done: int, total: int, what: str) -> None:
         if done == 7:
@@ -91,8 +92,8 @@ def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeyp
 
     whole = whole_fit()
     assert [look["step"] for look in whole.history] == [2, 4, 6, 8]
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    test = module.copy_test
+    monkeypatch.setattr(looking, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    test = looking.copy_test
     tests: list[int] = []
 
     def killed(*arguments: object, **named: object) -> object:
@@ -101,7 +102,7 @@ def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeyp
             raise KeyboardInterrupt
         return test(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "copy_test", killed)
+    monkeypatch.setattr(looking, "copy_test", killed)
     with pytest.raises(KeyboardInterrupt):
         whole_fit(tmp_path)
     resumed = whole_fit(tmp_path)
@@ -110,7 +111,7 @@ def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeyp
 
 
 def test_another_fit_s_checkpoint_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(looking, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     fit(folder=tmp_path)
     seen: list[int] = []
     fit(folder=tmp_path, rng=Stream(9), progress=lambda done, total, what: seen.append(done))
@@ -185,7 +186,7 @@ def test_the_model_is_the_last_look_at_which_little_spoke_for_copies(
         return pilot(self, step)
 
     monkeypatch.setattr(module._Fit, "_pilot", remembered)
-    monkeypatch.setattr(module, "copy_test", Found(p_values))
+    monkeypatch.setattr(looking, "copy_test", Found(p_values))
     model = fit(settings=settings(12, looks=4), holdout=holdout)
     assert [look["step"] for look in model.history] == looked
     assert bool(model.history[-1]["copies"]) == (len(looked) < 4)
