@@ -24,16 +24,13 @@ from twinset.images import ImageSpec, PixelBatch
 from twinset.pipeline.folders import recipe_of, refuse_unfinished
 from twinset.pipeline.object_audit import audited_objects
 from twinset.pipeline.opening import Run, open_run
+from twinset.pipeline.parts import attack_parts, blind_part, independents_part
 from twinset.pipeline.reference_images import FEWEST, reference_beside
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine
 from twinset.pipeline.tools import load
-from twinset.privacy.audit.dataset_release import (
-    BlindBaseline,
-    DatasetAudit,
-    DatasetRelease,
-    audit_dataset,
-)
+from twinset.privacy.audit.answers import BlindBaseline
+from twinset.privacy.audit.dataset_release import DatasetAudit, DatasetRelease, audit_dataset
 from twinset.randomness import Stream
 from twinset.store import ShardStore
 from twinset.threads import torch_threads
@@ -264,18 +261,14 @@ def _part(found: DatasetAudit, audited: Audited) -> documents.ReleasePart:
         alpha=found.alpha,
         p_value=found.p_value,
         p_values=dict(found.p_values),
-        attacks=[documents.AttackPart.model_validate(figures.to_record()) for figures in found.attacks],
+        attacks=attack_parts(found.attacks),
         closest_records=documents.RatePart(share=closest.share, low=closest.interval.low, high=closest.interval.high),
         planted=[
             documents.PlantedPart(how=each.how, count=each.count, total=each.total, found=each.found)
             for each in found.planted
         ],
-        independents=None
-        if found.independents is None
-        else documents.IndependentsPart(flagged=found.independents.flagged, sets=found.independents.sets),
-        blind=None
-        if found.blind is None
-        else documents.RatePart(share=found.blind.auc, low=found.blind.low, high=found.blind.high),
+        independents=independents_part(found.independents),
+        blind=blind_part(found.blind),
         training_hits=found.test.training_hits,
         holdout_hits=found.test.holdout_hits,
         pairs=[_pair(pair, audited) for pair in found.test.pairs[:MOST_PAIRS]],

@@ -9,6 +9,9 @@ from twinset import documents
 from twinset.dataset import Dataset
 from twinset.downstream import Utility, Verdict
 from twinset.evaluation.cost import Cost
+from twinset.privacy.attacks.figures import AttackFigures
+from twinset.privacy.audit.answers import BlindBaseline
+from twinset.privacy.audit.controls import Independents
 from twinset.privacy.gate import GateResult
 from twinset.scores import Score
 
@@ -78,6 +81,21 @@ def audit_part(audit: ReleaseAudit | None) -> documents.AuditedPart | None:
     if audit is None:
         return None
     return documents.AuditedPart(answer=audit.answer, finding=audit.finding, withheld=audit.withheld)
+
+
+def attack_parts(attacks: Sequence[AttackFigures]) -> list[documents.AttackPart]:
+    """The figures of attacks for a document."""
+    return [documents.AttackPart.model_validate(figures.to_record()) for figures in attacks]
+
+
+def independents_part(found: Independents | None) -> documents.IndependentsPart | None:
+    """What was flagged that no training image shaped, for a document."""
+    return None if found is None else documents.IndependentsPart(flagged=found.flagged, sets=found.sets)
+
+
+def blind_part(found: BlindBaseline | None) -> documents.RatePart | None:
+    """The blind baseline for a document."""
+    return None if found is None else documents.RatePart(share=found.auc, low=found.low, high=found.high)
 
 
 COST_ROWS = ("making", "the next 1,000", "making and measuring")

@@ -10,16 +10,13 @@ from twinset.errors import DataError
 from twinset.pipeline.auditing import AuditQuestion, audited_run, examine
 from twinset.pipeline.opening import Run
 from twinset.pipeline.reference_images import reference_beside
-from twinset.privacy.audit.dataset_release import Answer
+from twinset.privacy.audit.answers import WORSE, Answer
 from twinset.recipe import PrivacyPart
 from twinset.redactions import redactions_of
 
 AFTER_REDACTION = PrivacyPart(on_inconclusive="warn")
 """How a run is audited whose recipe says nothing of it and from which images were taken: by whom a hit was found, a
 leak that is left is withheld from."""
-
-
-WORSE: tuple[Answer, ...] = ("no_leakage_detected", "inconclusive", "leak_found")
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,9 @@ from twinset.models.diffusion import MODEL_FILE, DiffusionModel
 from twinset.pipeline import auditing
 from twinset.pipeline.auditing import Audited, AuditQuestion
 from twinset.pipeline.classifying import load_classifier
-from twinset.privacy.audit.dataset_release import BlindBaseline, DatasetRelease
+from twinset.pipeline.parts import attack_parts, blind_part, independents_part
+from twinset.privacy.audit.answers import BlindBaseline
+from twinset.privacy.audit.dataset_release import DatasetRelease
 from twinset.privacy.audit.model_release import FEWEST_UNITS, ModelAudit, Targets
 from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses
 from twinset.randomness import Stream
@@ -159,7 +161,7 @@ def model_part(found: ModelAudit, source: str) -> documents.ModelPart:
         alpha=found.alpha,
         p_value=found.p_value,
         p_values=dict(found.p_values),
-        attacks=[documents.AttackPart.model_validate(figures.to_record()) for figures in found.attacks],
+        attacks=attack_parts(found.attacks),
         controls=[
             documents.ControlPart(
                 what=each.what.format(dose=each.dose),
@@ -173,12 +175,8 @@ def model_part(found: ModelAudit, source: str) -> documents.ModelPart:
             )
             for each in found.controls
         ],
-        independents=None
-        if found.independents is None
-        else documents.IndependentsPart(flagged=found.independents.flagged, sets=found.independents.sets),
-        blind=None
-        if found.blind is None
-        else documents.RatePart(share=found.blind.auc, low=found.blind.low, high=found.blind.high),
+        independents=independents_part(found.independents),
+        blind=blind_part(found.blind),
         facts=dict(found.facts),
     )
 

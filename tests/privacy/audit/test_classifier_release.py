@@ -5,6 +5,7 @@ import pytest
 
 from twinset.copytest import Known
 from twinset.privacy.attacks.classifier import SeenClassifier, Shadows, margins
+from twinset.privacy.audit.answers import BlindBaseline
 from twinset.privacy.audit.classifier_release import (
     ATTACKS,
     ClassifierRelease,
@@ -15,7 +16,6 @@ from twinset.privacy.audit.classifier_release import (
     shadow_rows,
     views_of,
 )
-from twinset.privacy.audit.dataset_release import BlindBaseline
 from twinset.privacy.audit.model_release import Targets
 from twinset.privacy.audit.witnesses import witnesses
 from twinset.privacy.shadows import Networks, ShadowSettings, train_together

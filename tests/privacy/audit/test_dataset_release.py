@@ -8,8 +8,9 @@ from twinset.copytest import Known
 from twinset.distances import Distances
 from twinset.errors import DataError
 from twinset.privacy.audit import dataset_release
+from twinset.privacy.audit.answers import BlindBaseline
 from twinset.privacy.audit.controls import Independents, Planted, disguised, independent, least_found, plant
-from twinset.privacy.audit.dataset_release import BlindBaseline, DatasetAudit, DatasetRelease, audit_dataset
+from twinset.privacy.audit.dataset_release import DatasetAudit, DatasetRelease, audit_dataset
 from twinset.randomness import Stream
 
 

@@ -29,8 +29,8 @@ from twinset.privacy.attacks.figures import AttackFigures
 from twinset.privacy.attacks.lira import Lira
 from twinset.privacy.attacks.rmia import Rmia
 from twinset.privacy.attacks.thresholds import LabelOnly, Threshold
+from twinset.privacy.audit.answers import BlindBaseline
 from twinset.privacy.audit.controls import SHIFTED_FROM, Independents
-from twinset.privacy.audit.dataset_release import BlindBaseline
 from twinset.privacy.audit.model_release import Control, ModelAudit, Targets, Tested, judged
 from twinset.privacy.shadows import Networks, ShadowSettings, halves, train_together
 from twinset.randomness import Stream

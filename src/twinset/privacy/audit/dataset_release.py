@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -27,11 +26,10 @@ from twinset.privacy.attacks.figures import AttackFigures
 from twinset.privacy.attacks.gan_leaks import GanLeaks
 from twinset.privacy.attacks.monte_carlo import MonteCarlo
 from twinset.privacy.attacks.nearest_record import ClosestRecords, closest_records
+from twinset.privacy.audit.answers import Answer, BlindBaseline, doubts, in_a_sentence, joint_p_value, rejecting
 from twinset.privacy.audit.controls import Independents, Planted, Rows, independent, least_found, plant
 from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses_of
 from twinset.randomness import Stream
-
-Answer = Literal["leak_found", "no_leakage_detected", "inconclusive"]
 
 ATTACKS: tuple[DatasetAttack, ...] = (
     GanLeaks(),
@@ -61,20 +59,6 @@ class DatasetRelease:
 
 
 @dataclass(frozen=True)
-class BlindBaseline:
-    """How well training and held-out images are told apart without the release; at chance unless the split leaks."""
-
-    auc: float
-    low: float
-    high: float
-
-    @property
-    def at_chance(self) -> bool:
-        """Whether ½ is within the interval."""
-        return self.low <= 0.5
-
-
-@dataclass(frozen=True)
 class DatasetAudit:
     """``p_values`` of all tests, ``p_value`` their joint one. ``planted`` and ``independents`` are the controls.
 
@@ -98,16 +82,13 @@ class DatasetAudit:
     @property
     def finding(self) -> str:
         """One sentence that claims no more than was tested."""
-        if self.answer == "leak_found":
-            return "leak found: " + "; ".join(self.reasons)
-        if self.answer == "inconclusive":
-            return "inconclusive: " + "; ".join(self.reasons)
-        least = least_found(self.planted, "verbatim"), least_found(self.planted, "disguised")
-        highest = max(figures.interval.high for figures in self.attacks)
-        return (
-            f"no leakage detected; {least[0]} planted copies of training images, or {least[1]} disguised ones, among "
-            f"{self.planted[0].total} outputs were found, fewer might not be; no attack's AUC is above {highest:.2f}"
+        verbatim, disguised = least_found(self.planted, "verbatim"), least_found(self.planted, "disguised")
+        total = self.planted[0].total if self.planted else 0
+        least = (
+            f"{verbatim} planted copies of training images, or {disguised} disguised ones, among {total} outputs were "
+            "found, fewer might not be"
         )
+        return in_a_sentence(self.answer, self.reasons, self.attacks, least=least)
 
 
 def audit_dataset(
@@ -135,7 +116,7 @@ def audit_dataset(
     usable = [attack for attack in attacks if release.reference is not None or not attack.needs_reference]
     asked = _Asked(release, real, witnesses_of(real), distances, usable, alpha, rng)
     test, figures, p_values = asked.tested(release.synthetic)
-    joint = _joint(p_values)
+    joint = joint_p_value(p_values)
     planted: tuple[Planted, ...] = ()
     independents = None
     if controls:
@@ -147,7 +128,7 @@ def audit_dataset(
                 release.training,
                 rng=rng.child("plant"),
             )
-    answer, reasons = _judged(test, p_values, alpha, planted, _doubts(independents, blind))
+    answer, reasons = _judged(test, p_values, alpha, planted, doubts(independents, blind, called="independent sets"))
     return DatasetAudit(
         answer=answer,
         reasons=reasons,
@@ -217,12 +198,12 @@ class _Asked:
 
     def flags(self, made: Pictures) -> bool:
         """Whether the joint test flags these images."""
-        return _joint(self.tested(made)[2]) < self.alpha
+        return joint_p_value(self.tested(made)[2]) < self.alpha
 
     def finds(self, made: Pictures, before: Mapping[str, float]) -> bool:
         """Whether a test flags these images that saw much less ``before``: what was all but flagged is no finding."""
         p_values = self.tested(made)[2]
-        return any(p_values[name] <= before[name] / MUCH for name in _guilty(p_values, self.alpha))
+        return any(p_values[name] <= before[name] / MUCH for name in rejecting(p_values, self.alpha))
 
     def tested(self, made: Pictures) -> tuple[CopyTest, tuple[AttackFigures, ...], dict[str, float]]:
         """The copy test of these images, the figures of all attacks, and the p-values of the joint test."""
@@ -236,14 +217,6 @@ class _Asked:
             if attack.name not in p_values:
                 p_values[attack.name] = self.witnesses.p_value(figures[-1], scores)
         return test, tuple(figures), p_values
-
-
-def _joint(p_values: Mapping[str, float]) -> float:
-    return min(1.0, len(p_values) * min(p_values.values()))
-
-
-def _guilty(p_values: Mapping[str, float], alpha: float) -> list[str]:
-    return [name for name, p in p_values.items() if p * len(p_values) < alpha]
 
 
 def _independent(release: DatasetRelease, asked: _Asked, *, sets: int, rng: Stream) -> Independents | None:
@@ -273,17 +246,17 @@ def _of_rows(known: Known, rows: Rows) -> Known:
 
 
 def _judged(
-    test: CopyTest, p_values: Mapping[str, float], alpha: float, planted: Sequence[Planted], doubts: Sequence[str]
+    test: CopyTest, p_values: Mapping[str, float], alpha: float, planted: Sequence[Planted], doubtful: Sequence[str]
 ) -> tuple[Answer, tuple[str, ...]]:
     """The answer and its reasons; ``planted`` is empty where no controls were run or none were needed."""
-    if guilty := _guilty(p_values, alpha):
-        reasons = [f"{', '.join(guilty)} tell training from held-out images (p = {_joint(p_values):.2g})"]
+    if guilty := rejecting(p_values, alpha):
+        reasons = [f"{', '.join(guilty)} tell training from held-out images (p = {joint_p_value(p_values):.2g})"]
         if "distinct_hits" in guilty:
             reasons.append(f"{test.training_hits} training and {test.holdout_hits} held-out images are hit")
-        leak = "distinct_hits" in guilty or not doubts
-        return "leak_found" if leak else "inconclusive", (*reasons, *doubts)
+        leak = "distinct_hits" in guilty or not doubtful
+        return "leak_found" if leak else "inconclusive", (*reasons, *doubtful)
     if not planted:
-        return "inconclusive", ("the controls were not run", *doubts)
+        return "inconclusive", ("the controls were not run", *doubtful)
     missed = []
     for how in ("verbatim", "disguised"):
         if least_found(planted, how) is None:
@@ -291,7 +264,7 @@ def _judged(
             missed.append(f"{most} planted {how} copies of training images were not found")
     if missed:
         missed += _too_even(test, planted)
-    reasons = [*missed, *doubts]
+    reasons = [*missed, *doubtful]
     return ("inconclusive", tuple(reasons)) if reasons else ("no_leakage_detected", ())
 
 
@@ -305,16 +278,3 @@ def _too_even(test: CopyTest, planted: Sequence[Planted]) -> list[str]:
         f"with {test.counts['training']} training and {test.counts['holdout']} held-out images {told} hits cannot be "
         "told from chance: hold out a larger share, or release more images"
     ]
-
-
-def _doubts(independents: Independents | None, blind: BlindBaseline | None) -> tuple[str, ...]:
-    """Why a difference between training and held-out images may not be the release's."""
-    doubts = []
-    if independents is not None and not independents.sound:
-        doubts.append(f"{independents.flagged} of {independents.sets} independent sets were flagged")
-    if blind is not None and not blind.at_chance:
-        doubts.append(
-            f"training and held-out images differ without the release (AUC {blind.auc:.2f}, {blind.low:.2f}…"
-            f"{blind.high:.2f})"
-        )
-    return tuple(doubts)

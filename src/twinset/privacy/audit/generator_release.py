@@ -38,8 +38,8 @@ from twinset.privacy.attacks.generator_loss import GeneratorLoss
 from twinset.privacy.attacks.pia import Pia
 from twinset.privacy.attacks.quantile_regression import FEWEST, Seen, quantile_regression
 from twinset.privacy.attacks.secmi import SecMI
+from twinset.privacy.audit.answers import BlindBaseline
 from twinset.privacy.audit.controls import REQUIRED, required
-from twinset.privacy.audit.dataset_release import BlindBaseline
 from twinset.privacy.audit.model_release import Control, ModelAudit, Targets, Tested, judged
 from twinset.privacy.audit.witnesses import Witnesses
 from twinset.randomness import Stream

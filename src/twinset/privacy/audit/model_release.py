@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from twinset.images import PixelBatch
 from twinset.membership import Scores
 from twinset.privacy.attacks.figures import AttackFigures
+from twinset.privacy.audit.answers import Answer, BlindBaseline, doubts, in_a_sentence, joint_p_value, rejecting
 from twinset.privacy.audit.controls import Independents
-from twinset.privacy.audit.dataset_release import Answer, BlindBaseline
 from twinset.privacy.audit.witnesses import Rows, Witnesses
 from twinset.scores import Interval
 
@@ -92,11 +92,11 @@ class Tested:
     @property
     def joint(self) -> float:
         """The joint p-value."""
-        return min(1.0, len(self.p_values) * min(self.p_values.values()))
+        return joint_p_value(self.p_values)
 
     def guilty(self, alpha: float) -> list[str]:
         """The tests that reject together."""
-        return [name for name, p in self.p_values.items() if p * len(self.p_values) < alpha]
+        return rejecting(self.p_values, alpha)
 
     @property
     def best(self) -> AttackFigures:
@@ -146,16 +146,9 @@ class ModelAudit:
     @property
     def finding(self) -> str:
         """One sentence that claims no more than was tested."""
-        if self.answer == "leak_found":
-            return "leak found: " + "; ".join(self.reasons)
-        if self.answer == "inconclusive":
-            return "inconclusive: " + "; ".join(self.reasons)
-        least = "; ".join(what.format(dose=dose) for what, dose in least_doses(self.controls))
-        highest = max(figures.interval.high for figures in self.attacks)
-        return (
-            f"no leakage detected; what was made to leak for this audit was found: {least} (less might not be); no "
-            f"attack's AUC is above {highest:.2f}"
-        )
+        found = "; ".join(what.format(dose=dose) for what, dose in least_doses(self.controls))
+        least = f"what was made to leak for this audit was found: {found} (less might not be)"
+        return in_a_sentence(self.answer, self.reasons, self.attacks, least=least)
 
 
 def least_doses(controls: Sequence[Control]) -> list[tuple[str, int]]:
@@ -179,22 +172,22 @@ def judged(
     facts: Mapping[str, str | int | float] | None = None,
 ) -> ModelAudit:
     """The answer. ``lacking``: why controls that should stand behind "no leakage detected" were not run."""
-    doubts = _doubts(independents, blind)
+    doubtful = doubts(independents, blind, called="models that saw no training image")
     if guilty := tested.guilty(alpha):
         best = tested.best
         reasons = [
             f"{', '.join(guilty)} tell{'s' if len(guilty) == 1 else ''} training from held-out images "
             f"(AUC of {best.name} {best.auc:.2f}, p = {tested.joint:.2g})",
-            *doubts,
+            *doubtful,
         ]
-        answer: Answer = "inconclusive" if doubts else "leak_found"
+        answer: Answer = "inconclusive" if doubtful else "leak_found"
     else:
         found = {control.what for control in controls if control.found}
         missed = {control.what: control for control in reversed(controls) if control.what not in found}
         reasons = [
             *lacking,
             *(_missed(what.format(dose=control.dose)) for what, control in missed.items()),
-            *doubts,
+            *doubtful,
         ]
         if not controls and not lacking:
             reasons.insert(0, "the controls were not run")
@@ -217,16 +210,3 @@ def judged(
 def _missed(control: str) -> str:
     """That a control was not found; its text begins with a number where it speaks of several."""
     return f"{control} {'were' if control[:1].isdigit() else 'was'} not found"
-
-
-def _doubts(independents: Independents | None, blind: BlindBaseline | None) -> list[str]:
-    """Why a difference between training and held-out images may not be the model's."""
-    doubts = []
-    if independents is not None and not independents.sound:
-        doubts.append(f"{independents.flagged} of {independents.sets} models that saw no training image were flagged")
-    if blind is not None and not blind.at_chance:
-        doubts.append(
-            f"training and held-out images differ without the release (AUC {blind.auc:.2f}, {blind.low:.2f}…"
-            f"{blind.high:.2f})"
-        )
-    return doubts
