@@ -23,7 +23,7 @@ from twinset.recipe.parts import (
     UsePart,
     UtilityPart,
 )
-from twinset.recipe.privacy import PrivacyPart
+from twinset.recipe.privacy import FrontierPart, FrontierSetting, PrivacyPart
 from twinset.recipe.reading import (
     WrittenRecipe,
     build_methods,
@@ -42,6 +42,8 @@ __all__ = [
     "DataPart",
     "EvaluatePart",
     "EvolvePart",
+    "FrontierPart",
+    "FrontierSetting",
     "GatePart",
     "GroupsPart",
     "ImagePart",

@@ -184,6 +184,7 @@ class Recipe(Part):
                 methods.check_task(kind, part.use, task, where=f"{KEYS[kind]}.{index}")
         _check_steering(found, task)
         _check_exports(found, task)
+        _check_releases(found)
         return found
 
     def to_values(self) -> dict[str, object]:
@@ -215,6 +216,8 @@ class Recipe(Part):
         privacy = self.privacy
         if privacy is not None and privacy.reference is not None:
             privacy = privacy.model_copy(update={"reference": change(privacy.reference)})
+        if privacy is not None and privacy.frontier is not None:
+            privacy = privacy.model_copy(update={"frontier": privacy.frontier.with_methods(all_of)})
         utility = self.evaluate.utility
         if utility != "off" and utility.weights is not None:
             utility = utility.model_copy(update={"weights": change(utility.weights)})
@@ -275,6 +278,19 @@ def _check_steering(recipe: Recipe, task: Task) -> None:
         raise RecipeError(
             "target: expected copypaste under generate; got other generators",
             hint="add match: {}, for generators with a configuration space",
+        )
+
+
+def _check_releases(recipe: Recipe) -> None:
+    """A generator that is to be released must be one that has weights and that an audit can attack."""
+    if recipe.privacy is None or not recipe.privacy.with_generator:
+        return
+    used = [part.use for part in recipe.generators]
+    if used.count("diffusion") != 1:
+        raise RecipeError(
+            f"privacy.releases: expected one diffusion model under generate, to release it; got "
+            f"{', '.join(used) or 'no generator'}",
+            hint="other generators have no weights that an audit can attack: leave generator out",
         )
 
 

@@ -154,15 +154,28 @@ def _with(values: dict[str, object], keys: list[str], value: object, whole: str)
 
 def build_methods(recipe: Recipe, file: YamlFile | None = None) -> None:
     """Builds every method once, so that a wrong name or setting is known before anything starts."""
-    groups: list[tuple[str, methods.Kind, Sequence[UsePart]]] = [
-        ("generate", "generators", recipe.generators),
-        ("edit", "editors", recipe.edit),
-        ("align", "aligners", recipe.filters),
+    groups: list[tuple[KeyPath, methods.Kind, Sequence[UsePart]]] = [
+        (("generate",), "generators", recipe.generators),
+        (("edit",), "editors", recipe.edit),
+        (("align",), "aligners", recipe.filters),
     ]
-    for key, kind, parts in groups:
+    if recipe.privacy is not None and recipe.privacy.frontier is not None:
+        for row, setting in enumerate(recipe.privacy.frontier.settings):
+            place: KeyPath = ("privacy", "frontier", "settings", row)
+            groups += [
+                ((*place, "generate"), "generators", _spelled(setting.generate)),
+                ((*place, "edit"), "editors", _spelled(setting.edit)),
+                ((*place, "align"), "aligners", _spelled(setting.align)),
+            ]
+    for at, kind, parts in groups:
         for index, part in enumerate(parts):
-            _build(kind, part, (key, index), file)
+            _build(kind, part, (*at, index), file)
     _build("embedders", recipe.evaluate.embedder, ("evaluate", "embedder"), file)
+
+
+def _spelled(parts: tuple[UsePart, ...] | str | None) -> tuple[UsePart, ...]:
+    """The methods that are written out; none for ``auto``, ``off`` and what is left out."""
+    return parts if isinstance(parts, tuple) else ()
 
 
 def _check_metrics(recipe: Recipe, file: YamlFile) -> None:
