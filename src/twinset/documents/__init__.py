@@ -28,6 +28,16 @@ from twinset.documents.explanations import (
     RegionsPart,
 )
 from twinset.documents.failures import ErrorDocument, ErrorPart
+from twinset.documents.frontiers import (
+    FigurePart,
+    FrontierDocument,
+    FrontierPlanDocument,
+    FrontierSettingPart,
+    GuaranteePart,
+    PlannedSettingPart,
+    RecommendedPart,
+    WeighedPart,
+)
 from twinset.documents.inferences import (
     CheckMetadataDocument,
     InferenceDocument,
@@ -93,12 +103,17 @@ __all__ = [
     "ExpectedFlags",
     "ExplanationDocument",
     "ExplanationPart",
+    "FigurePart",
     "FitClassifierDocument",
     "FitDetectorDocument",
     "FoundMaps",
     "FoundObjects",
+    "FrontierDocument",
+    "FrontierPlanDocument",
+    "FrontierSettingPart",
     "GapFigurePart",
     "GatePart",
+    "GuaranteePart",
     "ImageProvenance",
     "IndependentsPart",
     "InferenceDocument",
@@ -113,6 +128,7 @@ __all__ = [
     "NearPairPart",
     "OddPart",
     "PlanDocument",
+    "PlannedSettingPart",
     "PlantedPart",
     "PluginPart",
     "PluginsDocument",
@@ -123,6 +139,7 @@ __all__ = [
     "RatePart",
     "RatedMeasure",
     "RatingsDocument",
+    "RecommendedPart",
     "RedactDocument",
     "RegionPart",
     "RegionsPart",
@@ -139,6 +156,7 @@ __all__ = [
     "VerifyDocument",
     "WatermarkDocument",
     "WatermarkedImage",
+    "WeighedPart",
     "schema",
     "to_json",
 ]

@@ -13,6 +13,7 @@ class WatermarkedImage(Document):
     """One picture. ``p_value``: how often a picture that was never marked with this key says as much."""
 
     id: str
+    file: str | None = Field(None, description="Path below the folder; null for pictures inside tables and tars.")
     p_value: float = Field(description="Paid for all payloads and shifts that were looked at; 1 for flat pictures.")
     marked: bool = Field(description="Whether the p-value is at most the rate.")
     payload: int | None = Field(description="The number in the mark; null without one, and where nothing was found.")
@@ -47,6 +48,7 @@ class ImageProvenance(Document):
     """What one file says of its origin. What is not there is told as absent, and nothing is guessed from it."""
 
     id: str
+    file: str | None = Field(None, description="Path below the folder; null for pictures inside tables and tars.")
     xmp: Literal["present", "absent", "unreadable"] = Field(description="present: with a digital source type.")
     source_type: str | None = Field(None, description="IPTC's term, as the XMP states it.")
     method: str | None = Field(None, description="Of twinset's own properties; null where those are absent.")

@@ -14,6 +14,7 @@ from twinset.documents.datasets import ConvertDocument, InspectDocument
 from twinset.documents.detectors import DetectDocument, FitDetectorDocument
 from twinset.documents.explanations import ExplanationDocument
 from twinset.documents.failures import ErrorDocument
+from twinset.documents.frontiers import FrontierDocument, FrontierPlanDocument
 from twinset.documents.inferences import CheckMetadataDocument, InferenceDocument, RatingsDocument
 from twinset.documents.installation import DoctorDocument, PluginsDocument
 from twinset.documents.marks import ProvenanceDocument, WatermarkDocument
@@ -40,6 +41,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "audit": AuditDocument,
     "compare": CompareDocument,
     "leaderboard": LeaderboardDocument,
+    "frontier": FrontierDocument,
+    "frontier-plan": FrontierPlanDocument,
     "explanation": ExplanationDocument,
     "detect": DetectDocument,
     "watermark": WatermarkDocument,
