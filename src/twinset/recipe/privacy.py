@@ -81,9 +81,9 @@ class FrontierPart(Part):
 
 
 class PrivacyPart(Part):
-    """An audit of the dataset before it is released (docs/privacy.md)."""
+    """An audit of the dataset, and of a generator that goes with it, before they are released (docs/release.md)."""
 
-    audit: bool = Field(True, description="Whether the dataset is audited before it is released.")
+    audit: bool = Field(True, description="Whether what is released is audited before.")
     on_leak: Doing = Field("withhold", description="Where a leak is found: withhold the export, or only warn.")
     on_inconclusive: Doing = Field(
         "withhold", description="Where the audit cannot tell, or missed what was planted for it."
@@ -102,6 +102,14 @@ class PrivacyPart(Part):
     frontier: FrontierPart | None = Field(
         None, description="Settings and releases that `twinset frontier` weighs; a run leaves it alone."
     )
+
+    @pydantic.model_validator(mode="after")
+    def _with_dataset(self) -> PrivacyPart:
+        if "dataset" not in self.releases or len(set(self.releases)) < len(self.releases):
+            raise ValueError(f"expected releases: [dataset] or [dataset, generator]; got [{', '.join(self.releases)}]")
+        if self.with_generator and not self.audit:
+            raise ValueError("expected audit: true where the generator is released; got audit: false")
+        return self
 
     @property
     def with_generator(self) -> bool:
