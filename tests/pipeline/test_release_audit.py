@@ -133,8 +133,8 @@ def test_a_clean_set_goes_out_and_is_withdrawn_when_a_later_look_blocks_it(
     assert len(list((folder / "export").rglob("*.png"))) == MADE
     judged = release_audit._judged
 
-    def leaking(*_: object) -> release_audit.ReleaseAudit:
-        return judged(PrivacyPart(), "leak_found", "leak found: made up", None)
+    def leaking(*_: object) -> release_audit.Judged:
+        return judged(PrivacyPart(), "leak_found", "leak found: made up")
 
     monkeypatch.setattr(release_audit, "_judged", leaking)
     blocked = pipeline.evaluate(folder, workers=1, device="cpu", listener=Quiet())

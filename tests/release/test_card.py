@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from twinset.release import AuditResult, Export, Parent, RedactionNote, Release, dataset_card
-from twinset.release.card import plain
+from twinset.release.markdown import plain
 
 MakeRelease = Callable[..., Release]
 

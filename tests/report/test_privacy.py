@@ -15,7 +15,6 @@ from twinset.report import (
     Grouping,
     GroupMeasure,
     Picture,
-    PlantedFacts,
     PrivacyFacts,
     ReleaseFacts,
     ReportData,
@@ -43,9 +42,8 @@ def release(**changes: object) -> ReleaseFacts:
             AttackFacts("gan_leaks", 0.91, 0.88, 0.94, 1e-9, {0.01: (0.4, 0.3, 0.5), 0.1: (0.7, 0.6, 0.8)}),
             AttackFacts("domias", 0.6, 0.5, 0.7, 0.02, {0.1: (0.2, 0.1, 0.3)}),
         ),
-        "planted": (PlantedFacts("verbatim", 10, 500, True), PlantedFacts("disguised", 10, 500, False)),
-        "independents": (1, 5),
-        "blind": (0.51, 0.44, 0.58),
+        "meaning": "Whoever gets these images can tell.",
+        "controls": (("ten copies", "found"), ("ten disguised copies", "missed"), ("halves", "1 of 5 flagged")),
         "hits": (12, 0),
         "pairs": (pair(EVIL),),
     }
@@ -77,6 +75,37 @@ def test_the_page_shows_answer_attacks_controls_and_pairs_with_names_escaped(rep
     assert section.count("data:image/png;base64,") == 2
 
 
+def test_every_release_has_its_answer_its_meaning_and_its_figures(report_data: MakeReport) -> None:
+    model = release(
+        what="the generator",
+        answer="no_leakage_detected",
+        finding="no leakage detected",
+        meaning="Nothing was learnt.",
+        attacks=(AttackFacts("pia", 0.5, 0.45, 0.55, 0.4, {}),),
+        hits=None,
+        pairs=(),
+        withheld=True,
+    )
+    page = render(replace(report_data(), privacy=facts(releases=(release(), model))))
+    section = page[page.index('id="privacy"') : page.index('id="fidelity"')]
+    assert section.count("What it means.") == 2
+    assert "Whoever gets these images can tell." in section
+    assert "pia if the model sees the same noise in it before and after some is added" in section
+    own = section[section.index("<h3>The generator") :]
+    assert '<span class="badge good">no leakage detected</span> <span class="badge bad">withheld</span>' in own
+    assert "are hit at less than half" not in own
+    assert section.count("Leak found: &lt;img") == 1
+
+
+def test_an_audit_alone_is_a_page_whose_answer_is_the_worst() -> None:
+    page = render(ReportData("Privacy audit of <b>x</b>", (), "twinset audit x", "1", kind="audit", privacy=facts()))
+    assert '<p class="answer" id="answer">Leak found</p>' in page
+    assert "tone-blocked_by_gate" in page
+    assert "<b>x</b>" not in page
+    assert "No classifier was trained" not in page
+    assert "Do the synthetic images help" not in page
+
+
 def test_without_an_audit_there_is_no_section(report_data: MakeReport) -> None:
     assert 'id="privacy"' not in render(report_data())
 
@@ -101,8 +130,9 @@ def test_tables_leave_out_what_was_not_measured() -> None:
     assert table.rows[1][3:] == ("–", "20.0 % (10.0 % … 30.0 %)")
     controls = control_table(release())
     assert controls is not None
-    assert [row[1] for row in controls.rows] == ["found", "missed", "1 of 5 flagged", "0.510 (0.440 … 0.580)"]
-    assert control_table(release(planted=(), independents=None, blind=None)) is None
+    assert controls.rows[0] == ("Ten copies", "found")
+    assert [row[1] for row in controls.rows] == ["found", "missed", "1 of 5 flagged"]
+    assert control_table(release(controls=())) is None
 
 
 def test_groups_stand_in_a_table_with_their_gap_and_names_escaped(report_data: MakeReport) -> None:

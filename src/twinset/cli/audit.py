@@ -20,7 +20,10 @@ def audit(
         str | None, typer.Option(help="Further real images, neither trained on nor held out: lets density attacks run.")
     ] = None,
     generator: Annotated[
-        Path | None, typer.Option(help="A released diffusion model: its file, or the folder that a run keeps it in.")
+        Path | None,
+        typer.Option(
+            help="A released diffusion model, GAN or mean embedding: file, or the folder that a run keeps it in."
+        ),
     ] = None,
     classifier: Annotated[Path | None, typer.Option(help="A released classifier, of `twinset fit-classifier`.")] = None,
     release: Annotated[
@@ -32,6 +35,7 @@ def audit(
         bool, typer.Option("--controls/--no-controls", help="Test the audit itself; without, it can clear nothing.")
     ] = True,
     on_bad_input: Annotated[str, typer.Option(help="refuse, or skip: leave out bad files and objects.")] = "refuse",
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page here.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -46,7 +50,7 @@ def audit(
       twinset audit runs/photos-1a2b3c4d
       twinset audit --synthetic made/ --train photos/train --holdout photos/test --reference photos/other
       twinset audit --classifier c.safetensors --train photos/train --holdout photos/test
-      twinset audit runs/photos-1a2b3c4d --release dataset,generator
+      twinset audit runs/photos-1a2b3c4d --release dataset,generator --report audit.html
     """
     from twinset import pipeline
     from twinset.pipeline import audit_words
@@ -58,6 +62,7 @@ def audit(
         document = pipeline.audit(
             Released(run, synthetic, train, holdout, reference, generator, classifier, named),
             question=AuditQuestion(alpha, seed, controls, on_bad_input),
+            report=report,
             listener=listener,
         )
     answer(document, lambda: audit_words.audit(document), as_json=json)

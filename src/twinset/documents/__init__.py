@@ -47,7 +47,7 @@ from twinset.documents.inferences import (
     RatingsDocument,
 )
 from twinset.documents.installation import DoctorDocument, PluginPart, PluginsDocument
-from twinset.documents.judgement import ArmPart, AuditedPart, Difference, GatePart, ScorePart, VerdictPart
+from twinset.documents.judgement import ArmPart, AuditedPart, Difference, GatePart, JudgedPart, ScorePart, VerdictPart
 from twinset.documents.marks import ImageProvenance, ProvenanceDocument, WatermarkDocument, WatermarkedImage
 from twinset.documents.runs import (
     CostPart,
@@ -122,6 +122,7 @@ __all__ = [
     "InitDocument",
     "InspectDocument",
     "JudgedImage",
+    "JudgedPart",
     "LeaderboardDocument",
     "MismatchPart",
     "ModelPart",

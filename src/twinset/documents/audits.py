@@ -125,5 +125,17 @@ class AuditDocument(Document):
     )
     generator: ModelPart | None = None
     classifier: ModelPart | None = None
+    report: str | None = Field(None, description="Where the page is, if one was asked for.")
     warnings: list[str] = Field([])
     seconds: float
+
+    @property
+    def releases(self) -> dict[str, ReleasePart | ModelPart]:
+        """What was audited, by release, in order."""
+        parts: dict[str, ReleasePart | ModelPart | None] = {
+            "dataset": self.dataset,
+            "objects": self.objects,
+            "generator": self.generator,
+            "classifier": self.classifier,
+        }
+        return {name: part for name, part in parts.items() if part is not None}

@@ -68,9 +68,15 @@ class GatePart(Document):
     pairs: list[dict[str, str | float | None]] = Field([])
 
 
-class AuditedPart(Document):
-    """The privacy audit of what a run would release; ``withheld``: the export is, for its sake."""
+class JudgedPart(Document):
+    """The privacy audit of one release; ``withheld``: it does not go out, for its sake or for the dataset's."""
 
     answer: Literal["leak_found", "no_leakage_detected", "inconclusive"]
     finding: str
     withheld: bool
+
+
+class AuditedPart(JudgedPart):
+    """The privacy audit of the dataset that a run would release, and of its generator where that is to go out too."""
+
+    generator: JudgedPart | None = None

@@ -57,6 +57,7 @@ class RunDocument(Document):
     gate: GatePart
     audit: AuditedPart | None = Field(None, description="The privacy audit, where the recipe asks for one.")
     exports: dict[str, str]
+    generator: str | None = Field(None, description="The folder of the generator, where that is released.")
     cost: CostPart | None = None
     warnings: list[str] = Field([])
     seconds: float

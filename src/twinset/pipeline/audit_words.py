@@ -8,16 +8,13 @@ from twinset.errors import printable
 SHOWN = 5
 """Pairs; all are in --json."""
 
+HOW = {"verbatim": "as they are", "disguised": "flipped, shifted, lighter or darker, with noise"}
+_FOUND = {True: "found", False: "missed"}
+
 
 def audit(document: documents.AuditDocument) -> str:
     """The finding of every release first, then what stands behind each."""
-    named = {
-        "dataset": document.dataset,
-        "objects": document.objects,
-        "generator": document.generator,
-        "classifier": document.classifier,
-    }
-    parts = {name: part for name, part in named.items() if part is not None}
+    parts = document.releases
     released = f"{document.n_synthetic} released images against " if document.dataset is not None else ""
     lines = [
         f"{released}{document.n_training} training and {document.n_holdout} held-out images ({document.seen})",
@@ -27,6 +24,7 @@ def audit(document: documents.AuditDocument) -> str:
     for name, part in parts.items():
         lines += ["", *([f"{name}:"] if len(parts) > 1 else []), *_behind(part)]
     lines += [f"warning: {printable(text)}" for text in document.warnings]
+    lines += [] if document.report is None else ["", f"report: {printable(document.report)}"]
     return "\n".join(lines)
 
 
@@ -50,9 +48,9 @@ def _behind(found: documents.ReleasePart | documents.ModelPart) -> list[str]:
         powers = ", ".join(_power(power, attack.others) for power in attack.powers)
         interval = f"{attack.auc:.3f} ({attack.low:.3f}…{attack.high:.3f})"
         lines.append(f"  {attack.name:<24} {interval:<22} {attack.p_value:<10.2g} {powers}".rstrip())
+    lines += ["", *(f"  {result}: {printable(what)}" for what, result in controls_of(found))]
     if isinstance(found, documents.ModelPart):
-        return [*lines, "", *_of_model(found)]
-    lines += ["", *_controls(found)]
+        return lines
     for pair in found.pairs[:SHOWN]:
         near, to = (printable(str(pair[name])) for name in ("synthetic", "training"))
         lines.append(f"  {near} is near to {to} (d₁/d₂ {pair['ratio']:.2f})")
@@ -66,32 +64,24 @@ def _power(power: documents.PowerPart, others: int) -> str:
     return text if kept else f"{text} (realised: {power.passed / others:.1%})"
 
 
-def _of_model(found: documents.ModelPart) -> list[str]:
-    lines = [
-        f"  {'found' if control.found else 'missed'}: {printable(control.what)} "
-        f"({control.attack} {control.auc:.3f}, {control.low:.3f}…{control.high:.3f})"
-        for control in found.controls
-    ]
+def controls_of(found: documents.ReleasePart | documents.ModelPart) -> list[tuple[str, str]]:
+    """What the audit itself was put to, and what came of it: for terminal, report and cards."""
+    if isinstance(found, documents.ModelPart):
+        independent = "models that saw no training image"
+        done = [(control.what, _seen(control)) for control in found.controls]
+    else:
+        independent = "sets that no training image shaped (halves of the held-out images)"
+        done = [
+            (f"{each.count} of {each.total} outputs are training images, {HOW[each.how]}", _FOUND[each.found])
+            for each in found.planted
+        ]
     if found.independents is not None:
-        lines.append(
-            f"  models that saw no training image, flagged: {found.independents.flagged} of {found.independents.sets}"
-        )
-    return lines + _blind(found.blind)
+        done.append((independent, f"{found.independents.flagged} of {found.independents.sets} flagged"))
+    if found.blind is not None:
+        blind = f"AUC {found.blind.share:.3f} ({found.blind.low:.3f} … {found.blind.high:.3f})"
+        done.append(("training and held-out images told apart without the release", blind))
+    return done
 
 
-def _controls(found: documents.ReleasePart) -> list[str]:
-    lines = []
-    for how in ("verbatim", "disguised"):
-        planted = [each for each in found.planted if each.how == how]
-        if planted:
-            told = ", ".join(f"{each.count} {'found' if each.found else 'missed'}" for each in planted)
-            lines.append(f"  planted {how} copies: {told}")
-    if found.independents is not None:
-        lines.append(f"  independent sets flagged: {found.independents.flagged} of {found.independents.sets}")
-    return lines + _blind(found.blind)
-
-
-def _blind(blind: documents.RatePart | None) -> list[str]:
-    if blind is None:
-        return []
-    return [f"  without the release: AUC {blind.share:.3f} ({blind.low:.3f}…{blind.high:.3f})"]
+def _seen(control: documents.ControlPart) -> str:
+    return f"{_FOUND[control.found]} ({control.attack} {control.auc:.3f}, {control.low:.3f} … {control.high:.3f})"

@@ -19,7 +19,7 @@ BLOCK = 1 << 20
 
 def write_manifest(folder: Path) -> None:
     """Lists every file below a run folder with its sha256."""
-    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in _files(folder)}
     write_json(folder / MANIFEST, {"schema": "twinset/manifest/1", "files": files})
 
 
@@ -29,7 +29,7 @@ def changed_since(folder: Path) -> Iterator[MismatchPart]:
         path = folder / name
         if not path.is_file():
             yield MismatchPart(path=name, problem="expected a file; got none")
-        elif (found := _sha256(path)) != recorded:
+        elif (found := sha256_of(path)) != recorded:
             yield MismatchPart(path=name, problem=f"expected sha256 {recorded[:12]}…; got {found[:12]}…")
 
 
@@ -61,7 +61,8 @@ def _files(folder: Path) -> list[Path]:
     ]
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, read in blocks."""
     total = hashlib.sha256()
     with path.open("rb") as handle:
         while block := handle.read(BLOCK):

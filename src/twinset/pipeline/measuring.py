@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twinset.copytest import Known
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Task
 from twinset.downstream import Utility, UtilityPlan, Verdict, decide
 from twinset.downstream.arms import StudySettings
 from twinset.evaluation.cost import Cost, Prices, cost
@@ -27,6 +28,14 @@ from twinset.report import FairnessFacts
 from twinset.scores import Score
 from twinset.store import ShardStore
 from twinset.threads import torch_threads
+
+METRICS: Mapping[Task, str] = {
+    "classification": "balanced accuracy",
+    "detection": "mAP@50",
+    "instance-segmentation": "mAP@50",
+    "semantic-segmentation": "mIoU",
+}
+"""What usefulness is measured by."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,15 @@ def audit_part(audit: ReleaseAudit | None) -> documents.AuditedPart | None:
     """What the privacy audit came to, for a document."""
     if audit is None:
         return None
-    return documents.AuditedPart(answer=audit.answer, finding=audit.finding, withheld=audit.withheld)
+    found, model = audit.dataset, audit.generator
+    return documents.AuditedPart(
+        answer=found.answer,
+        finding=found.finding,
+        withheld=found.withheld,
+        generator=None
+        if model is None
+        else documents.JudgedPart(answer=model.answer, finding=model.finding, withheld=model.withheld),
+    )
 
 
 def attack_parts(attacks: Sequence[AttackFigures]) -> list[documents.AttackPart]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,23 @@ from twinset import documents
 from twinset.dataset import Dataset
 from twinset.errors import DataError, UsageError
 from twinset.images import ImageSpec, PixelBatch
-from twinset.models.diffusion import MODEL_FILE, DiffusionModel
+from twinset.models.diffusion import MODEL_FILE
 from twinset.pipeline import auditing
 from twinset.pipeline.auditing import Audited, AuditQuestion
 from twinset.pipeline.classifying import load_classifier
 from twinset.pipeline.parts import attack_parts, blind_part, independents_part
+from twinset.pipeline.reporting import Listener
 from twinset.privacy.audit.answers import BlindBaseline
 from twinset.privacy.audit.dataset_release import DatasetRelease
 from twinset.privacy.audit.model_release import FEWEST_UNITS, ModelAudit, Targets
 from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses
 from twinset.randomness import Stream
 from twinset.recipe import expanded
+
+if TYPE_CHECKING:
+    from twinset.privacy.attacks.diffusion import ReleasedDiffusion
+    from twinset.privacy.attacks.sampled import OnlySampled
+from twinset.threads import torch_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +109,29 @@ def _reference(
     return audited.reference.take(rows.tolist()), [text] if left_out and not told else []
 
 
+def audited_models(
+    audited: Audited,
+    places: Mapping[str, Path],
+    dataset: documents.ReleasePart | None,
+    question: AuditQuestion,
+    listener: Listener,
+) -> tuple[dict[str, documents.ModelPart], list[str]]:
+    """The parts of the models that lie at these places, by release, and warnings.
+
+    ``dataset`` is the dataset's part, where that was audited: its blind baseline is theirs. :class:`DataError` for too
+    few images, or models of other classes.
+    """
+    with torch_threads(1):
+        split, warnings = split_of(audited, dataset, question)
+        parts = {}
+        for name, place in places.items():
+            listener.stage(f"audit the {name}")
+            rng = Stream(question.seed).child("audit", name)
+            attacked = audited_classifier if name == "classifier" else audited_generator
+            parts[name] = model_part(attacked(split, place, question, rng), str(place))
+    return parts, warnings
+
+
 def audited_classifier(split: Split, path: Path, question: AuditQuestion, rng: Stream) -> ModelAudit:
     """The audit of a kept classifier; its controls are trained as `twinset fit-classifier` trains."""
     from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
@@ -130,11 +159,10 @@ def audited_classifier(split: Split, path: Path, question: AuditQuestion, rng: S
 
 
 def audited_generator(split: Split, folder: Path, question: AuditQuestion, rng: Stream) -> ModelAudit:
-    """The audit of a kept diffusion model, with as many fresh samples as there are released or training images."""
-    from twinset.privacy.attacks.diffusion import ReleasedDiffusion
+    """The audit of a kept generator, with as many fresh samples as there are released or training images."""
     from twinset.privacy.audit.generator_release import GeneratorRelease, audit_generator, sampled
 
-    generator = ReleasedDiffusion(DiffusionModel.load(folder))
+    generator = load_generator(folder)
     audited = split.audited
     names, spec = tuple(audited.training.classes), generator.model.spec
     if generator.model.n_classes != len(names):
@@ -149,6 +177,23 @@ def audited_generator(split: Split, folder: Path, question: AuditQuestion, rng: 
         made = np.stack([audited.spec.prepare(pixels) for pixels in made])
     release = GeneratorRelease(generator, targets, made, split.others(names, spec))
     return audit_generator(release, rng=rng, alpha=question.alpha, controls=question.controls, blind=split.blind)
+
+
+def load_generator(folder: Path) -> ReleasedDiffusion | OnlySampled:
+    """The generator in this folder as attacks see it: diffusion from inside, a GAN and DP-MERF by what they make."""
+    from twinset.models.checkpoint import load_tensors
+    from twinset.models.diffusion import DiffusionModel
+    from twinset.models.gan.model import FORMAT, GanModel
+    from twinset.models.private.mean_embedding import MeanEmbeddingModel
+    from twinset.privacy.attacks.diffusion import ReleasedDiffusion
+    from twinset.privacy.attacks.sampled import OnlySampled
+
+    _, record = load_tensors(folder / MODEL_FILE)
+    if record.get("format") == FORMAT:
+        return OnlySampled(GanModel.load(folder))
+    if "shares" in record:
+        return OnlySampled(MeanEmbeddingModel.load(folder))
+    return ReleasedDiffusion(DiffusionModel.load(folder))
 
 
 def model_part(found: ModelAudit, source: str) -> documents.ModelPart:
@@ -182,21 +227,21 @@ def model_part(found: ModelAudit, source: str) -> documents.ModelPart:
 
 
 def generator_folder(given: Path | None, run: Path | None) -> Path:
-    """Where the diffusion model lies: what was given, or what the run keeps."""
+    """Where the generator lies: what was given, or what the run keeps."""
     if given is not None:
         place = expanded(given)
         folder = place.parent if place.name == MODEL_FILE else place
         if not (folder / MODEL_FILE).is_file():
             raise DataError(
-                f"{given}: expected a diffusion model ({MODEL_FILE}, or its folder); got none",
-                hint="a run keeps it in models/0-diffusion",
+                f"{given}: expected a diffusion model, GAN or mean embedding ({MODEL_FILE}, or its folder); got none",
+                hint="a run keeps it in models/0-diffusion, models/0-gan …",
             )
         return folder
     assert run is not None
     kept = sorted(path.parent for path in (expanded(run) / "models").glob(f"*/{MODEL_FILE}"))
     if len(kept) != 1:
         raise UsageError(
-            f"expected a run that keeps one diffusion model; {run} keeps {len(kept) or 'none'}",
+            f"expected a run that keeps one generator; {run} keeps {len(kept) or 'none'}",
             hint="name it by --generator"
             if kept
             else "generators without weights of their own are audited by what they made: --release dataset",

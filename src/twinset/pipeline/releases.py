@@ -6,6 +6,7 @@ the blind baseline, are the same for all.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +16,18 @@ from twinset import __version__, documents
 from twinset.copying import SIDE
 from twinset.errors import UsageError
 from twinset.pipeline import auditing
+from twinset.pipeline.audit_page import audit_page
 from twinset.pipeline.auditing import Audited, AuditQuestion
+from twinset.pipeline.comparing.pages import place_for
+from twinset.pipeline.comparing.sources import name_of
 from twinset.pipeline.released_models import (
-    audited_classifier,
-    audited_generator,
+    audited_models,
     generator_folder,
-    model_part,
-    split_of,
 )
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import load
 from twinset.privacy.audit.model_release import RELEASES, Release
-from twinset.randomness import Stream
-from twinset.threads import torch_threads
+from twinset.store import write_bytes
 
 EXIT_CODES = {"no_leakage_detected": 0, "inconclusive": 5, "leak_found": 6}
 
@@ -67,46 +67,53 @@ class Released:
             raise UsageError("expected --generator, or a run, with --release generator; got neither")
         return tuple(name for name in RELEASES if name in self.releases)
 
+    def places(self, models: Sequence[str]) -> dict[str, Path]:
+        """Where these models lie."""
+        found = {}
+        for name in models:
+            found[name] = generator_folder(self.generator, self.run) if name == "generator" else self.classifier
+        return {name: place for name, place in found.items() if place is not None}
 
-def audit(released: Released, *, question: AuditQuestion, listener: Listener) -> documents.AuditDocument:
-    """The audit of every release that was asked for.
+    def command(self, question: AuditQuestion) -> str:
+        """What makes the audit again, with names in place of paths."""
+        words = ["twinset", "audit", *([] if self.run is None else [name_of(str(self.run))])]
+        for option in ("synthetic", "train", "holdout", "reference", "generator", "classifier"):
+            given = getattr(self, option)
+            words += [] if given is None else [f"--{option}", name_of(str(given))]
+        words += [] if self.releases is None else ["--release", ",".join(self.releases)]
+        words += ["--alpha", f"{question.alpha:g}", "--seed", str(question.seed)]
+        return shlex.join([*words, *([] if question.controls else ["--no-controls"])])
+
+
+def audit(
+    released: Released, *, question: AuditQuestion, report: Path | None = None, listener: Listener
+) -> documents.AuditDocument:
+    """The audit of every release that was asked for; ``report`` is where a page of it goes.
 
     :class:`UsageError` where something is missing for it, :class:`DataError` for too few images.
     """
     began = time.perf_counter()
+    place = None if report is None else place_for(report)
     asked = released.asked()
     audited = _audited(released, asked, question, listener)
     document = (
         auditing.examine(audited, question, listener) if "dataset" in asked else _without_dataset(audited, question)
     )
     models = [name for name in asked if name != "dataset"]
-    if not models:
+    if models:
+        parts, warnings = audited_models(audited, released.places(models), document.dataset, question, listener)
+        document = document.model_copy(update={**parts, "warnings": [*document.warnings, *warnings]})
+    document = document.model_copy(update={"seconds": time.perf_counter() - began})
+    if place is None:
         return document
-    with torch_threads(1):
-        parts, warnings = _models(audited, models, released, document.dataset, question, listener)
-    return document.model_copy(
-        update={
-            **parts,
-            "warnings": [*document.warnings, *warnings],
-            "seconds": time.perf_counter() - began,
-        }
-    )
-
-
-def answers(document: documents.AuditDocument) -> dict[str, str]:
-    """The answer of every release that was audited."""
-    parts = {
-        "dataset": document.dataset,
-        "objects": document.objects,
-        "generator": document.generator,
-        "classifier": document.classifier,
-    }
-    return {name: part.answer for name, part in parts.items() if part is not None}
+    page = audit_page(document, audited.synthetic, audited.training, command=released.command(question))
+    write_bytes(place, page.encode())
+    return document.model_copy(update={"report": str(report)})
 
 
 def exit_code(document: documents.AuditDocument) -> int:
     """That of the worst answer."""
-    return max(EXIT_CODES[answer] for answer in answers(document).values())
+    return max(EXIT_CODES[part.answer] for part in document.releases.values())
 
 
 def _audited(released: Released, asked: Sequence[Release], question: AuditQuestion, listener: Listener) -> Audited:
@@ -137,27 +144,3 @@ def _without_dataset(audited: Audited, question: AuditQuestion) -> documents.Aud
         version=__version__,
         seconds=0.0,
     )
-
-
-def _models(
-    audited: Audited,
-    asked: Sequence[str],
-    released: Released,
-    dataset: documents.ReleasePart | None,
-    question: AuditQuestion,
-    listener: Listener,
-) -> tuple[dict[str, documents.ModelPart], list[str]]:
-    split, warnings = split_of(audited, dataset, question)
-    parts = {}
-    for name in asked:
-        listener.stage(f"audit the {name}")
-        rng = Stream(question.seed).child("audit", name)
-        if name == "classifier":
-            assert released.classifier is not None
-            source = released.classifier
-            found = audited_classifier(split, source, question, rng)
-        else:
-            source = generator_folder(released.generator, released.run)
-            found = audited_generator(split, source, question, rng)
-        parts[name] = model_part(found, str(source))
-    return parts, warnings

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from twinset import __version__, documents
-from twinset import release as out
+from twinset import documents
 from twinset import report as page
-from twinset.dataset import UNITS, Dataset, Task
+from twinset.dataset import Dataset
 from twinset.embedding.protocol import stamped
 from twinset.formats import losses, write
 from twinset.formats.writing import WritableFormat
+from twinset.pipeline.describing import describe, export_generator, generator_withheld
 from twinset.pipeline.marking import encoder_of
-from twinset.pipeline.marking import told as marks_told
-from twinset.pipeline.measuring import Measured, cost_of
+from twinset.pipeline.measuring import METRICS, Measured, cost_of
 from twinset.pipeline.opening import Run
-from twinset.pipeline.page import told
 from twinset.pipeline.parts import arms_part, audit_part, cost_part, gate_part, gate_scores, scores_part, verdict_part
 from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.pipeline.withdrawing import end_withdrawal, withdraw
-from twinset.redactions import redacted_ids, redactions_of
+from twinset.redactions import redacted_ids
 from twinset.report.plain import plain
 from twinset.store import disk_refusals, write_bytes, write_json
 
 FEW_MADE = 0.5
 """A class of which less than this share of the planned images was accepted is named."""
-
-METRICS: Mapping[Task, str] = {
-    "classification": "balanced accuracy",
-    "detection": "mAP@50",
-    "instance-segmentation": "mAP@50",
-    "semantic-segmentation": "mIoU",
-}
-"""What usefulness is measured by."""
 
 EASILY_TOLD = 0.95
 """Above this AUC of a real-or-synthetic classifier, the images are named as unlike real ones."""
@@ -49,7 +36,7 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
     tried = Tried.of(run)
     with run.timings.stage("export"):
         run.listener.stage("export")
-        exports = _export(run, measured)
+        exports, generator = _export(run, measured)
     command = f"twinset run {shlex.quote(str(_shown(run.folder) / 'resolved.yaml'))}"
     limits = _limits(run, measured, marked=bool(exports))
     _write_json(run, measured)
@@ -60,10 +47,12 @@ def release(run: Run, measured: Measured) -> documents.RunDocument:
         run.listener.stage("report")
         write_bytes(path, page.render(data).encode())
         write_json(run.folder / "evaluation" / "report.json", data.to_json())
-    document = _document(run, measured, tried, exports, limits).model_copy(update={"cost": cost_part(spent)})
+    document = _document(run, measured, tried, exports, limits)
     if exports:
-        _describe(run, measured, exports, limits=limits)
-    return document
+        describe(run, measured, exports, limits=limits)
+    return document.model_copy(
+        update={"cost": cost_part(spent), "generator": None if generator is None else str(generator)}
+    )
 
 
 def _shown(folder: Path) -> Path:
@@ -71,29 +60,32 @@ def _shown(folder: Path) -> Path:
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else Path(folder.name)
 
 
-def _export(run: Run, measured: Measured) -> dict[str, Path]:
-    """The accepted images in every format of the recipe; none if a gate blocks or nothing is left.
+def _export(run: Run, measured: Measured) -> tuple[dict[str, Path], Path | None]:
+    """The accepted images in every format of the recipe, and the generator where it is released; neither if a gate
+    blocks or nothing is left.
 
     An export that an earlier measurement let out is then withdrawn.
     """
     end_withdrawal(run.folder)
     if measured.verdict.decision == "blocked_by_gate" or not len(measured.accepted):
         withdraw(run.folder, because=measured.verdict.sentence, digest=measured.digest)
-        return {}
+        return {}, None
+    if generator_withheld(run, measured.audit):
+        withdraw(run.folder, because="its generator is no longer released", digest=measured.digest)
     found: dict[str, Path] = {}
     for format_ in run.recipe.exports:
         path = run.folder / "export" / format_
         if not path.exists():
             write(measured.accepted, path, format_, encode=encoder_of(run.recipe.release))
         found[format_] = path
-    return found
+    return found, export_generator(run, measured.audit)
 
 
 def _limits(run: Run, measured: Measured, *, marked: bool) -> list[str]:
     """What keeps the figures from saying more. ``marked``: whether anything was exported that could carry a mark."""
     accepted = measured.accepted.class_counts()
     wanted = run.recipe.count if isinstance(run.recipe.count, dict) else {}
-    limits = [measured.audit.warning] if measured.audit is not None and measured.audit.warning else []
+    limits = [*measured.audit.warnings] if measured.audit is not None else []
     limits += [
         f"Class {name!r}: {accepted.get(name, 0)} of {count} images made."
         for name, count in wanted.items()
@@ -202,93 +194,3 @@ def _document(
         warnings=[*run.real.facts.notes, *limits],
         seconds=round(sum(run.timings.read().values()), 3),
     )
-
-
-def _audit_result(measured: Measured) -> out.AuditResult | None:
-    """What the card says of the audit; no image is named there."""
-    if measured.audit is None:
-        return None
-    found, document = measured.audit, measured.audit.document
-    parts = {} if document is None else {"": document.dataset, "objects: ": document.objects}
-    return out.AuditResult(
-        answer=found.answer,
-        finding=found.finding,
-        released=len(measured.accepted),
-        training=document.n_training if document is not None else 0,
-        holdout=document.n_holdout if document is not None else 0,
-        attacks=tuple(
-            (f"{of}{each.name}", each.auc, each.low, each.high)
-            for of, part in parts.items()
-            if part is not None
-            for each in part.attacks
-        ),
-    )
-
-
-def _sizes(dataset: Dataset) -> tuple[tuple[int, int], ...]:
-    """The distinct (height, width) of the images."""
-    return tuple(sorted({sample.shape()[:2] for sample in dataset}))
-
-
-def _parent(run: Run) -> out.Parent:
-    """The real dataset as the card names it, with what its owner wrote of licence and consent."""
-    facts = run.real.facts
-    return out.Parent(facts.name, facts.digest, len(run.real.training), facts.licence, run.recipe.data.consent)
-
-
-def _describe(run: Run, measured: Measured, exports: dict[str, Path], *, limits: Sequence[str]) -> None:
-    """Card, resolved recipe and Croissant file beside the exports; no path of this machine is in them."""
-    folder, real = run.folder / "export", run.real
-    shape = measured.accepted[0].pixels().shape
-    shared = run.recipe.without_paths(real.facts.name)
-    command = "twinset run recipe.yaml"
-    if shared.data.path == real.facts.name:
-        command += f" --set data.path={shlex.quote(f'PATH/TO/{real.facts.name}')}"
-    verdict = told(measured.verdict, measured.utility)
-    found = verdict.difference if verdict else None
-    methods = Counter(measured.accepted.table.column("method").to_pylist())
-    facts = out.Release(
-        name=f"{real.facts.name}-twin",
-        version=__version__,
-        counts=measured.accepted.label_counts(),
-        unit=UNITS[real.task],
-        task=real.task,
-        marked=out.Marked.of(measured.accepted),
-        sizes=_sizes(measured.accepted),
-        images=len(measured.accepted),
-        height=shape[0],
-        width=shape[1],
-        channels=real.spec.channels,
-        digest=measured.digest,
-        recipe=shared.to_yaml(),
-        recipe_digest=run.recipe.digest(),
-        seed=run.recipe.seed,
-        command=command,
-        methods=dict(methods),
-        parents=(_parent(run),),
-        created=time.strftime("%Y-%m-%d"),
-        decision=verdict.decision if verdict else None,
-        sentence=verdict.sentence if verdict else "",
-        difference=(found.value, found.low, found.high) if found else None,
-        metric=measured.utility.metric if measured.utility is not None else METRICS[real.task],
-        scores=measured.scores,
-        arms=tuple(
-            out.ArmResult(name, arm.mean, arm.low, arm.high, arm.seeds)
-            for name, arm in (measured.utility.arms.items() if measured.utility else ())
-        ),
-        gate_passed=measured.gate.passed if measured.gate.released is not None else None,
-        gate_sentence=measured.gate.finding,
-        audit=_audit_result(measured),
-        redactions=tuple(
-            out.RedactionNote(one.when, len(one.removed), one.reason, one.before) for one in redactions_of(run.folder)
-        ),
-        limits=tuple(limits),
-        marks=tuple(marks_told(run.recipe.release)),
-        access=run.recipe.release.access if run.recipe.release is not None else None,
-        exports=tuple(out.Export.scan(path, format_, below=folder) for format_, path in exports.items()),  # type: ignore[arg-type]
-    )
-    write_bytes(folder / "recipe.yaml", shared.to_yaml().encode())
-    write_bytes(folder / "README.md", out.dataset_card(facts).encode())
-    croissant = out.croissant(facts)
-    json.loads(croissant)
-    write_bytes(folder / "croissant.json", croissant.encode())

@@ -110,7 +110,8 @@ def finish(run: Run, *, again: bool = False) -> documents.RunDocument:
 def _where_it_is(document: documents.RunDocument, folder: Path) -> documents.RunDocument:
     """The document with its paths below ``folder``: a run may have been moved since it was written."""
     exports = {format_: str(folder / "export" / format_) for format_ in document.exports}
-    moved = {"run": str(folder), "report": str(folder / "report.html"), "exports": exports}
+    generator = None if document.generator is None else str(folder / "export" / "generator")
+    moved = {"run": str(folder), "report": str(folder / "report.html"), "exports": exports, "generator": generator}
     return document.model_copy(update=moved)
 
 
@@ -237,7 +238,8 @@ def evolve(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) ->
 
 
 def exit_code(document: documents.RunDocument) -> int:
-    """6 if the gate blocked, 5 if slots stayed empty, else 0."""
-    if document.verdict.decision == "blocked_by_gate":
+    """6 if the gate blocked the dataset or its generator, 5 if slots stayed empty, else 0."""
+    stays = document.audit is not None and document.audit.generator is not None and document.audit.generator.withheld
+    if document.verdict.decision == "blocked_by_gate" or stays:
         return 6
     return 5 if document.counts.failed else 0

@@ -33,10 +33,10 @@ def run(document: documents.RunDocument) -> str:
         + (f", {counts.redacted} redacted" if counts.redacted else "")
     )
     lines.append(f"gate      {_gate(document)}")
-    if document.audit is not None:
-        lines.append(f"audit     {'blocked: ' if document.audit.withheld else ''}{printable(document.audit.finding)}")
+    lines += _audits(document.audit)
     lines += _cost(document.cost)
     lines += [f"export    {printable(path)} ({format_})" for format_, path in document.exports.items()]
+    lines += [] if document.generator is None else [f"export    {printable(document.generator)} (generator)"]
     lines += [f"warning   {printable(text)}" for text in document.warnings]
     lines += [f"report    {printable(document.report)}", f"run       {printable(document.run)}"]
     lines.append(f"digest    {document.digest}")
@@ -55,6 +55,17 @@ def scene(document: documents.SceneDocument) -> str:
     """Where the scene is, and how much is in it."""
     held = f"{counted(document.objects, 'objects')}, {counted(document.triangles, 'triangles')}"
     return printable(f"wrote {document.scene}: {held}, {document.bytes / 1e6:.1f} MB")
+
+
+def _audits(found: documents.AuditedPart | None) -> list[str]:
+    """The audit of the dataset, and of the generator where that is to be released too."""
+    if found is None:
+        return []
+    lines = [f"audit     {'blocked: ' if found.withheld else ''}{printable(found.finding)}"]
+    if found.generator is not None:
+        blocked = "generator withheld" if found.generator.withheld else "generator"
+        lines.append(f"audit     {blocked}: {printable(found.generator.finding)}")
+    return lines
 
 
 def _verdict(verdict: documents.VerdictPart, *, measured: bool = True) -> str:

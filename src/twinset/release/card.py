@@ -1,16 +1,13 @@
-"""The dataset card: README.md with the front matter that the Hugging Face hub reads, and honest prose.
-
-Names from data (classes, files, licences) are escaped, so that no name can become markup, a link or HTML.
-"""
+"""The dataset card: README.md with the front matter that the Hugging Face hub reads, and honest prose."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from twinset.dataset import Task
 from twinset.release.facts import LABELS, Release
+from twinset.release.markdown import bullets, code, fenced, front_matter, percent, plain, table
 from twinset.release.marked import Marked
 from twinset.scores import ANSWERS, Score
 
@@ -54,22 +51,7 @@ def dataset_card(release: Release) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def plain(text: str) -> str:
-    """Text that Markdown and HTML show as it is, on one line.
-
-    >>> plain("<b>x</b> [a](b) | *c*")
-    '&lt;b&gt;x&lt;/b&gt; \\\\[a\\\\](b) \\\\| \\\\*c\\\\*'
-    """
-    flat = " ".join(text.split())
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    flat = re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", flat)
-    flat = re.sub(r"^(\d+(?=[.)](\s|$))|(?=[-+=]))(.)", r"\1\\\3", flat)
-    return re.sub(r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1&#8203;\2", flat)
-
-
 def _front_matter(release: Release) -> str:
-    import yaml
-
     category, ids = HUB[release.task]
     head: dict[str, object] = {
         "pretty_name": " ".join(release.name.split()),
@@ -82,7 +64,7 @@ def _front_matter(release: Release) -> str:
     }
     if any(export.format == "parquet" for export in release.exports):
         head["configs"] = [{"config_name": "default", "data_files": _data_files(release)}]
-    return "---\n" + yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---"
+    return front_matter(head)
 
 
 def _data_files(release: Release) -> list[dict[str, object]]:
@@ -117,15 +99,11 @@ def _verdict(release: Release) -> str:
         lines.append(f"Difference on real test images: {value} percentage points of {release.metric} ({low} … {high}).")
     if release.arms:
         rows = [
-            (plain(arm.name), _percent(arm.mean), f"{_percent(arm.low)} … {_percent(arm.high)}", str(arm.seeds))
+            (plain(arm.name), percent(arm.mean), f"{percent(arm.low)} … {percent(arm.high)}", str(arm.seeds))
             for arm in release.arms
         ]
-        lines.append(_table(("trained on", f"{release.metric}, real test images", "95 % interval", "seeds"), rows))
+        lines.append(table(("trained on", f"{release.metric}, real test images", "95 % interval", "seeds"), rows))
     return "\n\n".join(lines)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _content(release: Release) -> str:
@@ -142,12 +120,12 @@ def _counts(release: Release) -> str:
     """How much of every class there is; of objects also in how many images, how many in one, and how large."""
     marked = release.marked
     if marked is None or release.task == "semantic-segmentation":
-        table = _table(("class", release.unit), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
+        shown = table(("class", release.unit), [(plain(name), f"{n:,}") for name, n in release.counts.items()])
     else:
         rows = [(plain(name), f"{n:,}", f"{marked.images.get(name, 0):,}") for name, n in release.counts.items()]
         total = ("all", f"{sum(release.counts.values()):,}", f"{release.images - marked.empty:,}")
-        table = _table(("class", release.unit, "images that show it"), [*rows, total])
-    return "\n\n".join([table, *(() if marked is None else _marked_lines(marked))])
+        shown = table(("class", release.unit, "images that show it"), [*rows, total])
+    return "\n\n".join([shown, *(() if marked is None else _marked_lines(marked))])
 
 
 def _marked_lines(marked: Marked) -> Iterator[str]:
@@ -167,10 +145,10 @@ def _spread(values: tuple[float, float, float]) -> str:
 
 
 def _making(release: Release) -> str:
-    methods = _table(("method", "images"), [(plain(name), f"{n:,}") for name, n in release.methods.items()])
+    methods = table(("method", "images"), [(plain(name), f"{n:,}") for name, n in release.methods.items()])
     return (
         f"{methods}\n\nEvery image has its own seed, derived from the run's seed {release.seed} and its place in the "
-        f"plan. The recipe as resolved (digest `{_code(release.recipe_digest)}`):\n\n{_fenced(release.recipe, 'yaml')}"
+        f"plan. The recipe as resolved (digest `{code(release.recipe_digest)}`):\n\n{fenced(release.recipe, 'yaml')}"
     )
 
 
@@ -181,7 +159,7 @@ def _parents(release: Release) -> str:
             f"{parent.images:,}",
             plain(parent.licence or "not recorded"),
             plain(parent.consent or "not recorded"),
-            f"`{_code(parent.digest)}`",
+            f"`{code(parent.digest)}`",
         )
         for parent in release.parents
     ]
@@ -192,7 +170,7 @@ def _parents(release: Release) -> str:
         "What may be done with it is for the licence of the real images to say; check that before you publish. Images "
         "edited from real ones carry the licence that is recorded of those, if any (XMP, `dc:rights`)."
     )
-    return f"{_table(('real dataset', 'images used', 'licence', 'consent', 'sha256'), rows)}\n\n{own} {note}"
+    return f"{table(('real dataset', 'images used', 'licence', 'consent', 'sha256'), rows)}\n\n{own} {note}"
 
 
 def _marks(release: Release) -> str:
@@ -201,7 +179,7 @@ def _marks(release: Release) -> str:
         "Metadata goes where a picture is written anew; that it is missing proves nothing.",
         *release.marks,
     ]
-    return "\n".join(f"- {line}" for line in lines)
+    return bullets(lines)
 
 
 def _access(release: Release) -> str:
@@ -215,9 +193,9 @@ def _scores(scores: Sequence[Score]) -> str:
         return "Not measured."
     header = ("figure", "value", "95 % interval", "real vs real", "N real", "N synthetic", "extractor")
     notes = [f"- {plain(score.name)}: {plain(note)}" for score in scores for note in _notes(score)]
-    table = _table(header, [_score_row(score) for score in scores])
+    shown = table(header, [_score_row(score) for score in scores])
     explained = "“Real vs real” is what two sets of real images of the same sizes score against each other."
-    return "\n\n".join([table, explained, *(["\n".join(notes)] if notes else [])])
+    return "\n\n".join([shown, explained, *(["\n".join(notes)] if notes else [])])
 
 
 def _notes(score: Score) -> Iterator[str]:
@@ -250,24 +228,22 @@ def _gate(release: Release) -> str:
 
 
 def _audit(release: Release) -> str:
-    found = release.audit
-    if found is None:
+    if release.audit is None:
         return "Not audited. Nobody tried to find out which real images these were made from."
-    against = f"{found.training:,} training and {found.holdout:,} held-out real images"
-    sides = f"Tested: {found.released:,} released against {against}. " if found.training else ""
-    caution = "It says what was looked for, not that the data is private; only differential privacy is a guarantee."
-    told = f"{plain(found.finding[:1].upper() + found.finding[1:].rstrip('.'))}. {sides}{caution}"
-    rows = [(plain(name), f"{auc:.3f}", f"{low:.3f} … {high:.3f}") for name, auc, low, high in found.attacks]
-    return f"{told}\n\n{_table(('attack', 'AUC, .5 is chance', '95 % interval'), rows)}" if rows else told
+    told = release.audit.to_markdown()
+    if release.generator_audit is None:
+        return told
+    where = f"Its weights are in `{code(release.generator)}`" if release.generator else "Its weights are not released"
+    return f"{told}\n\n### The generator\n\n{where}.\n\n{release.generator_audit.to_markdown()}"
 
 
 def _redactions(release: Release) -> str:
     rows = [
-        (plain(note.when), f"{note.images:,}", plain(note.reason), f"`{_code(note.before)}`")
+        (plain(note.when), f"{note.images:,}", plain(note.reason), f"`{code(note.before)}`")
         for note in release.redactions
     ]
     told = "Images that were made and are no longer in here. All figures of this card are of what is left."
-    return f"{told}\n\n{_table(('when', 'images', 'why', 'dataset before, sha256'), rows)}"
+    return f"{told}\n\n{table(('when', 'images', 'why', 'dataset before, sha256'), rows)}"
 
 
 def _limits(release: Release) -> str:
@@ -277,27 +253,12 @@ def _limits(release: Release) -> str:
         "It inherits the gaps and biases of its real parents and may add its own.",
         "Report results on real test images only.",
     )
-    return "\n".join(f"- {plain(limit)}" for limit in (*always, *release.limits))
+    return bullets(plain(limit) for limit in (*always, *release.limits))
 
 
 def _reproduction(release: Release) -> str:
     return (
-        f"{_fenced(release.command, 'sh')}\n\nThe same recipe, real data and package versions give a dataset with the "
-        f"digest `{_code(release.digest)}` (sha256 over labels, origins and decoded pixels). "
+        f"{fenced(release.command, 'sh')}\n\nThe same recipe, real data and package versions give a dataset with the "
+        f"digest `{code(release.digest)}` (sha256 over labels, origins and decoded pixels). "
         f"Made on {plain(release.created)}."
     )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def _code(text: str) -> str:
-    return re.sub(r"[^\w.:+-]", "?", text)
-
-
-def _fenced(text: str, language: str) -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -120,6 +120,24 @@ def _entity(parent: Parent) -> dict[str, Json]:
     return entity
 
 
+def parents_in(text: str) -> tuple[Parent, ...]:
+    """The parents that a Croissant file of ours names, without their numbers of images; () where it names none."""
+    try:
+        found = json.loads(text).get("prov:wasDerivedFrom", [])
+        return tuple(
+            Parent(
+                str(entity["prov:label"]),
+                str(entity["@id"]).removeprefix("urn:sha256:"),
+                0,
+                entity.get("sc:license"),
+                entity.get("sc:usageInfo"),
+            )
+            for entity in found
+        )
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return ()
+
+
 def _distribution(export: Export, task: Task) -> list[Json]:
     kind = export.format
     objects: list[Json] = [_file_object(kind, file) for file in export.files if not _is_loose_image(kind, file)]

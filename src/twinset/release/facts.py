@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twinset.dataset import Task
 from twinset.formats.writing import WritableFormat
+from twinset.release.audited import AuditResult
 from twinset.release.marked import Marked
 from twinset.scores import Decision, Score
 
@@ -90,19 +91,6 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
-class AuditResult:
-    """The privacy audit of what is released: its answer, in a sentence too, on how many images of each side, and by
-    attack the AUC with its 95 % interval. No image is named: who was looked for is not for others to know."""
-
-    answer: str
-    finding: str
-    released: int
-    training: int
-    holdout: int
-    attacks: tuple[tuple[str, float, float, float], ...]
-
-
-@dataclass(frozen=True)
 class RedactionNote:
     """A redaction: when (ISO), how many images went and why, and the sha256 of the dataset before."""
 
@@ -122,7 +110,8 @@ class Release:
 
     ``decision`` is None where nothing was trained; ``difference`` is (value, low, high) in metric units;
     ``created`` an ISO date. ``marks`` tells of watermark and signature, ``access`` who may have the release, which has
-    no licence of its own: only its parents have.
+    no licence of its own: only its parents have. ``generator_audit`` is of the model that made it, where that was
+    audited too; ``generator`` the folder that it goes out in, "" where it stays.
     """
 
     name: str
@@ -155,10 +144,11 @@ class Release:
     marked: Marked | None = None
     sizes: tuple[tuple[int, int], ...] = ()
     audit: AuditResult | None = None
+    generator_audit: AuditResult | None = None
     redactions: tuple[RedactionNote, ...] = ()
-
     marks: tuple[str, ...] = ()
     access: str | None = None
+    generator: str = ""
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.height, self.width) < 1:

@@ -8,8 +8,12 @@ from functools import partial
 from twinset.report import words
 from twinset.report.glossary import entry_for
 from twinset.report.model import Gate, ReportData
+from twinset.report.privacy import BADGES
 from twinset.report.words import count, percent, points, spaced
 from twinset.scores import ANSWERS, Score
+
+AUDIT_TONES = {"leak_found": "blocked_by_gate", "no_leakage_detected": "use", "inconclusive": "none"}
+"""The colours of an audit's answers, by the name of a decision."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ def answer(data: ReportData) -> str:
     """The verdict in a few words, or what was done in place of one."""
     if data.verdict is not None:
         return ANSWERS[data.verdict.decision]
+    if data.kind == "audit" and data.privacy is not None:
+        return BADGES[data.privacy.answer][1].capitalize()
     if _copies_decide(data):
         return "It copies real images"
     return "Two datasets compared" if data.kind == "compare" else f"Not measured: no {data.trains} was trained"
@@ -40,6 +46,8 @@ def tone(data: ReportData) -> str:
     """The colour of the answer, by the name of a decision: that of a blocked release also where copies alone speak."""
     if data.verdict is not None:
         return data.verdict.decision
+    if data.kind == "audit" and data.privacy is not None:
+        return AUDIT_TONES[data.privacy.answer]
     return "blocked_by_gate" if _copies_decide(data) else "none"
 
 
@@ -50,6 +58,8 @@ def _copies_decide(data: ReportData) -> bool:
 
 def question(data: ReportData) -> str:
     """What the page answers."""
+    if data.kind == "audit":
+        return "Could somebody who has the release tell which real images it was made from?"
     if data.verdict is None and data.kind == "compare":
         return "How like the real images are the synthetic ones?"
     return "Do the synthetic images help to recognise real ones?"

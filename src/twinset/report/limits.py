@@ -14,7 +14,16 @@ FEW_PER_CLASS = 20
 
 def limits_of(data: ReportData) -> tuple[str, ...]:
     """The limits of what was measured, most weighty first; those given by the pipeline come last."""
-    found = (*_of_the_verdict(data), *_of_copies(data), *_of_the_features(data), *_of_the_data(data), *data.limits)
+    if data.kind == "audit":
+        return tuple(dict.fromkeys((*_of_the_audit(data), *data.limits)))
+    found = (
+        *_of_the_verdict(data),
+        *_of_copies(data),
+        *_of_the_audit(data),
+        *_of_the_features(data),
+        *_of_the_data(data),
+        *data.limits,
+    )
     return tuple(dict.fromkeys(found))
 
 
@@ -50,6 +59,9 @@ def _of_copies(data: ReportData) -> Iterator[str]:
             "The copy test looks for repeated training images. Passing it means that none were found, "
             "not that the release is private."
         )
+
+
+def _of_the_audit(data: ReportData) -> Iterator[str]:
     if data.privacy is not None and data.privacy.answer == "no_leakage_detected":
         yield (
             "The privacy audit found no leakage with the attacks it lists. Others may find some; only differential "

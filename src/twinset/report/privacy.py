@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twinset.report.charts import Table
 from twinset.report.model import PrivacyFacts, ReleaseFacts
-from twinset.report.words import count, number, percent
+from twinset.report.words import number, percent
 
 BADGES: Mapping[str, tuple[str, str]] = {
     "leak_found": ("bad", "leak found"),
@@ -21,10 +21,18 @@ MEANINGS: Mapping[str, str] = {
     "monte_carlo": "if many released ones lie within a small distance",
     "domias": "if the release is denser there than the reference, by kernel densities",
     "domias_ratio": "the same, by a classifier of release against reference",
+    "loss": "if the model explains it well (a small loss)",
+    "quantile_regression": "if its loss is smaller than that of others that look like it",
+    "secmi": "if a small step into noise and back leaves it where it was",
+    "pia": "if the model sees the same noise in it before and after some is added",
+    "extraction": "if a sample all but repeats it",
+    "lira_online": "if it is answered as by networks that saw it, not as by those that did not",
+    "lira_offline": "if it is answered more surely than by networks that did not see it",
+    "rmia": "if its probability is lifted more than that of reference images",
+    "modified_entropy": "if it is answered rightly and surely",
+    "label_only": "if it is answered rightly in more views of it",
 }
 """When an attack takes an image for a training image."""
-
-HOW: Mapping[str, str] = {"verbatim": "as they are", "disguised": "flipped, shifted, lighter or darker, with noise"}
 
 
 def badge(facts: PrivacyFacts | ReleaseFacts) -> tuple[str, str]:
@@ -52,21 +60,10 @@ def meanings(release: ReleaseFacts) -> str:
 
 def control_table(release: ReleaseFacts) -> Table | None:
     """What was done to the audit itself, and whether it saw it; None where nothing was."""
-    rows = [
-        (
-            f"{count(each.count)} of {count(each.total)} outputs are training images, {HOW[each.how]}",
-            "found" if each.found else "missed",
-        )
-        for each in release.planted
-    ]
-    if release.independents is not None:
-        flagged, sets = release.independents
-        rows.append(
-            ("Sets that no training image shaped (halves of the held-out images)", f"{flagged} of {sets} flagged")
-        )
-    if release.blind is not None:
-        rows.append(("Training and held-out images told apart without the release, AUC", _between(*release.blind)))
-    return Table("What the audit was put to", ("Control", "Result"), tuple(rows)) if rows else None
+    if not release.controls:
+        return None
+    rows = tuple((f"{what[:1].upper()}{what[1:]}", result) for what, result in release.controls)
+    return Table("What the audit was put to", ("Control", "Result"), rows)
 
 
 def _between(value: float, low: float, high: float, *, as_share: bool = False) -> str:

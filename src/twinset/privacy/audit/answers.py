@@ -15,6 +15,15 @@ WORSE: tuple[Answer, ...] = ("no_leakage_detected", "inconclusive", "leak_found"
 """All answers, the worst last."""
 
 
+HANDED_OUT: Mapping[str, tuple[str, str]] = {
+    "dataset": ("these images", "them"),
+    "objects": ("these images", "them"),
+    "generator": ("these weights", "them"),
+    "classifier": ("this classifier", "it"),
+}
+"""What somebody holds who has a release, and a pronoun for it."""
+
+
 @dataclass(frozen=True)
 class BlindBaseline:
     """How well training and held-out images are told apart without the release; at chance unless the split leaks."""
@@ -67,3 +76,23 @@ def in_a_sentence(answer: Answer, reasons: Sequence[str], attacks: Sequence[Atta
         return "inconclusive: " + "; ".join(reasons)
     highest = max(figures.interval.high for figures in attacks)
     return f"no leakage detected; {least}; no attack's AUC is above {highest:.2f}"
+
+
+def meaning(release: str, answer: Answer) -> str:
+    """What follows from an answer for whoever wants to hand a release out, in two sentences."""
+    held, them = HANDED_OUT[release]
+    if answer == "leak_found":
+        whom = "objects" if release == "objects" else "real images"
+        return (
+            f"Whoever gets {held} can tell {whom} that were trained on from others, better than by guessing. Do not "
+            f"hand {them} out where it must not be known who was in the training set."
+        )
+    if answer == "inconclusive":
+        return (
+            f"The audit can neither clear nor accuse {held}: it could not show that it would have seen a leak, or that "
+            f"what it saw was one. Take {them} for unaudited."
+        )
+    return (
+        f"Whoever gets {held} and tries these attacks learns nothing that could be measured about who was in the "
+        "training set. Another attack might, and a leak smaller than those planted."
+    )

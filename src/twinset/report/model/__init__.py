@@ -8,12 +8,20 @@ from twinset.report.model.answer import Arm, Difference, Trial, Utility, Verdict
 from twinset.report.model.copies import ClosePair, Gate
 from twinset.report.model.cost import Cost, CostOfThousand
 from twinset.report.model.datasets import AlignmentFacts, DatasetFacts, Problem, ScoreValues
-from twinset.report.model.fairness import FairnessFacts, GroupFigure, Grouping, GroupMeasure, Unit
+from twinset.report.model.fairness import (
+    FairnessFacts,
+    GroupCounts,
+    GroupFigure,
+    Grouping,
+    GroupMeasure,
+    PairStrip,
+    Unit,
+)
 from twinset.report.model.likeness import FeatureMap, MapSet, MetricTable
 from twinset.report.model.objects import MeasureFacts, MetadataFacts
 from twinset.report.model.page import ReportData
 from twinset.report.model.pictures import ClassGrid, Gallery, Picture, Rejected, Twin
-from twinset.report.model.privacy import AttackFacts, PlantedFacts, PrivacyFacts, ReleaseFacts
+from twinset.report.model.privacy import AttackFacts, PrivacyFacts, ReleaseFacts
 from twinset.report.model.samples import BoxSize, SampleArm, SampleBin, SampleFacts
 from twinset.report.model.shapes import CurationFacts, ShapeFacts, ShapeLook, TraitFacts
 from twinset.report.model.steps import GapFacts, StepChange, StepFacts
@@ -35,6 +43,7 @@ __all__ = [
     "Gallery",
     "GapFacts",
     "Gate",
+    "GroupCounts",
     "GroupFigure",
     "GroupMeasure",
     "Grouping",
@@ -42,8 +51,8 @@ __all__ = [
     "MeasureFacts",
     "MetadataFacts",
     "MetricTable",
+    "PairStrip",
     "Picture",
-    "PlantedFacts",
     "PrivacyFacts",
     "Problem",
     "Rejected",

@@ -37,7 +37,7 @@ class ReportData:
     classes: tuple[str, ...]
     command: str
     version: str
-    kind: Literal["run", "compare"] = "run"
+    kind: Literal["run", "compare", "audit"] = "run"
     trains: str = "classifier"
     created: str = ""
     verdict: Verdict | None = None

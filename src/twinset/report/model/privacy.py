@@ -25,31 +25,22 @@ class AttackFacts:
 
 
 @dataclass(frozen=True)
-class PlantedFacts:
-    """Whether so many copies among so many outputs, hidden for the audit, were found."""
-
-    how: Literal["verbatim", "disguised"]
-    count: int
-    total: int
-    found: bool
-
-
-@dataclass(frozen=True)
 class ReleaseFacts:
-    """One release and what was found in it. ``independents`` are (flagged, of so many), ``blind`` the AUC without the
-    release with its interval, ``hits`` distinct training and held-out images that are hit."""
+    """One release and what was found in it. ``meaning``: what follows from that. ``controls`` are what the audit itself
+    was put to, each with what came of it; ``hits`` distinct training and held-out images that are hit, None of models;
+    ``withheld``: it does not go out."""
 
     what: str
     answer: Audited
     finding: str
+    meaning: str
     alpha: float
     p_value: float
     attacks: tuple[AttackFacts, ...]
-    planted: tuple[PlantedFacts, ...]
-    independents: tuple[int, int] | None
-    blind: tuple[float, float, float] | None
-    hits: tuple[int, int]
-    pairs: tuple[ClosePair, ...]
+    controls: tuple[tuple[str, str], ...] = ()
+    hits: tuple[int, int] | None = None
+    pairs: tuple[ClosePair, ...] = ()
+    withheld: bool = False
 
 
 @dataclass(frozen=True)
