@@ -26,6 +26,7 @@ _HOME = {
     "Dataset": "twinset.dataset",
     "Diffusion": "twinset.generators.diffusion",
     "Folder": "twinset.generators.folder",
+    "GAN": "twinset.generators.gan",
     "Instances": "twinset.instances",
     "Interval": "twinset.scores",
     "MeanEmbedding": "twinset.generators.mean_embedding",
@@ -50,6 +51,7 @@ _HOME = {
     "evaluate": "twinset.api",
     "fit_classifier": "twinset.api",
     "fit_detector": "twinset.api",
+    "frontier": "twinset.api",
     "infer_metadata": "twinset.api",
     "inspect": "twinset.api",
     "load": "twinset.api",
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from twinset.api import evaluate as evaluate
     from twinset.api import fit_classifier as fit_classifier
     from twinset.api import fit_detector as fit_detector
+    from twinset.api import frontier as frontier
     from twinset.api import infer_metadata as infer_metadata
     from twinset.api import inspect as inspect
     from twinset.api import leaderboard as leaderboard
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
     from twinset.generators.copypaste import CopyPaste as CopyPaste
     from twinset.generators.diffusion import Diffusion as Diffusion
     from twinset.generators.folder import Folder as Folder
+    from twinset.generators.gan import GAN as GAN
     from twinset.generators.mean_embedding import MeanEmbedding as MeanEmbedding
     from twinset.instances import Instances as Instances
     from twinset.models.private.accounting import Privacy as Privacy

@@ -26,6 +26,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "generators": {
         "diffusion": "twinset.generators.diffusion:Diffusion",
+        "gan": "twinset.generators.gan:GAN",
         "folder": "twinset.generators.folder:Folder",
         "copypaste": "twinset.generators.copypaste:CopyPaste",
         "render": "twinset.generators.rendering:Rendering",

@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from twinset.errors import RunFolderError
 from twinset.images import PixelBatch
 from twinset.models.checkpoint import load_tensors, save_tensors
 from twinset.models.private.accounting import Account
-from twinset.models.private.trainer import PrivateTrainer
 from twinset.secret_randomness import destroy_key, fresh_key, kept_key
 from twinset.store import read_json, write_json
 
@@ -38,6 +38,23 @@ def digest_of(images: PixelBatch, class_ids: NDArray[np.int64]) -> str:
         total.update(np.ascontiguousarray(images[start : start + 1024]).tobytes())
     total.update(np.ascontiguousarray(class_ids, dtype=np.int64).tobytes())
     return total.hexdigest()
+
+
+class Kept(Protocol):
+    """A private training whose state can be kept: our private trainers are such."""
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        ...
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All tensors of the state."""
+        ...
+
+    def restore(self, tensors: dict[str, torch.Tensor], step: int) -> None:
+        """Continues from the state that :meth:`tensors` gave after ``step`` steps."""
+        ...
 
 
 class Sitting:
@@ -96,7 +113,7 @@ class Sitting:
         self._log = {"data": self.digest, "settings": self.settings, "account": values, "finished": finished}
         write_json(self.folder / LOG, self._log)
 
-    def restore(self, trainer: PrivateTrainer) -> None:
+    def restore(self, trainer: Kept) -> None:
         """Goes on from the checkpoint, if there is one."""
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
@@ -107,7 +124,7 @@ class Sitting:
             )
         trainer.restore(tensors, int(str(record["step"])))
 
-    def save(self, trainer: PrivateTrainer, *, now: bool = False) -> None:
+    def save(self, trainer: Kept, *, now: bool = False) -> None:
         """Writes a checkpoint if it is time."""
         if self.folder is None or not (now or time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS):
             return
