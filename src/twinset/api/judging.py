@@ -196,12 +196,28 @@ def audit(
 
 
 def fit_classifier(
-    dataset: str | Path, *, out: str | Path, seed: int = 0, on_bad_input: str = "refuse"
+    dataset: str | Path,
+    *,
+    out: str | Path,
+    test: str | Path | None = None,
+    licence: str | None = None,
+    consent: str | None = None,
+    seed: int = 0,
+    on_bad_input: str = "refuse",
 ) -> documents.FitClassifierDocument:
     """Trains a classifier of whole pictures on a labelled dataset and keeps it in the new file ``out``.
 
-    It can be released in place of the dataset, and :func:`audit` says what it gives away.
+    Its model card goes beside it, with figures where ``test`` images are given, and with what ``licence`` and
+    ``consent`` say of the images. It can be released in place of the dataset; :func:`audit` says what it gives away.
     """
+    from twinset.pipeline.classifying import Told
+
     return pipeline.fit_and_keep_classifier(
-        str(dataset), out=Path(out), seed=seed, on_bad_input=on_bad_input, listener=Quiet()
+        str(dataset),
+        out=Path(out),
+        seed=seed,
+        test=None if test is None else str(test),
+        told=Told(licence, consent),
+        on_bad_input=on_bad_input,
+        listener=Quiet(),
     )

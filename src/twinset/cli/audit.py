@@ -71,24 +71,38 @@ def audit(
 
 def fit_classifier(
     source: Annotated[str, typer.Argument(metavar="DATASET", help="Images in class folders, or any labelled dataset.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A new file, NAME.safetensors.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A new file, NAME.safetensors; NAME.md is its card.")],
+    test: Annotated[
+        str | None, typer.Option(help="Other labelled images, to measure it on; figures go on the card.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the images; stands on the card.")] = None,
+    consent: Annotated[str | None, typer.Option(help="What those who are shown agreed to; stands on the card.")] = None,
     on_bad_input: Annotated[str, typer.Option(help="refuse, or skip: leave out bad files and objects.")] = "refuse",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier of whole pictures on a dataset and keep it, to release or to audit; never overwrites a file.
+    """Train a classifier of whole pictures on a dataset and keep it with a model card, to release or to audit.
+
+    Never overwrites a file.
 
     \b
     Examples:
       twinset fit-classifier twin/ --out classifier.safetensors
-      twinset fit-classifier builtin:digits --out digits.safetensors
+      twinset fit-classifier twin/ --out classifier.safetensors --test photos/test --licence CC-BY-4.0
     """
     from twinset import pipeline
     from twinset.pipeline import audit_words
+    from twinset.pipeline.classifying import Told
 
     with closing(progress(quiet=quiet)) as listener:
         document = pipeline.fit_and_keep_classifier(
-            source, out=out, seed=seed, on_bad_input=on_bad_input, listener=listener
+            source,
+            out=out,
+            seed=seed,
+            test=test,
+            told=Told(licence, consent),
+            on_bad_input=on_bad_input,
+            listener=listener,
         )
     answer(document, lambda: audit_words.fitted_classifier(document), as_json=json)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from twinset.documents.document import Document
+from twinset.documents.judgement import ScorePart
 
 
 class FitClassifierDocument(Document):
@@ -15,6 +16,8 @@ class FitClassifierDocument(Document):
     schema_name: Literal["twinset/fit-classifier/1"] = Field("twinset/fit-classifier/1", alias="schema")
     source: str
     classifier_file: str
+    card: str = Field(description="The model card beside it.")
+    scores: dict[str, ScorePart] = Field({}, description="Of the test images, where any were given.")
     n_images: int
     classes: list[str]
     image: str = Field(description="Size and channels of the pictures that it takes, and how they got it.")

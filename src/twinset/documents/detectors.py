@@ -73,6 +73,7 @@ class FitDetectorDocument(Document):
 
     schema_name: Literal["twinset/fit-detector/1"] = Field("twinset/fit-detector/1", alias="schema")
     detector_file: str
+    card: str = Field(description="The model card beside it.")
     detector: DetectorPart
     limits: str
     warnings: list[str] = Field([])

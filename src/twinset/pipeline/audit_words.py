@@ -35,10 +35,18 @@ def fitted_classifier(document: documents.FitClassifierDocument) -> str:
         [
             f"a classifier of {len(document.classes)} classes, trained for {document.steps} steps on "
             f"{document.n_images} images ({document.image})",
-            f"wrote {place}",
+            *(
+                f"{name.replace('_', ' ')} {score.value:.3f}{_interval(score)} on the test images"
+                for name, score in document.scores.items()
+            ),
+            f"wrote {place}, and its card {printable(document.card)}",
             f"next: twinset audit --classifier {place} --train REAL --holdout OTHER_REAL",
         ]
     )
+
+
+def _interval(score: documents.ScorePart) -> str:
+    return "" if score.low is None or score.high is None else f" ({score.low:.3f} … {score.high:.3f})"
 
 
 def _behind(found: documents.ReleasePart | documents.ModelPart) -> list[str]:

@@ -17,9 +17,9 @@ from twinset import release as out
 from twinset.dataset import UNITS, Dataset
 from twinset.models.diffusion import MODEL_FILE
 from twinset.pipeline.audit_words import controls_of
+from twinset.pipeline.generator_card import access_of, generator_card, parent_of
 from twinset.pipeline.marking import told as marks_told
 from twinset.pipeline.measuring import METRICS, Measured
-from twinset.pipeline.model_cards import access_of, generator_card, parent_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
 from twinset.pipeline.release_audit import Judged, ReleaseAudit, generator_place

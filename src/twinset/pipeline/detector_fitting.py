@@ -16,7 +16,8 @@ from twinset.evaluation.detectability.generated_detector import FEWEST, Detector
 from twinset.families import DIGEST_BYTES, families, fingerprint
 from twinset.pipeline.detector_facts import detector_part, limits_of, remedy_warning, worthless_warning
 from twinset.pipeline.detector_images import read_images
-from twinset.pipeline.folders import refuse_inside
+from twinset.pipeline.folders import refuse_inside, refuse_missing_parent
+from twinset.pipeline.model_cards import card_place, detector_card, write_card
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import source_of
 from twinset.randomness import Stream
@@ -47,6 +48,7 @@ def fit_and_keep(
     """
     began = time.monotonic()
     place = _new_file(out)
+    card = card_place(place)
     for source in (real, synthetic):
         refuse_inside(place, source_of(source))
     equalise = Equalise(None if size is None else (size, size), jpeg_quality)
@@ -71,11 +73,14 @@ def fit_and_keep(
             hint="nothing was written: give more images, or keep it all the same with --keep-anyway",
         )
     fitted.save(place)
+    warned = [*worthless, *shared, *warnings, *more, *remedy_warning(fitted)]
+    write_card(card, detector_card(fitted, place, held, made, tuple(warned)))
     return documents.FitDetectorDocument(
         detector_file=str(place),
+        card=str(card),
         detector=detector_part(fitted),
         limits=limits_of(fitted),
-        warnings=[*worthless, *shared, *warnings, *more, *remedy_warning(fitted)],
+        warnings=warned,
         seconds=round(time.monotonic() - began, 3),
     )
 
@@ -94,6 +99,7 @@ def _new_file(out: Path) -> Path:
             f"expected --out NAME{SUFFIX}, which is what a detector is kept as; got {place.name}",
             hint=f"--out {out.with_suffix(SUFFIX)}",
         )
+    refuse_missing_parent(place)
     return place
 
 

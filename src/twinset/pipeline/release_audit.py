@@ -20,6 +20,7 @@ from twinset.pipeline.reference_images import reference_beside
 from twinset.pipeline.released_models import audited_models
 from twinset.privacy.audit.answers import WORSE, Answer
 from twinset.recipe import PrivacyPart
+from twinset.recipe.privacy import WEIGHTED
 from twinset.redactions import redactions_of
 
 AFTER_REDACTION = PrivacyPart(on_inconclusive="warn")
@@ -93,8 +94,8 @@ def audit_of_run(run: Run, accepted: Dataset) -> ReleaseAudit | None:
 
 
 def generator_place(run: Run) -> Path:
-    """The folder of the diffusion model that a run releases."""
-    return next(source.folder for source in sources_of(run.recipe, run.folder) if source.use == "diffusion")
+    """The folder of the generator that a run releases."""
+    return next(source.folder for source in sources_of(run.recipe, run.folder) if source.use in WEIGHTED)
 
 
 def _of_generator(

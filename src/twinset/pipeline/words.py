@@ -255,7 +255,8 @@ def fitted_detector(document: documents.FitDetectorDocument) -> str:
     """What was fitted, and where it is."""
     lines = _detector(document.detector, document.limits, document.warnings)
     place = printable(document.detector_file)
-    return "\n".join([*lines, f"wrote {place}", f"next: twinset detect FOLDER --detector {place}"])
+    wrote = f"wrote {place}, and its card {printable(document.card)}"
+    return "\n".join([*lines, wrote, f"next: twinset detect FOLDER --detector {place}"])
 
 
 def _detector(part: documents.DetectorPart, limits: str, warnings: Sequence[str]) -> list[str]:

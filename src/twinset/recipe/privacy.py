@@ -13,6 +13,9 @@ from twinset.recipe.parts import Part, UsePart
 
 Doing = Literal["withhold", "warn"]
 Release = Literal["dataset", "generator", "classifier"]
+WEIGHTED = ("diffusion", "gan", "mean-embedding")
+"""Generators that are a file of weights, which can be released."""
+
 Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -97,7 +100,7 @@ class PrivacyPart(Part):
     releases: tuple[Literal["dataset", "generator"], ...] = Field(
         ("dataset",),
         min_length=1,
-        description="What goes out: `[dataset]`, or `[dataset, generator]` for the weights of the diffusion model too.",
+        description="What goes out: `[dataset]`, or `[dataset, generator]` for the generator's weights too, with a card.",
     )
     frontier: FrontierPart | None = Field(
         None, description="Settings and releases that `twinset frontier` weighs; a run leaves it alone."
