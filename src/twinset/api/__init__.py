@@ -13,7 +13,7 @@ from twinset.api.judging import (
     fit_detector,
     leaderboard,
 )
-from twinset.api.runs import preview, redact, resume, run, scene, status, verify
+from twinset.api.runs import frontier, preview, redact, resume, run, scene, status, verify
 
 __all__ = [
     "align",
@@ -27,6 +27,7 @@ __all__ = [
     "evaluate",
     "fit_classifier",
     "fit_detector",
+    "frontier",
     "infer_metadata",
     "inspect",
     "leaderboard",

@@ -33,6 +33,31 @@ def run(
         )
 
 
+def frontier(
+    recipe: str | Path | Mapping[str, object],
+    *,
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> documents.FrontierDocument:
+    """Runs, audits and weighs several settings, and recommends a release of one, or none; continues what was stopped.
+
+    ``recipe`` as :func:`run` takes it: settings and releases stand under ``privacy.frontier``; without, usual ones are
+    taken. ``minutes``: time for all settings together.
+    """
+    with closing(_listener(quiet)) as listener:
+        return pipeline.frontier_study(
+            _written(recipe),
+            out=None if out is None else Path(out),
+            minutes=minutes,
+            workers=workers,
+            device=device,
+            listener=listener,
+        )
+
+
 def preview(
     recipe: str | Path | Mapping[str, object],
     *,

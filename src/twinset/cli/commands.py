@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from twinset.cli import audit, infer, judge, make, move, operate, redact
+from twinset.cli import audit, frontier, infer, judge, make, move, operate, redact
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,6 +52,7 @@ SUMMARIES: Mapping[Callable[..., None], str] = {
     make.init: "Write a commented recipe for a dataset.",
     judge.compare: "Judge any synthetic images against real ones.",
     audit.audit: "Whether a release betrays the images behind it.",
+    frontier.frontier: "Which release of which setting: several made, audited, weighed.",
     audit.fit_classifier: "Train a classifier, to release or to audit.",
     redact.redact: "Take images out of a finished run.",
     judge.detect: "Find generated images in a folder.",

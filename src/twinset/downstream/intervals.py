@@ -102,6 +102,23 @@ def paired_difference(judged: Judged, *, subsets: int, seeds: int, rng: Stream) 
     return replace(found, undefined_draws=scores.undefined)
 
 
+def difference_of_means(judged: Judged, *, runs: tuple[int, int], rng: Stream) -> Difference:
+    """The mean metric of the first ``runs[0]`` runs of ``judged`` minus that of the ``runs[1]`` others.
+
+    Test families are shared in every draw; the runs of each side are resampled on their own, where there are several.
+    ``ValueError`` where ``judged`` has another number of runs.
+    """
+    generator = rng.numpy()
+    scores = resample(judged.scores, judged.families, draws=judged.draws, generator=generator)
+    first, second = runs
+    if min(runs) < 1 or scores.runs.shape != (first + second,):
+        raise ValueError(f"expected {first} + {second} runs, at least one of either; got {len(scores.runs)}")
+    units = [scores.runs[:first], -scores.runs[first:]]
+    unit_draws = [scores.draws[:, :first], -scores.draws[:, first:]]
+    found = _interval(units, unit_draws, judged=judged, generator=generator, bounds=(-1.0, 1.0))
+    return replace(found, undefined_draws=scores.undefined)
+
+
 def interval_of_mean(judged: Judged, *, subsets: int, seeds: int, rng: Stream) -> Difference:
     """Mean metric of one arm, whose runs ``judged`` has by subset and seed.
 

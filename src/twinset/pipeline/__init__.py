@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twinset.pipeline.detecting import detect
     from twinset.pipeline.detecting_marks import detect_provenance, detect_watermark
     from twinset.pipeline.detector_fitting import fit_and_keep
+    from twinset.pipeline.frontier.study import frontier_plan, frontier_study
     from twinset.pipeline.inference_files import infer_to_file
     from twinset.pipeline.previewing import preview, scene
     from twinset.pipeline.rating import check_metadata
@@ -38,6 +39,8 @@ __all__ = [
     "exit_code",
     "fit_and_keep",
     "fit_and_keep_classifier",
+    "frontier_plan",
+    "frontier_study",
     "infer_to_file",
     "init",
     "inspect",
@@ -60,6 +63,7 @@ _HOME = {
     "compare": "comparing",
     "fit_and_keep": "detector_fitting",
     "fit_and_keep_classifier": "classifying",
+    **dict.fromkeys(("frontier_plan", "frontier_study"), "frontier.study"),
     "infer_to_file": "inference_files",
     "leaderboard": "standing",
     "redact": "redacting",

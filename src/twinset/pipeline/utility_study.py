@@ -44,11 +44,12 @@ def utility_data(
         test_labels=test.class_ids,
         test_families=np.asarray(test_families, dtype=np.int64),
         synthetic_images=synthetic.prepared(spec),
-        synthetic_targets=_targets(synthetic, n_classes),
+        synthetic_targets=training_targets(synthetic, n_classes),
     )
 
 
-def _targets(dataset: Dataset, n_classes: int) -> np.ndarray:
+def training_targets(dataset: Dataset, n_classes: int) -> np.ndarray:
+    """What a classifier is to answer for these images: class ids int (N,), or float32 (N, K) where any label is soft."""
     soft = dataset.table.column("class_probabilities").to_pylist()
     if all(row is None for row in soft):
         return dataset.class_ids

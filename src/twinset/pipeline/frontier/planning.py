@@ -1,0 +1,95 @@
+"""What a study would do and how long it may take, before it does: every setting is resolved, a few steps are timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twinset import documents
+from twinset.downstream import study_seconds
+from twinset.pipeline.frontier.asking import Asked, parts_counted
+from twinset.pipeline.frontier.settings import Setting
+from twinset.pipeline.frontier.trainings import classifier_settings
+from twinset.pipeline.planning import planned
+from twinset.pipeline.reporting import Listener
+from twinset.pipeline.resolving import Machine, estimate, resolve_once
+
+BESIDE = 15.0
+"""Seconds that a run takes besides its fits and its images."""
+
+SECONDS_PER_IMAGE = 0.01
+AUDIT_OF_DATASET, AUDIT_OF_GENERATOR, AUDIT_OF_CLASSIFIER = 12.0, 60.0, 25.0
+"""Seconds as measured on 1,000 digits (docs/frontier.md); those of a classifier beside what it trains."""
+
+TRAINED_TO_AUDIT = 5
+"""Classifiers that the audit of one trains at most, as its controls."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Seconds that a setting may take: its run with the dataset's audit, the classifiers, the audits of its models."""
+
+    run: float
+    classifiers: float
+    audits: float
+
+    @property
+    def seconds(self) -> float:
+        """All."""
+        return self.run + self.classifiers + self.audits
+
+
+def expected(asked: Asked, machine: Machine, listener: Listener) -> dict[str, Expected]:
+    """By setting; what a fit cannot do is refused here, as the noise for its ε is calibrated."""
+    listener.stage("calibrate: a few training steps of every setting are timed")
+    each = _classifier_seconds(asked, machine, cells=asked.part.seeds)
+    return {setting.name: _expected(asked, setting, machine, listener, each) for setting in asked.settings}
+
+
+def _expected(asked: Asked, setting: Setting, machine: Machine, listener: Listener, classifiers: float) -> Expected:
+    resolved = resolve_once(setting.decided, asked.real, machine, listener)
+    fits = estimate(resolved, asked.real, machine)["fit"]
+    run = fits + planned(resolved) * SECONDS_PER_IMAGE + BESIDE + AUDIT_OF_DATASET
+    weighed = asked.weighed(setting)
+    sets = 2 if "generator" in weighed and setting.decided.filters else 1
+    audits = AUDIT_OF_GENERATOR if "generator" in weighed else 0.0
+    if "classifier" in weighed:
+        audits += AUDIT_OF_CLASSIFIER + TRAINED_TO_AUDIT * classifiers / asked.part.seeds
+    return Expected(run, sets * classifiers, audits)
+
+
+def _classifier_seconds(asked: Asked, machine: Machine, *, cells: int) -> float:
+    real = asked.real
+    settings = replace(classifier_settings(asked.written.recipe))
+    return study_seconds(
+        real.spec,
+        len(real.dataset.classes),
+        settings,
+        workers=machine.workers,
+        cells=cells,
+        n_evaluate=len(real.holdout),
+    )
+
+
+def plan_document(folder: Path, asked: Asked, found: dict[str, Expected]) -> documents.FrontierPlanDocument:
+    """The plan."""
+    settings = [
+        documents.PlannedSettingPart(
+            name=one.name,
+            what=one.what,
+            private=one.private,
+            releases={str(name): why for name, why in one.weighed(asked.part.releases).items()},
+            seconds=round(found[one.name].seconds, 1),
+        )
+        for one in asked.settings
+    ]
+    return documents.FrontierPlanDocument(
+        folder=str(folder),
+        image=asked.real.facts.size,
+        images=parts_counted(asked.real),
+        settings=settings,
+        seeds=asked.part.seeds,
+        minutes=asked.settings[0].recipe.minutes,
+        seconds=round(sum(one.seconds for one in found.values()), 1),
+        notes=list(asked.notes),
+    )

@@ -1,0 +1,143 @@
+"""The settings of a frontier study: those that a recipe names, or usual ones; each as the recipe of its run."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pydantic
+
+from twinset import methods
+from twinset.errors import RecipeError
+from twinset.generators.mean_embedding import LARGEST_SIDE
+from twinset.images import ImageSpec
+from twinset.models.private.accounting import Privacy
+from twinset.pipeline.planning import sources
+from twinset.privacy.audit.model_release import RELEASES, Release
+from twinset.recipe import FrontierPart, FrontierSetting, PrivacyPart, Recipe, UsePart
+
+AUDITED_GENERATOR = "diffusion"
+"""Whose weights an audit can attack."""
+
+NOT_MEASURED: dict[str, object] = {
+    **dict.fromkeys(("fidelity", "metadata", "explain"), False),
+    **dict.fromkeys(("metrics", "subgroups", "cost"), None),
+    "utility": "off",
+}
+"""What a run measures beside its audit takes long, and usefulness on test images before anything is picked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One way to make the twin: ``recipe`` is what its run begins with, ``decided`` the same with its task decided."""
+
+    name: str
+    recipe: Recipe
+    decided: Recipe
+
+    @property
+    def what(self) -> str:
+        """What makes the images, and what filters them."""
+        edits = (f"{part.use} of training images" for part in self.decided.edit)
+        made = " and ".join([*(_told(part) for part in self.decided.generators), *edits])
+        filters = ", ".join(part.use for part in self.decided.filters)
+        return f"{made}; {f'filters: {filters}' if filters else 'no filter'}"
+
+    @property
+    def private(self) -> bool:
+        """Whether all that learns from the training images is asked for an ε."""
+        asked = [_privacy(part) for part in self.decided.generators]
+        noisy = bool(asked) and all(one is not None and one.epsilon is not None for one in asked)
+        return noisy and not self.decided.edit and self.decided.evolve is None
+
+    def weighed(self, asked: Sequence[Release]) -> dict[Release, str]:
+        """The releases asked for in their order; by each why it is not weighed, "" where it is."""
+        used = [part.use for part in sources(self.decided)]
+        because = "" if used == [AUDITED_GENERATOR] else "no weights that an audit can attack"
+        return {name: because if name == "generator" else "" for name in RELEASES if name in asked}
+
+
+def settings_of(written: Recipe, part: FrontierPart, spec: ImageSpec) -> tuple[list[Setting], list[str]]:
+    """The settings, and what was left out of the usual ones; :class:`RecipeError` names the one that cannot be run."""
+    asked, notes = (list(part.settings), []) if part.settings else _usual(written, part, spec)
+    minutes = written.minutes if part.minutes is None else part.minutes / len(asked)
+    settings = [_setting(written, one, minutes) for one in asked]
+    return settings if part.settings else _distinct(settings), notes
+
+
+def _setting(written: Recipe, asked: FrontierSetting, minutes: float) -> Setting:
+    """The recipe with what the setting says in place of its own, measured by the audit alone."""
+    given = {key: getattr(asked, key) for key in ("generate", "edit", "align") if getattr(asked, key) is not None}
+    privacy = written.privacy or PrivacyPart()  # type: ignore[call-arg]
+    recipe = written.model_copy(
+        update={
+            **given,
+            "evolve": None if "generate" in given else written.evolve,
+            "name": None,
+            "minutes": minutes,
+            "evaluate": written.evaluate.model_copy(update=NOT_MEASURED),
+            "privacy": privacy.model_copy(update={"audit": True, "frontier": None, "releases": ("dataset",)}),
+        }
+    )
+    try:
+        recipe = Recipe.model_validate(recipe.to_values())
+        return Setting(asked.name, recipe, recipe.for_task("classification"))
+    except pydantic.ValidationError as error:
+        raise RecipeError(f"privacy.frontier: setting {asked.name}: {error.errors()[0]['msg']}") from error
+    except RecipeError as error:
+        raise RecipeError(f"privacy.frontier: setting {asked.name}: {error.message}", hint=error.hint) from error
+
+
+def _distinct(settings: Sequence[Setting]) -> list[Setting]:
+    """Without those that are the recipe of an earlier one over again."""
+    kept: dict[str, Setting] = {}
+    for one in settings:
+        kept.setdefault(one.decided.digest(), one)
+    return list(kept.values())
+
+
+def _usual(written: Recipe, part: FrontierPart, spec: ImageSpec) -> tuple[list[FrontierSetting], list[str]]:
+    """The recipe as it is; the same without filters, or with one of near copies; DP-MERF at every ε; and diffusion by
+    DP-SGD at the largest."""
+    filtered = bool(written.for_task("classification").filters)
+    found = [_named("as-written"), _named("no-filters", align="off")]
+    if not filtered:
+        found[1] = _named("without-near-copies", align=(UsePart(use="copies"),))
+    notes = []
+    if max(spec.height, spec.width) > LARGEST_SIDE:
+        notes.append(
+            f"DP-MERF is left out: it is for pictures of at most {LARGEST_SIDE} pixels a side; these have "
+            f"{spec.height} × {spec.width}"
+        )
+    else:
+        found += [_private("dp-merf", "mean-embedding", epsilon) for epsilon in sorted(part.epsilons)]
+    if importlib.util.find_spec("opacus") is None:
+        notes.append("diffusion with DP-SGD is left out: opacus is not installed (twinset[dp])")
+    else:
+        found.append(_private("dp-diffusion", "diffusion", max(part.epsilons)))
+    return found, notes
+
+
+def _named(name: str, **given: object) -> FrontierSetting:
+    return FrontierSetting.model_validate({"name": name, **given})
+
+
+def _private(name: str, use: str, epsilon: float) -> FrontierSetting:
+    """Without filters, which would look at the training images without noise."""
+    made = UsePart.model_validate({"use": use, "privacy": {"epsilon": epsilon}})
+    return _named(f"{name}-{epsilon:g}", generate=(made,), edit=(), align="off")
+
+
+def _privacy(part: UsePart) -> Privacy | None:
+    """What a generator is asked for; None where it knows no privacy."""
+    method = methods.build("generators", part.use, part.settings, where="generate")
+    found = getattr(method, "privacy", None)
+    return found if isinstance(found, Privacy) else None
+
+
+def _told(part: UsePart) -> str:
+    asked = _privacy(part)
+    if asked is None:
+        return part.use
+    return f"{part.use} without noise" if asked.epsilon is None else f"{part.use} with ε = {asked.epsilon:g}"

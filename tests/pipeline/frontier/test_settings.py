@@ -1,0 +1,123 @@
+"""The usual settings, what is said of them, and what is refused before anything is trained."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from twinset.errors import DataError, MissingExtraError, RecipeError, RunFolderError, UsageError
+from twinset.images import ImageSpec
+from twinset.models.private import accounting
+from twinset.pipeline.frontier import settings as home
+from twinset.pipeline.frontier.asking import asked_of, begin, part_of, study_folder, with_minutes
+from twinset.pipeline.frontier.settings import Setting, settings_of
+from twinset.pipeline.reporting import Quiet
+from twinset.recipe import WrittenRecipe, recipe_from_values
+
+SMALL = ImageSpec(8, 8, 1)
+
+
+def usual(values: dict[str, object], spec: ImageSpec = SMALL) -> tuple[dict[str, Setting], list[str]]:
+    written = recipe_from_values({"data": "builtin:digits", **values})
+    found, notes = settings_of(written.recipe, part_of(written), spec)
+    return {one.name: one for one in found}, notes
+
+
+def refused(written: WrittenRecipe) -> None:
+    with asked_of(written, Quiet()):
+        raise AssertionError("expected a refusal")
+
+
+def test_the_usual_settings_are_the_recipe_its_filters_and_private_generators() -> None:
+    found, notes = usual({})
+    assert list(found) == ["as-written", "no-filters", "dp-merf-1", "dp-merf-5", "dp-merf-10", "dp-diffusion-10"]
+    assert not notes
+    assert [one.private for one in found.values()] == [False, False, True, True, True, True]
+    assert found["as-written"].what == "diffusion; filters: copies, agreement, density, duplicates"
+    assert found["dp-merf-5"].what == "mean-embedding with ε = 5; no filter"
+    assert found["no-filters"].decided.filters == ()
+    weighed = found["dp-merf-5"].weighed(("classifier", "generator", "dataset"))
+    assert list(weighed) == ["dataset", "generator", "classifier"]
+    assert weighed["generator"] == "no weights that an audit can attack"
+    assert not any(found["dp-diffusion-10"].weighed(("dataset", "generator", "classifier")).values())
+
+
+def test_a_recipe_without_filters_is_tried_with_one_of_near_copies() -> None:
+    found, _ = usual({"align": "off"})
+    assert [part.use for part in found["without-near-copies"].decided.filters] == ["copies"]
+
+
+def test_a_setting_that_is_the_recipe_again_is_left_out_of_the_usual_ones() -> None:
+    private = {"use": "mean-embedding", "privacy": {"epsilon": 5}}
+    found, _ = usual({"generate": [private], "align": "off", "privacy": {"frontier": {"epsilons": [5]}}})
+    assert list(found) == ["as-written", "without-near-copies", "dp-diffusion-5"]
+    assert found["as-written"].private
+    assert found["without-near-copies"].private
+
+
+def test_what_does_not_fit_the_images_or_is_not_installed_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, notes = usual({}, ImageSpec(96, 96, 3))
+    assert not [name for name in found if name.startswith("dp-merf")]
+    assert "96 × 96" in notes[0]
+    monkeypatch.setattr(home.importlib.util, "find_spec", lambda name: None)
+    found, notes = usual({})
+    assert "dp-diffusion-10" not in found
+    assert "opacus" in notes[0]
+
+
+def test_the_run_of_a_setting_measures_nothing_on_test_images_and_is_audited() -> None:
+    found, _ = usual({"privacy": {"on_leak": "warn", "alpha": 0.05, "frontier": {"minutes": 12}}})
+    recipe = found["as-written"].recipe
+    assert recipe.evaluate.utility == "off"
+    assert recipe.privacy is not None
+    assert (recipe.privacy.audit, recipe.privacy.alpha, recipe.privacy.frontier) == (True, 0.05, None)
+    assert recipe.minutes == 2.0
+    assert found["as-written"].recipe.generate == "auto"
+
+
+def test_minutes_of_the_command_are_those_of_the_study() -> None:
+    written = recipe_from_values({"data": "builtin:digits"})
+    assert part_of(with_minutes(written, 30)).minutes == 30
+    assert with_minutes(written, None) is written
+    assert study_folder(written, None) != study_folder(with_minutes(written, 30), None)
+    with pytest.raises(UsageError, match="above 0"):
+        with_minutes(written, 0)
+
+
+def test_other_tasks_and_releases_that_no_setting_has_are_refused(recipe: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="expected images of classes"):
+        refused(recipe_from_values({**recipe, "task": "detection"}))
+    frontier = {**recipe["privacy"]["frontier"], "releases": ["generator"]}  # type: ignore[index]
+    with pytest.raises(UsageError, match="whose generator can be weighed; got none: no weights"):
+        refused(recipe_from_values({**recipe, "privacy": {"frontier": frontier}}))
+
+
+def test_a_setting_that_cannot_be_run_is_named(recipe: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_setting(**setting: object) -> WrittenRecipe:
+        return recipe_from_values({**recipe, "privacy": {"frontier": {"settings": [{"name": "mine", **setting}]}}})
+
+    with pytest.raises(RecipeError, match=r"setting mine: generate\.0: expected something for task classification"):
+        refused(with_setting(generate=[{"use": "copypaste"}]))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(accounting.importlib.util, "find_spec", lambda name: None if name == "opacus" else find(name))
+    with pytest.raises(MissingExtraError, match="setting mine: expected the opacus package"):
+        refused(with_setting(generate=[{"use": "diffusion", "privacy": {"epsilon": 1}}]))
+    held = str(Path(str(recipe["data"])) / "test")
+    with pytest.raises(DataError, match="setting mine: "):
+        refused(with_setting(generate=[{"use": "folder", "path": held}]))
+
+
+def test_a_folder_of_something_else_or_of_another_study_is_refused(recipe: dict[str, object], tmp_path: Path) -> None:
+    written = recipe_from_values(recipe)
+    with asked_of(written, Quiet()) as (asked, prepared):
+        (tmp_path / "mine.txt").write_text("mine")
+        with pytest.raises(RunFolderError, match=r"expected an empty folder; got 1 other entries \(mine.txt"):
+            begin(tmp_path, asked, prepared)
+        (tmp_path / "mine.txt").unlink()
+        begin(tmp_path, asked, prepared)
+        begin(tmp_path, asked, prepared)
+    other = recipe_from_values({**recipe, "seed": 7})
+    with asked_of(other, Quiet()) as (asked, prepared), pytest.raises(RunFolderError, match="that of another one"):
+        begin(tmp_path, asked, prepared)

@@ -1,0 +1,147 @@
+"""A whole study: stopped, continued, its choice, its files, and the recipe that it recommends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import twinset
+from twinset import cli, documents
+from twinset.errors import RunFolderError
+from twinset.pipeline.frontier import making
+from twinset.pipeline.frontier.page import page_data
+from twinset.pipeline.frontier.words import frontier as told
+
+
+@dataclass(frozen=True)
+class Finished:
+    folder: Path
+    document: documents.FrontierDocument
+    kept: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A study that was stopped after its first setting, and continued."""
+    folder = tmp_path_factory.mktemp("studies") / "study"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making.Study, "_tell", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            twinset.frontier(recipe, out=folder, workers=1, quiet=True)
+    kept = stamps(folder)
+    return Finished(folder, twinset.frontier(recipe, out=folder, workers=1, quiet=True), kept)
+
+
+def stopping(study: making.Study, number: int) -> None:
+    if number == 1:
+        raise KeyboardInterrupt
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """When what a setting came to was written."""
+    paths = [*folder.glob("settings/*/result.json"), *folder.glob("classifiers/*/*.safetensors")]
+    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in paths}
+
+
+def weighed(found: Finished, setting: str) -> documents.WeighedPart:
+    (one,) = (one for one in found.document.weighed if one.setting == setting)
+    return one
+
+
+def test_what_was_made_before_the_stop_is_not_made_again(finished: Finished) -> None:
+    assert sorted(finished.kept) == [
+        "classifiers/copies/dataset-0.safetensors",
+        "classifiers/copies/dataset-1.safetensors",
+        "settings/copies/result.json",
+    ]
+    now = stamps(finished.folder)
+    assert {name: now[name] for name in finished.kept} == finished.kept
+    assert len(now) == 3 + 8
+
+
+def test_the_leak_is_found_and_what_others_made_is_recommended(finished: Finished) -> None:
+    document = finished.document
+    copies, others, private = (weighed(finished, name) for name in ("copies", "others", "private"))
+    assert copies.answer == "leak_found"
+    assert not copies.qualifies
+    assert others.answer == "no_leakage_detected"
+    assert others.utility is not None
+    assert others.utility.value > 0.6
+    assert document.recommended is not None
+    assert document.recommended.setting == "others"
+    assert document.decision == "release"
+    assert copies.auc is not None
+    assert others.auc is not None
+    assert copies.auc.low > others.auc.high
+    assert private.guarantee is not None
+    assert private.guarantee.epsilon == pytest.approx(5)
+    assert (copies.guarantee, others.guarantee) == (None, None)
+
+
+def test_the_settings_share_one_split_and_test_images_are_told_of_the_recommended_alone(finished: Finished) -> None:
+    splits = [json.loads((finished.folder / place / "split.json").read_text())["facts"] for place in (
+        ".", "settings/copies", "settings/others", "settings/private",
+    )]  # fmt: skip
+    assert len({one["digest"] for one in splits}) == 1
+    assert finished.document.images == {"training": 240, "validation": 120, "test": 120}
+    assert finished.document.recommended is not None
+    assert finished.document.recommended.test.runs == 2
+    for name in ("copies", "others", "private"):
+        assert not (finished.folder / "settings" / name / "evaluation" / "utility").exists()
+
+
+def test_what_no_epsilon_covers_is_said(finished: Finished) -> None:
+    text = finished.document.not_covered
+    assert text.startswith("Comparing settings is not covered by any ε. 3 settings")
+    assert "The 1 settings with a guarantee spent ε = 5" in text
+    assert "2 of 3 settings were trained without any bound" in text
+
+
+def test_the_recommended_recipe_runs_and_makes_the_same_dataset(finished: Finished) -> None:
+    path = finished.folder / "recommended.yaml"
+    values = yaml.safe_load(path.read_text())
+    assert "frontier" not in values["privacy"]
+    assert path.read_text().startswith("# Release the dataset of others")
+    made = twinset.run(path, out=finished.folder.parent / "again", workers=1, quiet=True)
+    kept = json.loads((finished.folder / "settings" / "others" / "result.json").read_text())
+    assert made.digest == kept["digest"]
+    assert made.exports
+
+
+def test_the_same_command_again_answers_at_once_with_what_is_kept(
+    finished: Finished, recipe: dict[str, object]
+) -> None:
+    again = twinset.frontier(recipe, out=finished.folder, workers=1, quiet=True)
+    assert again == finished.document
+    (finished.folder / "frontier.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="expected the result of a study"):
+        twinset.frontier(recipe, out=finished.folder, workers=1, quiet=True)
+
+
+def test_page_and_terminal_tell_the_same_without_a_path_of_this_machine(finished: Finished) -> None:
+    page, text = (finished.folder / "frontier.html").read_text(), told(finished.document)
+    assert "Release the dataset of others" in page
+    assert "RELEASE THE DATASET OF OTHERS" in text
+    assert str(finished.folder) not in page
+    assert "settings/others/export/imagefolder" in page
+    assert page_data(finished.document).points[0].because == "a leak was found"
+    for name in ("copies", "others", "private"):
+        assert f" {name} " in text
+
+
+def test_the_command_plans_and_refuses(recipe: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    asked = ("frontier", str(path), "--dry-run", "--minutes", "6", "--workers", "1", "--out", str(tmp_path / "s"), "-q")
+    found = CliRunner().invoke(cli.app, [*asked, "--json"])
+    assert found.exit_code == 0, found.output
+    plan = documents.FrontierPlanDocument.model_validate(json.loads(found.output))
+    assert [one.name for one in plan.settings] == ["copies", "others", "private"]
+    assert plan.minutes == 2.0
+    assert plan.seconds > 0
+    assert not (tmp_path / "s").exists()
