@@ -15,6 +15,9 @@ __all__ = ["Annotation", "AttributeValue", "Camera", "DepthMap", "Instances", "N
 
 TOLERANCE = 1e-4
 
+PAIR = "pair"
+"""The attribute of synthetic pictures that names the pair they belong to: the id of its first picture."""
+
 
 @dataclass(frozen=True)
 class Annotation:

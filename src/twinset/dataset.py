@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twinset.annotations import SemanticMap
+from twinset.annotations import AttributeValue, SemanticMap
 from twinset.errors import DatasetFormatError
 from twinset.images import FULL_RANGE, ImageSpec, PixelBatch, Window
 from twinset.instances import OBJECT
@@ -174,6 +174,11 @@ class Dataset:
         labelled = self.class_ids[self.class_ids >= 0]
         counts = np.bincount(labelled, minlength=len(self.classes))
         return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    def attribute(self, name: str) -> list[AttributeValue | None]:
+        """What every sample says of this attribute, in order; None where it says nothing."""
+        texts = self.table.column("attributes").to_pylist()
+        return [json.loads(text).get(name) if text else None for text in texts]
 
     @property
     def task(self) -> Task:

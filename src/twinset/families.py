@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.annotations import AttributeValue
+from twinset.annotations import PAIR, AttributeValue
 from twinset.dataset import Dataset
 from twinset.errors import DatasetFormatError
 from twinset.formats.threads import ordered_map
@@ -115,9 +115,9 @@ def families(
 ) -> NDArray[np.int64]:
     """(N,) family of every sample, numbered from 0 in order of first appearance.
 
-    Joins duplicates (:func:`duplicates`), samples of one group, and samples with their parents and with whatever
-    else descends from those, whether the parents are in the dataset or not. Raises :class:`DatasetFormatError`
-    if the group rule finds nothing for some sample.
+    Joins duplicates (:func:`duplicates`), samples of one group, synthetic samples of one pair, and samples with their
+    parents and with whatever else descends from those, whether the parents are in the dataset or not. Raises
+    :class:`DatasetFormatError` if the group rule finds nothing for some sample.
     """
     union = _Union(len(dataset))
     for group in duplicates(dataset, fingerprints=fingerprints):
@@ -125,6 +125,8 @@ def families(
     if groups is not None:
         for rows in _group_rows(dataset, groups):
             union.join(rows)
+    for rows in _pairs(dataset):
+        union.join(rows)
     holder = {sample_id: row for row, sample_id in enumerate(dataset.ids)}
     for row, parents in enumerate(dataset.table.column("parents").to_pylist()):
         union.join([row, *(holder.setdefault(parent, row) for parent in parents or ())])
@@ -141,6 +143,18 @@ def one_of_each(families: NDArray[np.integer], order: NDArray[np.int64]) -> NDAr
     """
     rows: NDArray[np.int64] = order[np.sort(np.unique(families[order], return_index=True)[1])]
     return rows
+
+
+def _pairs(dataset: Dataset) -> Iterable[list[int]]:
+    """Rows of synthetic samples that were drawn from one noise (:data:`~twinset.annotations.PAIR`)."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for row, told in enumerate(dataset.table.select(["method", "recipe_digest", "attributes"]).to_pylist()):
+        if told["method"] is None or f'"{PAIR}"' not in (told["attributes"] or ""):
+            continue
+        pair = json.loads(told["attributes"]).get(PAIR)
+        if pair is not None:
+            found[told["recipe_digest"], str(pair)].append(row)
+    return found.values()
 
 
 def _group_rows(dataset: Dataset, rule: GroupRule) -> Iterable[list[int]]:

@@ -2,8 +2,8 @@
 
 The packet holds IPTC's ``DigitalSourceType`` (the field that viewers and platforms read to mark synthetic media),
 IPTC's ``AISystemUsed``, the licence as ``dc:rights``, and our own properties: sample id, method, seed, recipe
-digest and parents. In PNG it is the ``iTXt`` chunk ``XML:com.adobe.xmp`` (XMP specification part 3, 1.1.5); it is
-read from JPEG too, should somebody have converted a picture.
+digest, parents and, of pictures drawn in pairs, the pair. In PNG it is the ``iTXt`` chunk ``XML:com.adobe.xmp`` (XMP
+specification part 3, 1.1.5); it is read from JPEG too, should somebody have converted a picture.
 
 Source types are terms of https://cv.iptc.org/newscodes/digitalsourcetype/ as of 2024-10-23.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from xml.sax.saxutils import escape
 
+from twinset.annotations import PAIR
 from twinset.dataset import Origin, Sample
 from twinset.errors import ImageError
 from twinset.images import FULL_RANGE, MAX_FILE_BYTES, Pixels, encode_png
@@ -73,6 +74,7 @@ class Provenance:
     recipe_digest: str
     parents: tuple[str, ...] = ()
     licence: str | None = None
+    pair: str | None = None
 
     @staticmethod
     def of(sample: Sample) -> Provenance:
@@ -91,7 +93,13 @@ class Provenance:
             origin.recipe_digest,
             origin.parents,
             origin.licence,
+            _pair(sample),
         )
+
+
+def _pair(sample: Sample) -> str | None:
+    found = None if sample.annotation is None else sample.annotation.attributes.get(PAIR)
+    return None if found is None else str(found)
 
 
 def source_type(origin: Origin) -> SourceType:
@@ -149,6 +157,7 @@ def xmp_packet(provenance: Provenance) -> str:
         _element("Iptc4xmpExt:AISystemUsed", f"{provenance.generator}, {provenance.method}"),
         _element("xmp:CreatorTool", provenance.generator),
         *(_element(f"twinset:{name}", text) for name, text in ours.items()),
+        *([] if provenance.pair is None else [_element("twinset:pair", provenance.pair)]),
         *_parents(provenance.parents),
         *_rights(provenance.licence),
         "</rdf:Description></rdf:RDF></x:xmpmeta>",
@@ -235,6 +244,7 @@ def _from_xml(root: ET.Element, texts: Mapping[str, str]) -> Provenance:
         texts["recipeDigest"],
         tuple(item.text or "" for item in root.findall(".//twinset:parents/rdf:Seq/rdf:li", spaces)),
         root.findtext(".//dc:rights/rdf:Alt/rdf:li", None, spaces),
+        root.findtext(".//twinset:pair", None, spaces),
     )
 
 

@@ -60,7 +60,9 @@ def _alternatives(error: pydantic.ValidationError) -> list[ErrorDetails]:
     place = _place(errors[0])
     here = [each for each in errors if _place(each)[: len(place)] == place]
     deepest = max(here, key=lambda each: len(_place(each)))
-    return [each for each in here if _place(each) == _place(deepest)]
+    found = [each for each in here if _place(each) == _place(deepest)]
+    # That another kind of value has no such key says nothing of this one.
+    return [each for each in found if each["type"] not in UNKNOWN_KEY] or found
 
 
 def _place(error: ErrorDetails) -> Place:

@@ -9,14 +9,14 @@ Every method of twinset, and every plug-in, implements one of these protocols. `
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.annotations import Annotation
+from twinset.annotations import PAIR, Annotation
 from twinset.dataset import Dataset, Origin, Sample, Task
 from twinset.images import ImageSpec, Pixels
 from twinset.progress import Progress as Progress
@@ -32,7 +32,9 @@ class Slot:
     """One place of the plan: what to make (``class_id``, 0 where images have no class), of which try, which seed.
 
     ``rank`` counts the tries of the same source and class before this one, so that a source with a fixed
-    stock can hand out each of its images once.
+    stock can hand out each of its images once. ``attribute`` is what the image is to be besides (name and value; None:
+    as it comes), for methods that take it (:class:`ConditionalMethod`). Slots of one ``pair``, which is the index of
+    its first, have one seed: their images differ by what was asked for alone.
     """
 
     index: int
@@ -41,6 +43,8 @@ class Slot:
     class_id: int
     recipe_digest: str
     rank: int = 0
+    attribute: tuple[str, str] | None = None
+    pair: int | None = None
 
     @property
     def id(self) -> str:
@@ -61,11 +65,17 @@ class Slot:
         parents: Sequence[str] = (),
         licence: str | None = None,
     ) -> Sample:
-        """A sample for this slot with its origin filled in; labelled with the slot's class unless said otherwise."""
+        """A sample for this slot with its origin filled in; labelled with the slot's class unless said otherwise.
+
+        One of a pair says which, in its attribute :data:`~twinset.annotations.PAIR`.
+        """
+        said = annotation or Annotation(class_id=self.class_id)
+        if self.pair is not None:
+            said = replace(said, attributes={**said.attributes, PAIR: f"{self.pair:06d}-{self.attempt}"})
         return Sample(
             id=self.id,
             image=pixels,
-            annotation=annotation or Annotation(class_id=self.class_id),
+            annotation=said,
             origin=Origin(method, self.seed, self.recipe_digest, tuple(parents), licence),
         )
 
@@ -150,6 +160,19 @@ class ParticularMethod(Protocol):
 
     def check_training(self, classes: Sequence[str], task: Task) -> None:
         """Raises :class:`DataError` for classes or a task that it has nothing for."""
+        ...
+
+
+@runtime_checkable
+class ConditionalMethod(Protocol):
+    """A :class:`Method` whose generator can be asked for images with a value of one attribute.
+
+    It fills :attr:`Slot.attribute`, and its images carry the attribute, asked for or not.
+    """
+
+    @property
+    def by(self) -> str | None:
+        """The name of the attribute; None where these settings take none."""
         ...
 
 

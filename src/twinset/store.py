@@ -14,11 +14,11 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -50,9 +50,31 @@ PLAN_SCHEMA = pa.schema(
         pa.field("round", pa.int32(), nullable=False),
         pa.field("rank", pa.int32(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
+        pa.field("value", pa.string()),
+        pa.field("pair", pa.int32()),
     ]
 )
-"""Plan rows: which source makes which class in which slot, in which shard; rounds append."""
+"""Plan rows: which source makes which class in which slot, in which shard; rounds append.
+
+``value`` is that of the attribute that ``count`` is by, ``pair`` the first slot of a pair; plans of earlier versions
+lack both.
+"""
+
+
+class PlanRow(TypedDict):
+    """One row of :data:`PLAN_SCHEMA`."""
+
+    slot: int
+    attempt: int
+    class_id: int
+    source: int
+    shard: int
+    round: int
+    rank: int
+    seed: int
+    value: str | None
+    pair: int | None
+
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -315,15 +337,19 @@ class ShardStore:
         }
         return Judgement(scores, tuple(table.column("reason").to_pylist()))
 
-    def append_plan(self, rows: Sequence[dict[str, int]]) -> None:
+    def append_plan(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Adds a round to the plan; nothing that stands in it changes."""
-        added = pa.Table.from_pylist(list(rows), schema=PLAN_SCHEMA)
+        added = pa.Table.from_pylist([dict(row) for row in rows], schema=PLAN_SCHEMA)
         table = pa.concat_tables([self.plan(), added]) if self.plan_path.exists() else added
         write_table(self.plan_path, table.combine_chunks())
 
     def plan(self) -> pa.Table:
         """All rows planned so far."""
-        return self._table(self.plan_path).cast(PLAN_SCHEMA)
+        table = self._table(self.plan_path)
+        for item in PLAN_SCHEMA:
+            if item.nullable and item.name not in table.column_names:
+                table = table.append_column(item, pa.nulls(table.num_rows, item.type))
+        return table.cast(PLAN_SCHEMA)
 
     def index(self) -> pa.Table:
         """Which row of which shard fills which slot."""

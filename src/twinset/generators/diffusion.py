@@ -9,7 +9,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample, Task
+from twinset.generators.cells import Cells
 from twinset.images import ImageSpec
 from twinset.models.choices import DiffusionChoices, check_classes
 from twinset.models.diffusion import DiffusionModel
@@ -25,11 +27,22 @@ class Diffusion(DiffusionChoices):
 
     ``privacy``: train with differential privacy (DP-SGD; extra ``dp``). ``batch`` is then how many images a step draws
     on average, ``steps`` and the size of the network weigh against noise, and nothing looks for copies while it trains.
+
+    ``by``: an attribute of the training images (a column such as sex), which is learnt beside the class and can be
+    asked for; every image then carries it.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     privacy: Privacy | None = None
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.by is not None and self.privacy is not None:
+            raise ValueError(
+                f"expected by or privacy; got both: that a group is there (by: {self.by}) is nothing that ε covers"
+            )
 
     def check(self) -> None:
         """:class:`MissingExtraError` where privacy is asked for and opacus is not there."""
@@ -64,9 +77,20 @@ class Diffusion(DiffusionChoices):
         if self.privacy is not None:
             model = self._fit_private(training, self.privacy, workspace)
             return DiffusionGenerator(model, tuple(training.classes), None)
+        if self.by is not None:
+            return self._fit_cells(training, Cells.of(training, self.by), Stream.of(rng), workspace)
         model = self.train(training, rng=Stream.of(rng), workspace=workspace)
         counts = np.bincount(training.class_ids, minlength=len(training.classes))
         return DiffusionGenerator(model, tuple(training.classes), tuple((counts / counts.sum()).tolist()))
+
+    def _fit_cells(self, training: Dataset, cells: Cells, rng: Stream, workspace: Workspace) -> DiffusionGenerator:
+        """Cells take the place of classes; they are kept before the model, which is of no use without them."""
+        check_classes(training)
+        if workspace.folder is not None:
+            cells.save(workspace.folder)
+        holdout = None if workspace.holdout is None else cells.relabelled(workspace.holdout)
+        model = self.train(cells.relabelled(training), rng=rng, workspace=replace(workspace, holdout=holdout))
+        return DiffusionGenerator(model, cells.classes, cells.shares, cells)
 
     def _fit_private(self, training: Dataset, privacy: Privacy, workspace: Workspace) -> DiffusionModel:
         from twinset.models.choices import DEFAULT_SECONDS
@@ -110,8 +134,11 @@ class Diffusion(DiffusionChoices):
         return self._with_plan(plan)
 
     def load(self, folder: Path, *, device: str = "cpu") -> DiffusionGenerator:
-        """The generator that a finished fit left in this folder; its classes are called by their numbers."""
+        """The generator that a finished fit left in this folder; without ``by`` its classes are called by numbers."""
         model = DiffusionModel.load(folder, device=device)
+        if self.by is not None:
+            cells = Cells.load(folder)
+            return DiffusionGenerator(model, cells.classes, cells.shares, cells)
         return DiffusionGenerator(model, tuple(str(c) for c in range(model.n_classes)), None)
 
 
@@ -119,12 +146,14 @@ class Diffusion(DiffusionChoices):
 class DiffusionGenerator:
     """Samples a trained model. An image depends on the model and on its slot's seed, class and index alone.
 
-    ``shares`` (C,) are the class proportions of the training set, None if they are not known.
+    ``shares`` (C,) are the class proportions of the training set, None if they are not known. With ``cells`` an image
+    depends on the attribute that its slot asks for, too; where it asks for none, one is drawn in training proportions.
     """
 
     model: DiffusionModel
     classes: tuple[str, ...]
     shares: tuple[float, ...] | None
+    cells: Cells | None = None
 
     def __repr__(self) -> str:
         spec, settings = self.model.spec, self.model.settings
@@ -135,16 +164,34 @@ class DiffusionGenerator:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Those of the model."""
-        return self.model.remarks
+        """Those of the model and its cells."""
+        return (*self.model.remarks, *(() if self.cells is None else self.cells.remarks))
 
     def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
-        """One sample per slot, in order; a slot sits in row ``index`` modulo the batch size."""
-        images = self.model.sample(
-            [slot.class_id for slot in slots], [slot.index for slot in slots], [slot.rng for slot in slots]
-        )
-        for slot, pixels in zip(slots, images, strict=True):
-            yield slot.sample(pixels, method="diffusion")
+        """One sample per slot, in order; a slot sits in row ``index`` modulo the batch size.
+
+        Slots of one pair begin at the same noise. ``ValueError`` where an attribute is asked for that was not learnt.
+        """
+        labels = [self._label(slot) for slot in slots]
+        images = self.model.sample(labels, [slot.index for slot in slots], [slot.rng for slot in slots])
+        for slot, label, pixels in zip(slots, labels, images, strict=True):
+            told = {} if self.cells is None else self.cells.attributes(label)
+            yield slot.sample(
+                pixels, method="diffusion", annotation=Annotation(class_id=slot.class_id, attributes=told)
+            )
+
+    def _label(self, slot: Slot) -> int:
+        """What the network calls the slot's class, or its cell."""
+        if self.cells is None:
+            if slot.attribute is not None:
+                raise ValueError(f"expected a generator fitted by {slot.attribute[0]!r}; got one that learnt classes")
+            return slot.class_id
+        if slot.attribute is None:
+            return self.cells.drawn(slot.class_id, slot.rng.child("attribute"))
+        name, value = slot.attribute
+        if name != self.cells.by:
+            raise ValueError(f"expected a generator fitted by {name!r}; got one fitted by {self.cells.by!r}")
+        return self.cells.number(slot.class_id, value)
 
     def sample(self, wanted: int | Sequence[int], *, rng: RandomSource) -> Dataset:
         """A dataset of ``wanted`` images with classes in training proportions, or of one image per class id given."""
@@ -152,14 +199,33 @@ class DiffusionGenerator:
             raise ValueError(f"expected at least one image; got {wanted}")
         stream = Stream.of(rng)
         class_ids = self._draw(wanted, stream) if isinstance(wanted, int) else list(wanted)
-        beyond = [c for c in class_ids if not 0 <= c < len(self.classes)]
-        if beyond:
-            raise ValueError(f"expected class ids in 0…{len(self.classes) - 1}; got {beyond[0]}")
+        self._check(class_ids)
         slots = [
             Slot(index, 0, stream.child("slot", index).seed, class_id, "interactive")
             for index, class_id in enumerate(class_ids)
         ]
         return Dataset.of(self.generate(slots), classes=self.classes, name="synthetic")
+
+    def pairs(self, class_ids: Sequence[int], *, rng: RandomSource) -> Dataset:
+        """For every class id an image of each value of the attribute, from the same noise; they share ``pair``.
+
+        ``ValueError`` for a generator that was not fitted ``by`` an attribute.
+        """
+        if self.cells is None:
+            raise ValueError("expected a generator fitted by an attribute; got one that learnt classes")
+        self._check(class_ids)
+        slots: list[Slot] = []
+        for number, class_id in enumerate(class_ids):
+            seed, first = Stream.of(rng).child("pair", number).seed, len(slots)
+            for value in self.cells.values(class_id):
+                attribute = (self.cells.by, value)
+                slots.append(Slot(len(slots), 0, seed, class_id, "interactive", attribute=attribute, pair=first))
+        return Dataset.of(self.generate(slots), classes=self.classes, name="synthetic")
+
+    def _check(self, class_ids: Sequence[int]) -> None:
+        beyond = [c for c in class_ids if not 0 <= c < len(self.classes)]
+        if beyond:
+            raise ValueError(f"expected class ids in 0…{len(self.classes) - 1}; got {beyond[0]}")
 
     def _draw(self, count: int, stream: Stream) -> list[int]:
         shares = self.shares or tuple(1 / len(self.classes) for _ in self.classes)

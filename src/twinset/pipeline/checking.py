@@ -35,7 +35,7 @@ from twinset.pipeline.releasing import lost
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine, estimate, overruns, resolve_once
 from twinset.randomness import Stream
-from twinset.recipe import Recipe, WrittenRecipe
+from twinset.recipe import GroupCountPart, Recipe, WrittenRecipe
 from twinset.stages import Generator
 from twinset.store import ShardStore, in_use, locked
 from twinset.threads import torch_threads
@@ -192,7 +192,7 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
                 "whole run": seconds["whole run"] + closing_seconds,
             }
     counts = counts_of(resolved, real.dataset.classes)
-    rows = Planner.of(resolved, run_key="plan").first_round(counts)
+    rows = Planner.of(resolved, run_key="plan").first_rows(resolved, real.dataset.classes)
     pixels = real.training[0].pixels().size
     return documents.PlanDocument(
         recipe=resolved.to_values(),
@@ -201,13 +201,22 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         training=real.training.label_counts(),
         validation=real.part("validation").label_counts(),
         test=real.part("test").label_counts(),
-        slots=resolved.count if isinstance(resolved.count, dict) else {"images": counts[0]},
+        slots=_slots(resolved, counts[0]),
         shards=len({row["shard"] for row in rows}),
         seconds={name: round(value, 1) for name, value in seconds.items()},
         bytes=int(len(rows) * (pixels * BYTES_PER_PIXEL + 200) * (1 + len(resolved.exports))),
         missing=missing,
         notes=[*real.facts.notes, *told, *closing, *_notes(real, resolved, seconds["whole run"])],
     )
+
+
+def _slots(resolved: Recipe, images: int) -> dict[str, int]:
+    """Images to make by class, or by class and value of an attribute."""
+    count = resolved.count
+    if isinstance(count, GroupCountPart):
+        classes = list(count.of or {})
+        return {f"{classes[c]}, {count.by} {value}": n for c, value, n in count.cells(classes)}
+    return count if isinstance(count, dict) else {"images": images}
 
 
 def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:

@@ -113,6 +113,7 @@ def _release(run: Run, measured: Measured, exports: dict[str, Path], *, limits: 
         name=f"{real.facts.name}-twin",
         version=__version__,
         counts=measured.accepted.label_counts(),
+        groups={} if measured.fairness is None else measured.fairness.images,
         unit=UNITS[real.task],
         task=real.task,
         marked=out.Marked.of(measured.accepted),

@@ -21,21 +21,24 @@ from twinset.copying import nearest_copies
 from twinset.dataset import Dataset
 from twinset.downstream import Utility
 from twinset.evaluation.predictions.simultaneous import Estimates, one_hot
-from twinset.neighbours import nearest, nearest_others
+from twinset.pipeline.conditioned import (
+    counts_of_groups,
+    covered_by,
+    figures_of_conditions,
+    group_of,
+    pair_strips,
+)
 from twinset.pipeline.fidelity import Features
+from twinset.pipeline.group_figures import Array, Numbers, figures_of, measure_of
 from twinset.pipeline.opening import Run
 from twinset.pipeline.real import RealData
 from twinset.pipeline.release_audit import privacy_of
-from twinset.pipeline.subgroups import CLASS, Groups, groups_of
+from twinset.pipeline.subgroups import CLASS, Groups, conditions_of, groups_of
 from twinset.randomness import Stream
+from twinset.recipe import GroupCountPart
 from twinset.scores import Interval
 
-NEIGHBOUR = 5
-"""A synthetic image is near to a real one where it is no farther than that one's fifth real neighbour."""
-
 Flags = NDArray[np.bool_]
-Array = NDArray[np.float64]
-Numbers = NDArray[np.int64]
 
 
 def fairness_of(
@@ -50,9 +53,15 @@ def fairness_of(
             *_resembled(groups, run.real, accepted, features, rng=rng.child("resembled")),
             *(_exposed(groups, run.real, accepted, rng=rng.child("exposed")) if privacy_of(run) is not None else ()),
         ]
-        if measures:
-            groupings.append(report.Grouping(groups.by, tuple(measures), tuple(_notes(run, groups))))
-    return report.FairnessFacts(tuple(groupings)) if groupings else None
+        counts: tuple[report.GroupCounts, ...] = ()
+        if groups.by != CLASS and run.real.task == "classification":
+            counts = counts_of_groups(groups, run.real, accepted)
+            measures += figures_of_conditions(groups, run.real, accepted, features, rng=rng.child("conditions"))
+        if measures or counts:
+            notes = tuple(_notes(run, groups, accepted))
+            groupings.append(report.Grouping(groups.by, tuple(measures), notes, counts))
+    pairs = [strip for by in conditions_of(run.recipe) for strip in pair_strips(by, accepted)]
+    return report.FairnessFacts(tuple(groupings), pairs=tuple(pairs)) if groupings else None
 
 
 def _served(groups: Groups, real: RealData, utility: Utility | None, *, rng: Stream) -> Iterator[report.GroupMeasure]:
@@ -69,12 +78,12 @@ def _served(groups: Groups, real: RealData, utility: Utility | None, *, rng: Str
         right[what] = np.asarray(utility.arms[recipe.arm].details.right, dtype=np.float64)
         found = _over_runs(right[what], groups, real, numbers, labels)
         title = f"{name.capitalize()} {what} synthetic images"
-        yield _measure(f"utility_{what}", title, groups, found, numbers, better=True, rng=rng.child(what))
+        yield measure_of(f"utility_{what}", title, groups, found, numbers, better=True, rng=rng.child(what))
     if len(right) == 2:
         found = _over_runs(right["with"] - right["without"], groups, real, numbers, labels)
         intervals = found.mean_intervals(rng=rng.child("difference"))
         within = [None if one is None else Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
-        figures = _figures(groups, found.values, within, numbers)
+        figures = figures_of(groups, found.values, within, numbers)
         yield report.GroupMeasure(
             "utility_difference", "Difference", figures, None, higher_is_better=True, unit="difference"
         )
@@ -116,27 +125,14 @@ def _resembled(
     held = real.holdout
     labelled = real.task == "classification"
     mine, made = (side.class_ids if labelled else np.zeros(len(side), np.int64) for side in (held, accepted))
-    covered = _covered(features, mine, made)
+    covered = covered_by(features.holdout, mine, mine, features.accepted, made)
     numbers = np.where(np.isnan(covered), -1, groups.part(real, "validation", "test"))
     known = numbers >= 0
     inside = one_hot(numbers[known], len(groups.names))
     families = real.part_families("validation", "test")[known]
     found = Estimates.ratios(inside.multiply(covered[known][:, None]), inside, families=families)
     title = "Held-out images with a synthetic one near"
-    yield _measure("coverage", title, groups, found, numbers, better=True, rng=rng)
-
-
-def _covered(features: Features, mine: Numbers, made: Numbers) -> Array:
-    """(H,) 1 for held-out images with a synthetic one of their class near, else 0; NaN where the class is too small."""
-    covered = np.full(len(mine), np.nan)
-    for class_id in np.unique(mine):
-        own, others = features.holdout[mine == class_id], features.accepted[made == class_id]
-        if len(own) <= NEIGHBOUR:
-            continue
-        reach = nearest_others(own, k=NEIGHBOUR)[0][:, -1]
-        near = nearest(own, others, k=1)[0][:, 0] <= reach if len(others) else np.zeros(len(own), dtype=bool)
-        covered[mine == class_id] = near
-    return covered
+    yield measure_of("coverage", title, groups, found, numbers, better=True, rng=rng)
 
 
 def _exposed(groups: Groups, real: RealData, accepted: Dataset, *, rng: Stream) -> Iterator[report.GroupMeasure]:
@@ -157,7 +153,7 @@ def _exposed(groups: Groups, real: RealData, accepted: Dataset, *, rng: Stream) 
         count=len(groups.names),
     )
     title = "Training told from held-out images, AUC (.5 is none)"
-    yield _measure(
+    yield measure_of(
         "membership_auc", title, groups, found, np.concatenate(numbers), better=False, rng=rng, unit="number"
     )
 
@@ -199,52 +195,29 @@ def told_apart(
     return replace(Estimates.influenced(values, moved, behind=behind, families=families), grouped=True)
 
 
-def _measure(
-    name: str,
-    title: str,
-    groups: Groups,
-    found: Estimates,
-    numbers: Numbers,
-    *,
-    better: bool,
-    rng: Stream,
-    unit: report.Unit = "share",
-) -> report.GroupMeasure:
-    intervals = found.share_intervals(rng=rng.child("joint"))
-    known = np.flatnonzero(np.isfinite(found.values))
-    gap = None
-    if len(known) > 1:
-        value, interval, _ = found.take(known).largest_difference(rng=rng.child("gap"))
-        gap = value, interval.low, interval.high
-    figures = _figures(groups, found.values, intervals, numbers)
-    return report.GroupMeasure(name, title, figures, gap, higher_is_better=better, unit=unit)
-
-
-def _figures(
-    groups: Groups, values: Array, intervals: list[Interval | None], numbers: Numbers
-) -> dict[str, report.GroupFigure]:
-    counts = np.bincount(numbers[numbers >= 0], minlength=len(groups.names))
-    return {
-        name: report.GroupFigure(
-            None if np.isnan(value) else float(value),
-            None if interval is None else interval.low,
-            None if interval is None else interval.high,
-            int(count),
-        )
-        for name, value, interval, count in zip(groups.names, values, intervals, counts, strict=True)
-    }
-
-
-def _notes(run: Run, groups: Groups) -> Iterator[str]:
+def _notes(run: Run, groups: Groups, accepted: Dataset) -> Iterator[str]:
     """What has to be known of these figures, and what they do not tell."""
     count = run.recipe.count
-    if groups.by == CLASS and isinstance(count, dict) and len(set(run.real.training.class_counts().values())) > 1:
+    if (
+        groups.by == CLASS
+        and isinstance(count, dict | GroupCountPart)
+        and len(set(run.real.training.class_counts().values())) > 1
+    ):
         yield "Without and with synthetic images is before and after the numbers by class that the recipe asks for"
     if groups.by != CLASS:
-        yield (
-            f"Synthetic images carry no {groups.by}: how many of each group there are, and whether they could be "
-            "balanced by it, is not known"
-        )
+        silent = int((group_of(groups, accepted) < 0).sum())
+        if silent == len(accepted):
+            yield (
+                f"Synthetic images carry no {groups.by}: how many of each group there are, and whether they could be "
+                "balanced by it, is not known"
+            )
+        else:
+            yield (
+                f"The {groups.by} of a synthetic image is what its generator was asked for; whether it shows is told "
+                "by the nearest training image, beside how often that is right for held-out images"
+            )
+            if silent:
+                yield f"{silent} synthetic images say nothing of {groups.by} and are left out"
         if unknown := int((groups.of < 0).sum()):
             yield f"{unknown} real images say nothing of {groups.by} and are left out"
     if run.real.task != "classification":

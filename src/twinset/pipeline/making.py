@@ -19,7 +19,7 @@ from twinset.executors.local import LocalProcesses
 from twinset.pipeline.closing.record import closing_filters
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
 from twinset.pipeline.folders import Timings
-from twinset.pipeline.planning import Planner, counts_of
+from twinset.pipeline.planning import Planner
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.revising import revises
@@ -28,7 +28,7 @@ from twinset.randomness import Stream
 from twinset.recipe import Recipe
 from twinset.redactions import redacted_ids, without_redacted
 from twinset.stages import Aligner, Filter, FiniteGenerator, Generator, Judgement, SetFilter, Slot
-from twinset.store import ShardStore, read_json, write_json
+from twinset.store import PlanRow, ShardStore, read_json, write_json
 from twinset.threads import torch_threads
 
 
@@ -102,7 +102,7 @@ class Maker:
     def make(self) -> None:
         """Plans, generates and judges until every slot is accepted or given up; writes the index."""
         if not self.store.plan_path.exists():
-            self._append(self.planner.first_round(counts_of(self.recipe, self.real.dataset.classes)))
+            self._append(self.planner.first_rows(self.recipe, self.real.dataset.classes))
         if not self.store.plan().num_rows:
             count = self.recipe.count
             wanted = ", ".join(name for name, n in count.items() if n) if isinstance(count, dict) else "any class"
@@ -128,7 +128,7 @@ class Maker:
                 break
         self.store.write_index(without_redacted(self.folder, accepted))
 
-    def _append(self, rows: list[dict[str, int]]) -> bool:
+    def _append(self, rows: list[PlanRow]) -> bool:
         """Adds a round; rows that their source has no stock for are left out. Whether any was added."""
         stocks = {number: self._generator(number) for number in {row["source"] for row in rows}}
         kept = []
@@ -226,11 +226,13 @@ class Maker:
         set_reasons: dict[str, str] = {}
         kept: Dataset | None = None
         for round_ in sorted(set(plan.column("round").to_pylist())):
-            rows, candidates = self._survivors(plan.filter(pc.equal(plan.column("round"), round_)))
+            planned = plan.filter(pc.equal(plan.column("round"), round_))
+            rows, candidates = self._survivors(planned)
             reasons: list[str | None] = [None] * len(rows)
             for set_filter in set_filters:
                 found = set_filter.judge_set(candidates, accepted=kept)
                 reasons = [old or new for old, new in zip(reasons, found, strict=True)]
+            reasons = _whole_pairs(planned, [row["slot"] for row in rows], reasons)
             good = [reason is None for reason in reasons]
             set_reasons |= {id_: reason for id_, reason in zip(candidates.ids, reasons, strict=True) if reason}
             accepted += [row for row, ok in zip(rows, good, strict=True) if ok]
@@ -259,6 +261,17 @@ class Maker:
                 at += 1
         order = sorted(range(len(found)), key=lambda i: found[i][1]["slot"])
         return [found[i][1] for i in order], _joined(pieces).take([found[i][0] for i in order])
+
+
+def _whole_pairs(planned: pa.Table, slots: Sequence[int], reasons: Sequence[str | None]) -> list[str | None]:
+    """The reasons against the samples in these slots of one round, with one for all whose pair is not whole."""
+    pair_of = dict(zip(planned.column("slot").to_pylist(), planned.column("pair").to_pylist(), strict=True))
+    good = {slot for slot, reason in zip(slots, reasons, strict=True) if reason is None}
+    broken = {pair for slot, pair in pair_of.items() if pair is not None and slot not in good}
+    return [
+        "another image of its pair was rejected" if reason is None and pair_of[slot] in broken else reason
+        for slot, reason in zip(slots, reasons, strict=True)
+    ]
 
 
 def _in_round(what: str, plan: pa.Table) -> str:

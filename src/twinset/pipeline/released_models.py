@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twinset import documents
 from twinset.dataset import Dataset
 from twinset.errors import DataError, UsageError
+from twinset.generators.cells import CELLS_FILE, Cells
 from twinset.images import ImageSpec, PixelBatch
 from twinset.models.diffusion import MODEL_FILE
 from twinset.pipeline import auditing
@@ -162,6 +163,11 @@ def audited_generator(split: Split, folder: Path, question: AuditQuestion, rng: 
     """The audit of a kept generator, with as many fresh samples as there are released or training images."""
     from twinset.privacy.audit.generator_release import GeneratorRelease, audit_generator, sampled
 
+    if (folder / CELLS_FILE).exists():
+        raise DataError(
+            f"{folder}: expected a generator of classes alone; got one by {Cells.load(folder).by!r}",
+            hint="what it made can be audited: --release dataset",
+        )
     generator = load_generator(folder)
     audited = split.audited
     names, spec = tuple(audited.training.classes), generator.model.spec

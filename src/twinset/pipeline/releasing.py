@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from twinset.pipeline.parts import arms_part, audit_part, cost_part, gate_part, 
 from twinset.pipeline.planning import planned
 from twinset.pipeline.presenting import Tried, report_data
 from twinset.pipeline.withdrawing import end_withdrawal, withdraw
+from twinset.recipe import GroupCountPart
 from twinset.redactions import redacted_ids
 from twinset.report.plain import plain
 from twinset.store import disk_refusals, write_bytes, write_json
@@ -91,6 +93,7 @@ def _limits(run: Run, measured: Measured, *, marked: bool) -> list[str]:
         for name, count in wanted.items()
         if accepted.get(name, 0) < FEW_MADE * count
     ]
+    limits += few_of_groups(run.recipe.count, measured.accepted)
     if any(part.use == "copypaste" for part in run.recipe.generators):
         limits.append(
             "Copy–paste: the synthetic images are made of pixels of the training images. Whoever gets them sees those; "
@@ -119,6 +122,18 @@ def _limits(run: Run, measured: Measured, *, marked: bool) -> list[str]:
     if run.recipe.edit:
         limits.append("Edited images descend from single training images and show what those show.")
     return limits
+
+
+def few_of_groups(count: object, accepted: Dataset) -> list[str]:
+    """The groups of which far fewer images were accepted than a ``count`` by an attribute asks for."""
+    if not isinstance(count, GroupCountPart):
+        return []
+    made = Counter(zip(accepted.class_ids.tolist(), map(str, accepted.attribute(count.by)), strict=True))
+    return [
+        f"Class {accepted.classes[class_id]!r} with {count.by} {value!r}: {made[class_id, value]} of {n} images made."
+        for class_id, value, n in count.cells(accepted.classes)
+        if made[class_id, value] < FEW_MADE * n
+    ]
 
 
 def lost(dataset: Dataset, format: WritableFormat, *, known: Dataset) -> str:

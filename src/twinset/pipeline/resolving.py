@@ -22,11 +22,12 @@ from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import placed
 from twinset.pipeline.deployment import pinned_target, resolved_target, step_time
 from twinset.pipeline.folders import hardware
+from twinset.pipeline.group_counts import check_conditions, group_counts, training_cells
 from twinset.pipeline.placed_choice import check_fits
 from twinset.pipeline.planning import class_counts, placed_count, sources
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener, duration
-from twinset.recipe import Recipe, UsePart
+from twinset.recipe import GroupCountPart, Recipe, UsePart
 from twinset.stages import CalibratedMethod, PinnedMethod
 from twinset.store import write_bytes
 from twinset.threads import available_cores
@@ -135,6 +136,7 @@ def pinned(recipe: Recipe) -> Recipe:
 
 def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
     """The recipe with nothing left open."""
+    check_conditions(recipe, real)
     training = real.training
     threads = min(available_cores(), 8) if recipe.threads == "auto" else recipe.threads
     budget = max(LEAST_SECONDS, recipe.minutes * 60 - OVERHEAD_SECONDS)
@@ -155,14 +157,14 @@ def resolve(recipe: Recipe, real: RealData, machine: Machine) -> Recipe:
             {"use": part.use, "share": 1.0 if part.share is None else part.share, **methods.settings_of(method)}
         )
 
-    values = recipe.to_values()
+    values, counts = recipe.to_values(), _counts(recipe, real)
     size: dict[str, object] = {"size": [real.spec.height, real.spec.width], "channels": real.spec.channels}
     if real.task != "classification":
         size = {"size": recipe.to_values()["image"]["size"], "channels": recipe.image.channels}  # type: ignore[index]
     values |= {
         "threads": threads,
         "image": {**size, "fit": real.spec.fit if real.task == "classification" else recipe.image.fit},
-        "count": _counts(recipe, real),
+        "count": counts.model_dump(exclude_none=True) if isinstance(counts, GroupCountPart) else counts,
         "generate": [
             decided("generators", part, f"generate.{i}").model_dump(mode="json")
             for i, part in enumerate(recipe.generators)
@@ -247,7 +249,7 @@ def _spelled_out(part: UsePart, where: str) -> dict[str, object]:
     return {"use": part.use, **methods.settings_of(method)}
 
 
-def _counts(recipe: Recipe, real: RealData) -> dict[str, int] | int:
+def _counts(recipe: Recipe, real: RealData) -> dict[str, int] | int | GroupCountPart:
     parts = sources(recipe)
     if recipe.count == "auto" and len(parts) == 1 and parts[0].use == "folder":
         method = methods.build("generators", "folder", parts[0].settings, where="generate.0")
@@ -258,6 +260,8 @@ def _counts(recipe: Recipe, real: RealData) -> dict[str, int] | int:
         return {name: have.get(name, 0) for name in real.dataset.classes}
     if real.task != "classification":
         return placed_count(recipe, len(real.training))
+    if isinstance(recipe.count, GroupCountPart):
+        return group_counts(recipe.count, training_cells(real, recipe.count.by))
     return class_counts(recipe, real.training.class_counts())
 
 

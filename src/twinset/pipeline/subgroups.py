@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset import methods
 from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.recipe import Recipe
+from twinset.stages import ConditionalMethod
 
 if TYPE_CHECKING:
     from twinset.pipeline.real import RealData
@@ -38,22 +41,30 @@ class Groups:
 
 
 def groups_of(recipe: Recipe, real: RealData) -> list[Groups]:
-    """By class where every image has one, and by every attribute of ``evaluate.subgroups``."""
+    """By class where every image has one, by every attribute of ``evaluate.subgroups``, and by those that generators
+    were conditioned on."""
     found = []
     if real.task == "classification":
         found.append(Groups(CLASS, real.dataset.classes, real.dataset.class_ids))
-    return found + [_by(column, real.dataset) for column in recipe.evaluate.subgroups or ()]
+    columns = dict.fromkeys([*(recipe.evaluate.subgroups or ()), *conditions_of(recipe)])
+    return found + [groups_by(column, real.dataset) for column in columns]
+
+
+def conditions_of(recipe: Recipe) -> tuple[str, ...]:
+    """The attributes that generators of this recipe are conditioned on, each once."""
+    built = (methods.build("generators", part.use, part.settings, where="generate") for part in recipe.generators)
+    found = (method.by for method in built if isinstance(method, ConditionalMethod))
+    return tuple(dict.fromkeys(by for by in found if by is not None))
 
 
 def check_subgroups(recipe: Recipe, dataset: Dataset) -> None:
     """:class:`DataError` for an attribute that no image has, or that has too many values to be a group."""
     for column in recipe.evaluate.subgroups or ():
-        names = _by(column, dataset).names
+        names = groups_by(column, dataset).names
         if not names:
-            known = sorted({name for told in _attributes(dataset) for name in told})
             raise DataError(
                 f"evaluate.subgroups: expected an attribute of the images; got {column!r}, which none has",
-                hint=f"there are {', '.join(known[:MOST])}" if known else "a table's columns are attributes",
+                hint=known_attributes(dataset),
             )
         if len(names) > MOST:
             raise DataError(
@@ -62,12 +73,21 @@ def check_subgroups(recipe: Recipe, dataset: Dataset) -> None:
             )
 
 
-def _by(column: str, dataset: Dataset) -> Groups:
-    values = [None if told.get(column) is None else str(told[column]) for told in _attributes(dataset)]
+def groups_by(column: str, dataset: Dataset) -> Groups:
+    """The groups by one attribute, their names in order."""
+    values = [None if value is None else str(value) for value in dataset.attribute(column)]
     names = tuple(sorted({value for value in values if value is not None}))
+    return Groups(column, names, numbered(names, values))
+
+
+def numbered(names: Sequence[str], values: Sequence[object]) -> Numbers:
+    """The group (N,) of every value, −1 for those that are unknown or no group."""
     number = {name: at for at, name in enumerate(names)}
-    return Groups(column, names, np.array([-1 if value is None else number[value] for value in values], dtype=np.int64))
+    return np.array([-1 if value is None else number.get(str(value), -1) for value in values], dtype=np.int64)
 
 
-def _attributes(dataset: Dataset) -> list[dict[str, object]]:
-    return [json.loads(text) if text else {} for text in dataset.table.column("attributes").to_pylist()]
+def known_attributes(dataset: Dataset) -> str:
+    """The attributes that there are, for those who asked for another one."""
+    texts = dataset.table.column("attributes").to_pylist()
+    known = sorted({name for text in texts if text for name in json.loads(text)})
+    return f"there are {', '.join(known[:MOST])}" if known else "a table's columns are attributes"

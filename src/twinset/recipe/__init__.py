@@ -5,6 +5,7 @@ pydantic stops here; the rooms behind take frozen dataclasses. A resolved recipe
 """
 
 from twinset.recipe.evolve import EvolvePart
+from twinset.recipe.group_count import GroupCountPart
 from twinset.recipe.model import Recipe
 from twinset.recipe.parts import (
     EXPORTS,
@@ -45,6 +46,7 @@ __all__ = [
     "FrontierPart",
     "FrontierSetting",
     "GatePart",
+    "GroupCountPart",
     "GroupsPart",
     "ImagePart",
     "MatchPart",

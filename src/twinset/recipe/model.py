@@ -17,6 +17,7 @@ from twinset.dataset import TASKS, Task
 from twinset.errors import RecipeError
 from twinset.formats.writing import WritableFormat
 from twinset.recipe.evolve import EvolvePart
+from twinset.recipe.group_count import GroupCountPart, group_count
 from twinset.recipe.parts import (
     CLASSIFIED_AT_ONCE,
     PLACED_AT_ONCE,
@@ -67,9 +68,12 @@ class Recipe(Part):
     task: Literal["auto"] | Task = Field("auto", description="auto: what the labels of the real images are.")
     image: ImagePart = ImagePart()
     split: SplitPart = SplitPart()
-    count: Literal["auto", "balance"] | Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=0)]] = Field(
-        "auto", description="Accepted images: a total, one per class, auto or balance."
-    )
+    count: (
+        Literal["auto", "balance"]
+        | Annotated[int, Field(ge=1)]
+        | dict[str, Annotated[int, Field(ge=0)]]
+        | GroupCountPart
+    ) = Field("auto", description="Accepted images: a total, one per class, auto, balance, or by an attribute.")
     generate: Literal["auto"] | tuple[UsePart, ...] = Field(
         "auto", description="Generators and their shares; auto: diffusion in classification, else copypaste."
     )
@@ -114,6 +118,11 @@ class Recipe(Part):
     @classmethod
     def _data(cls, value: object) -> object:
         return {"path": value} if isinstance(value, str) else value
+
+    @pydantic.field_validator("count", mode="before")
+    @classmethod
+    def _count(cls, value: object) -> object:
+        return group_count(value)
 
     @pydantic.model_validator(mode="after")
     def _something_to_make(self) -> Recipe:
@@ -291,6 +300,11 @@ def _check_releases(recipe: Recipe) -> None:
             f"privacy.releases: expected one diffusion model under generate, to release it; got "
             f"{', '.join(used) or 'no generator'}",
             hint="other generators have no weights that an audit can attack: leave generator out",
+        )
+    if by := next((part.settings["by"] for part in recipe.generators if part.settings.get("by") is not None), None):
+        raise RecipeError(
+            f"privacy.releases: expected a generator of classes alone, which an audit can attack; got one by {by!r}",
+            hint="leave generator out of the releases, or by out of generate",
         )
 
 

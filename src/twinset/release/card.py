@@ -125,7 +125,14 @@ def _counts(release: Release) -> str:
         rows = [(plain(name), f"{n:,}", f"{marked.images.get(name, 0):,}") for name, n in release.counts.items()]
         total = ("all", f"{sum(release.counts.values()):,}", f"{release.images - marked.empty:,}")
         shown = table(("class", release.unit, "images that show it"), [*rows, total])
-    return "\n\n".join([shown, *(() if marked is None else _marked_lines(marked))])
+    return "\n\n".join([shown, *_groups(release), *(() if marked is None else _marked_lines(marked))])
+
+
+def _groups(release: Release) -> Iterator[str]:
+    """Images of every group before and after, where they carry an attribute."""
+    for by, images in release.groups.items():
+        rows = [(plain(name), f"{n:,}", f"{made:,}", f"{n + made:,}") for name, (n, made) in images.items()]
+        yield table((plain(by), "real training images", "images here", "together"), rows)
 
 
 def _marked_lines(marked: Marked) -> Iterator[str]:

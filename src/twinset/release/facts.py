@@ -107,6 +107,7 @@ class Release:
 
     ``task`` is what the labels are for, ``marked`` what is in the images where that is not one class each, and
     ``sizes`` the distinct (height, width) where there are several; ``height`` and ``width`` are then the first image's.
+    ``groups`` are the real training and the released images of every value, by attribute that the images carry.
 
     ``decision`` is None where nothing was trained; ``difference`` is (value, low, high) in metric units;
     ``created`` an ISO date. ``marks`` tells of watermark and signature, ``access`` who may have the release, which has
@@ -143,6 +144,7 @@ class Release:
     task: Task = "classification"
     marked: Marked | None = None
     sizes: tuple[tuple[int, int], ...] = ()
+    groups: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     audit: AuditResult | None = None
     generator_audit: AuditResult | None = None
     redactions: tuple[RedactionNote, ...] = ()

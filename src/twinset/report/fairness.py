@@ -23,6 +23,40 @@ def group_tables(grouping: Grouping) -> list[Table]:
     ]
 
 
+def count_tables(grouping: Grouping) -> list[Table]:
+    """How many images of each group there are before and after, in all and by class; none where nothing is known."""
+    if not grouping.counts:
+        return []
+    by, images = grouping.by, grouping.images
+    before, made = (sum(each[side] for each in images.values()) for side in (0, 1))
+    fewest = {
+        name: (
+            min(each.training[name] for each in grouping.counts),
+            min(each.training[name] + each.synthetic[name] for each in grouping.counts),
+        )
+        for name in images
+    }
+    rows = tuple(
+        (
+            name,
+            count(real),
+            percent(real / before if before else None),
+            count(synthetic),
+            count(real + synthetic),
+            percent((real + synthetic) / (before + made)),
+            f"{count(fewest[name][0])} → {count(fewest[name][1])}",
+        )
+        for name, (real, synthetic) in images.items()
+    )
+    columns = ("Group", "training", "share", "synthetic", "together", "share", "fewest in a class")
+    whole = Table(f"Images by {by}, before and after", columns, rows)
+    cells = tuple(
+        (each.class_name, *(f"{count(each.training[name])} + {count(each.synthetic[name])}" for name in images))
+        for each in grouping.counts
+    )
+    return [whole, Table(f"Training + synthetic images by class and {by}", ("Class", *images), cells)]
+
+
 def _table(title: str, measures: Sequence[GroupMeasure]) -> Table:
     names = list(dict.fromkeys(name for measure in measures for name in measure.groups))
     columns, cells = ["Group"], {name: [name] for name in names}

@@ -87,6 +87,8 @@ def pictures_of(data: ReportData) -> Iterator[Picture]:
         yield from (look.picture for look in curation.looks)
     for rejected in data.rejected:
         yield rejected.picture
+    for strip in data.fairness.pairs if data.fairness else ():
+        yield from strip.pictures
     releases = data.privacy.releases if data.privacy else ()
     for pair in (*(data.gate.pairs if data.gate else ()), *(pair for each in releases for pair in each.pairs)):
         yield pair.synthetic
