@@ -11,6 +11,7 @@ from twinset import documents
 from twinset.dataset import SPLITS, UNITS, Sample, sample_digest
 from twinset.downstream import UtilityPlan
 from twinset.errors import RunFolderError
+from twinset.pipeline.audit_forecast import audit_forecast
 from twinset.pipeline.closing.seconds import closing_notes
 from twinset.pipeline.fitting import Source, as_generator, check_training, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import (
@@ -233,8 +234,7 @@ def _notes(real: RealData, resolved: Recipe, seconds: float) -> list[str]:
             f"synthetic images and the best one without, which the verdict compares, with {seeds + extra} seeds"
         )
         notes += plan_notes(utility)
-    if resolved.privacy is not None and resolved.privacy.audit:
-        notes.append("privacy: the times leave out the audit of the finished dataset")
+    notes += audit_forecast(resolved, real)
     if overruns(resolved, seconds):
         notes.append(
             f"the whole run takes longer than minutes: {resolved.minutes:g}, the least there is: below a floor of "

@@ -11,6 +11,7 @@ from pathlib import Path
 from twinset import methods
 from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
+from twinset.pipeline.audit_forecast import audit_forecast
 from twinset.pipeline.fitting import check_training, load_resolved, sources_of
 from twinset.pipeline.folders import Timings, environment, refuse_another_environment
 from twinset.pipeline.marking import encoder_of
@@ -128,6 +129,8 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
             listener.stage("calibrate")
             resolved = resolve_once(written.recipe.for_task(real.task), real, machine, listener)
             if text := least_time(written.recipe, resolved, real, machine):
+                listener.note(text)
+            for text in audit_forecast(resolved, real):
                 listener.note(text)
             write_bytes(folder / "resolved.yaml", resolved.to_yaml().encode())
     if not begun:

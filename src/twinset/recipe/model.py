@@ -33,7 +33,7 @@ from twinset.recipe.parts import (
     TargetPart,
     UsePart,
 )
-from twinset.recipe.privacy import PrivacyPart
+from twinset.recipe.privacy import WEIGHTED, PrivacyPart
 from twinset.recipe.release import ReleasePart
 
 KEYS: Mapping[methods.Kind, str] = {"generators": "generate", "editors": "edit", "aligners": "align"}
@@ -291,15 +291,15 @@ def _check_steering(recipe: Recipe, task: Task) -> None:
 
 
 def _check_releases(recipe: Recipe) -> None:
-    """A generator that is to be released must be one that has weights and that an audit can attack."""
+    """A generator that is to be released must be the one that has weights of its own."""
     if recipe.privacy is None or not recipe.privacy.with_generator:
         return
     used = [part.use for part in recipe.generators]
-    if used.count("diffusion") != 1:
+    if sum(name in WEIGHTED for name in used) != 1:
         raise RecipeError(
-            f"privacy.releases: expected one diffusion model under generate, to release it; got "
+            f"privacy.releases: expected one of {', '.join(WEIGHTED)} under generate, to release it; got "
             f"{', '.join(used) or 'no generator'}",
-            hint="other generators have no weights that an audit can attack: leave generator out",
+            hint="other generators have no weights of their own: leave generator out",
         )
     if by := next((part.settings["by"] for part in recipe.generators if part.settings.get("by") is not None), None):
         raise RecipeError(

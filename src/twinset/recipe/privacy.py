@@ -100,7 +100,7 @@ class PrivacyPart(Part):
     releases: tuple[Literal["dataset", "generator"], ...] = Field(
         ("dataset",),
         min_length=1,
-        description="What goes out: `[dataset]`, or `[dataset, generator]` for the generator's weights too, with a card.",
+        description="What goes out: `[dataset]`, or `[dataset, generator]`: the weights too, with a model card.",
     )
     frontier: FrontierPart | None = Field(
         None, description="Settings and releases that `twinset frontier` weighs; a run leaves it alone."

@@ -29,8 +29,8 @@ Flag = Callable[[Pictures, Rows], bool]
 """Whether a set in place of the released one is flagged, which differs from it at these places (P,) only."""
 
 COUNTS = (1, 2, 5, 10, 20, 50)
-REQUIRED = 10
-"""So many planted copies, or what 2 % of the outputs are if that is more, must be found: else nothing is said."""
+REQUIRED, REQUIRED_SHARE = 10, 0.02
+"""So many planted copies, or what this share of the outputs is if that is more, must be found: else nothing is said."""
 
 USUAL_OF = 1000
 """Features of so many training images tell the usual distance between two."""
@@ -69,7 +69,7 @@ class Independents:
 
 def required(total: int) -> int:
     """How many planted copies among ``total`` outputs an audit must find."""
-    return max(REQUIRED, round(0.02 * total))
+    return max(REQUIRED, round(REQUIRED_SHARE * total))
 
 
 def plant(flag: Flag, synthetic: Pictures, training: Pictures, *, rng: Stream) -> tuple[Planted, ...]:
