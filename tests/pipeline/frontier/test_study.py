@@ -98,7 +98,7 @@ def test_the_settings_share_one_split_and_test_images_are_told_of_the_recommende
 def test_what_no_epsilon_covers_is_said(finished: Finished) -> None:
     text = finished.document.not_covered
     assert text.startswith("Comparing settings is not covered by any ε. 3 settings")
-    assert "The 1 settings with a guarantee spent ε = 5" in text
+    assert "Those with a guarantee, 1, spent ε = 5 at δ" in text
     assert "2 of 3 settings were trained without any bound" in text
 
 

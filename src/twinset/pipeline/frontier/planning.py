@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from twinset import documents
+import numpy as np
+
+from twinset import documents, methods
 from twinset.downstream import study_seconds
+from twinset.generators.mean_embedding import MeanEmbedding
+from twinset.models.private.accounting import Privacy
+from twinset.models.private.mean_embedding import MeanEmbeddingSettings, fit_mean_embedding
 from twinset.pipeline.frontier.asking import Asked, parts_counted
 from twinset.pipeline.frontier.settings import Setting
 from twinset.pipeline.frontier.trainings import classifier_settings
 from twinset.pipeline.planning import planned
+from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine, estimate, resolve_once
+from twinset.randomness import Stream
+from twinset.recipe import UsePart
+from twinset.threads import torch_threads
 
 BESIDE = 15.0
 """Seconds that a run takes besides its fits and its images."""
@@ -21,6 +31,7 @@ SECONDS_PER_IMAGE = 0.01
 AUDIT_OF_DATASET, AUDIT_OF_GENERATOR, AUDIT_OF_CLASSIFIER = 12.0, 60.0, 25.0
 """Seconds as measured on 1,000 digits (docs/frontier.md); those of a classifier beside what it trains."""
 
+PROBE_STEPS = 5
 TRAINED_TO_AUDIT = 5
 """Classifiers that the audit of one trains at most, as its controls."""
 
@@ -49,6 +60,7 @@ def expected(asked: Asked, machine: Machine, listener: Listener) -> dict[str, Ex
 def _expected(asked: Asked, setting: Setting, machine: Machine, listener: Listener, classifiers: float) -> Expected:
     resolved = resolve_once(setting.decided, asked.real, machine, listener)
     fits = estimate(resolved, asked.real, machine)["fit"]
+    fits += sum(_matching_seconds(part, asked.real) for part in resolved.generators if part.use == "mean-embedding")
     run = fits + planned(resolved) * SECONDS_PER_IMAGE + BESIDE + AUDIT_OF_DATASET
     weighed = asked.weighed(setting)
     sets = 2 if "generator" in weighed and setting.decided.filters else 1
@@ -58,13 +70,32 @@ def _expected(asked: Asked, setting: Setting, machine: Machine, listener: Listen
     return Expected(run, sets * classifiers, audits)
 
 
+def _matching_seconds(part: UsePart, real: RealData) -> float:
+    """What a mean embedding takes to match what it released, by a few steps on noise."""
+    method = methods.build("generators", part.use, part.settings, where="generate")
+    assert isinstance(method, MeanEmbedding)
+    classes = len(real.dataset.classes)
+    class_ids = np.arange(classes)
+    noise = Stream(0).child("probe").numpy().integers(256, size=(classes, *real.spec.shape), dtype=np.uint8)
+    settings = MeanEmbeddingSettings(**{one.name: getattr(method, one.name) for one in fields(MeanEmbeddingSettings)})
+
+    def seconds(steps: int) -> float:
+        began = time.perf_counter()
+        asked = replace(settings, steps=steps)
+        fit_mean_embedding(noise, class_ids, n_classes=classes, settings=asked, privacy=Privacy(None))
+        return time.perf_counter() - began
+
+    with torch_threads(1):
+        seconds(1)
+        return max(0.0, seconds(1 + PROBE_STEPS) - seconds(1)) / PROBE_STEPS * settings.steps
+
+
 def _classifier_seconds(asked: Asked, machine: Machine, *, cells: int) -> float:
     real = asked.real
-    settings = replace(classifier_settings(asked.written.recipe))
     return study_seconds(
         real.spec,
         len(real.dataset.classes),
-        settings,
+        classifier_settings(asked.written.recipe),
         workers=machine.workers,
         cells=cells,
         n_evaluate=len(real.holdout),

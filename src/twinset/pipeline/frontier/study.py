@@ -13,6 +13,7 @@ from twinset.downstream.blind import blind_accuracy
 from twinset.errors import RunFolderError
 from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.folders import Timings, no_empty_folders, refuse_inside
+from twinset.pipeline.frontier import words
 from twinset.pipeline.frontier.asking import asked_of, begin, study_folder, with_minutes
 from twinset.pipeline.frontier.choosing import chosen
 from twinset.pipeline.frontier.making import Made, Study
@@ -44,11 +45,13 @@ def frontier_study(
     refuse_inside(folder, written.source)
     machine = Machine.of(workers=workers, device=device)
     with asked_of(written, listener) as (asked, prepared):
-        plan = expected(asked, machine, listener)
+        plan = {} if (folder / RESULT).exists() else expected(asked, machine, listener)
         with no_empty_folders(folder), locked(folder):
             begin(folder, asked, prepared)
             if (folder / RESULT).exists():
                 return kept_result(folder)
+            for line in words.plan(plan_document(folder, asked, plan)).splitlines():
+                listener.note(line)
             return finish(Study(folder, asked, load_real(folder), machine, listener, Timings(folder), plan))
 
 

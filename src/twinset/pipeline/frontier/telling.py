@@ -63,7 +63,7 @@ def not_covered(trained: Sequence[documents.GuaranteePart | None]) -> str:
     spent = together(bounded)
     if spent is not None:
         text += (
-            f" The {len(bounded)} settings with a guarantee spent ε = {spent.epsilon:.4g} at δ = {spent.delta:.3g} "
+            f" Those with a guarantee, {len(bounded)}, spent ε = {spent.epsilon:.4g} at δ = {spent.delta:.3g} "
             "together, for whoever sees what all of them made."
         )
     if unbounded := len(trained) - len(bounded):
