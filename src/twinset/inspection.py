@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.attributes import grouping_attributes
 from twinset.dataset import SPLITS, UNITS, Dataset, Task
 from twinset.families import DuplicateGroup, duplicates, fingerprint
 from twinset.formats import ReadReport, read
@@ -61,7 +62,8 @@ SPREADS = ("area", "aspect", "side")
 
 @dataclass(frozen=True)
 class Inspection:
-    """What :func:`inspect` found. ``splits`` holds images per class of every given split."""
+    """What :func:`inspect` found. ``splits`` holds images per class of every given split, ``groups`` images by value of
+    the attributes that have few values."""
 
     source: str
     report: ReadReport
@@ -74,6 +76,7 @@ class Inspection:
     few_shot: tuple[int, ...]
     task: Task = "classification"
     boxes: Mapping[str, BoxFacts] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def leakage(self) -> tuple[Copies, ...]:
@@ -100,6 +103,7 @@ class Inspection:
             "few_shot": list(self.few_shot),
             "objects": self.report.objects,
             "boxes": {name: facts.to_json() for name, facts in self.boxes.items()},
+            "groups": {name: dict(counts) for name, counts in self.groups.items()},
         }
 
     def lines(self) -> list[str]:
@@ -134,6 +138,7 @@ def inspect(source: str | Path, *, window: Window = FULL_RANGE) -> Inspection:
         few_shot=few_shot,
         task=dataset.task,
         boxes=_boxes(dataset),
+        groups=grouping_attributes(dataset),
     )
 
 

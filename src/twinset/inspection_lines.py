@@ -34,6 +34,8 @@ def lines_of(found: Inspection) -> Iterator[str]:
     width = max((len(name) for name in shown), default=5)
     yield from _class_lines(found, shown, width)
     yield from _box_lines(found, [name for name in shown if name in found.boxes], width)
+    for name, counts in list(found.groups.items())[:SHOWN]:
+        yield f"  groups by {visible(name)}: {tallied({visible(value): count for value, count in counts.items()})}"
     yield f"bad files: {bad or 'none'}"
     yield from (f"  {entry}" for entry in found.report.bad_files[:LISTED])
     if bad > LISTED:

@@ -27,6 +27,7 @@ class InspectDocument(Document):
     images: int
     bad_files: list[BadFile]
     duplicates: list[dict[str, object]]
+    groups: dict[str, dict[str, int]] = Field({}, description="Images by value of the attributes that have few values.")
 
 
 class ConvertDocument(Document):

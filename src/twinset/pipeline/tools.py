@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast, get_args
 
 from twinset import documents, methods
-from twinset.dataset import UNITS, Dataset
+from twinset.dataset import Dataset
 from twinset.errors import RunFolderError, UsageError
 from twinset.formats import ReadReport, WriteReport, losses, read, write
 from twinset.formats.counting import counted
 from twinset.formats.writing import WritableFormat
 from twinset.images import FULL_RANGE, Window
-from twinset.inspection import Inspection
 from twinset.inspection import inspect as inspect_dataset
 from twinset.pipeline.folders import environment, refuse_inside
+from twinset.pipeline.recipe_texts import recipe_text
 from twinset.provenance import encode_with_provenance
 from twinset.recipe import EXPORTS, expanded, recipe_from_values
 from twinset.store import write_bytes
@@ -179,128 +179,3 @@ def init(source: str, *, out: Path | None) -> documents.InitDocument:
 def _from(folder: Path, data: Path) -> str:
     """The data as a recipe in this folder names it: relative if it lies below, so that both can be moved."""
     return str(data.relative_to(folder)) if data.is_relative_to(folder) else str(data)
-
-
-def recipe_text(place: str, inspection: Inspection) -> str:
-    """The recipe with a comment beside every key that people change."""
-    import yaml
-
-    if inspection.task != "classification":
-        return placed_recipe_text(place, inspection)
-    facts = inspection.to_json()
-    classes = cast("dict[str, int]", facts["classes"])
-    bad = cast("list[object]", facts["bad_files"])
-    quoted: Callable[[str], str] = lambda text: yaml.safe_dump(text, width=10_000).strip().removesuffix("\n...")  # noqa: E731
-    given = cast("dict[str, object]", facts.get("splits") or {})
-    parts = f"given splits stand: {', '.join(given)}" if given else "none given, so by these fractions"
-    listed = ", ".join(f"{name!r} {count}" for name, count in list(classes.items())[:8])
-    skip = "skip" if bad else "refuse"
-    return f"""\
-# A twinset recipe. `twinset run THIS_FILE --dry-run` shows the plan; every key but data may go.
-# Found: {facts["images"]} images, {len(classes)} classes ({listed}{", …" if len(classes) > 8 else ""}), \
-{len(bad)} bad files.
-schema: twinset/recipe/1
-data:
-  path: {quoted(place)}
-  # licence: CC-BY-4.0        # of the real images; stands in report and dataset card
-task: classification
-
-image:
-  size: auto                  # side in pixels, [height, width], or auto (as they are, at most 32)
-  channels: auto              # 1, 3 or auto
-  fit: stretch                # stretch, crop or pad when the aspect ratio differs
-
-split:                        # {parts}
-  train: 0.6
-  validation: 0.2
-  test: 0.2
-  # shots: 10                 # keep only so many training images per class
-  # groups: {{regex: "^(p[0-9]+)_"}}   # what must not straddle a split; or {{column: patient}}, {{folder: 2}}
-
-count: auto                   # accepted images: 500, {{class: n, …}}, balance or auto
-generate:
-- use: diffusion              # trained from scratch on the training split; or use: folder with path: of your images
-edit: []                      # e.g. [{{use: sdedit, strength: 0.5, share: 0.5}}]; edits are copies unless varied a lot
-align:                        # filters in order; `align: off` for none
-- use: copies                 # near copies of training images go
-- use: agreement              # a real-trained ensemble must not contradict the label
-- use: density                # nothing far from all real images
-- use: duplicates             # nothing twice
-
-evaluate:
-  embedder: {{use: self}}       # or random, or {{use: pretrained, name: dinov2, path: …}}
-  utility: {{seeds: 3}}         # or off
-gate:
-  copies: block               # block, report or off
-# privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
-# release: {{watermark: {{key_file: watermark.key}}}}   # an invisible mark; also c2pa and access
-export: [imagefolder]         # imagefolder, webdataset, parquet, csv
-seed: 0
-minutes: 10                   # what the whole run should take on this machine
-on_bad_input: {skip:<11}     # refuse or skip{f"; {len(bad)} bad files would stop the run" if bad else ""}
-"""
-
-
-COPYPASTE = """\
-- use: copypaste              # objects of the training images on training images without theirs
-  placement: fitted           # fitted to the real sizes, places and numbers; or uniform, or context
-  backgrounds: inpainted      # inpainted, real or procedural; background_path: a folder of pictures of yours
-  # foregrounds: boxes        # auto, masks, or boxes (cut out by GrabCut); foreground_path: class folders of cut-outs
-  # blending: [alpha, gaussian, box, poisson]
-  # harmonise: colour         # move the colours of objects with their surroundings
-  # balance: 0.5              # this share of objects drawn evenly among the classes
-"""
-RECOMPOSE = """\
-- use: copypaste              # regions of some training images moved into others, maps exact
-  # recompose: [car]          # classes whose regions are moved; by default those that form small regions
-"""
-
-
-def placed_recipe_text(place: str, inspection: Inspection) -> str:
-    """The recipe for images with objects or semantic maps, with a comment beside every key that people change."""
-    import yaml
-
-    task, bad = inspection.task, inspection.report.bad_files
-    counts = ", ".join(f"{name!r} {count}" for name, count in list(inspection.classes.items())[:8])
-    more = ", …" if len(inspection.classes) > 8 else ""
-    given = f"given splits stand: {', '.join(inspection.splits)}" if inspection.splits else "none given, so by these"
-    skip = "skip" if bad else "refuse"
-    made = RECOMPOSE if task == "semantic-segmentation" else COPYPASTE
-    format_ = "masks" if task == "semantic-segmentation" else "coco"
-    path = yaml.safe_dump(place, width=10_000).strip().removesuffix("\n...")
-    return f"""\
-# A twinset recipe. `twinset run THIS_FILE --dry-run` shows the plan; every key but data may go.
-# Found: {inspection.report.images} images, {UNITS[task]} by class: {counts}{more}; {len(bad)} problems.
-schema: twinset/recipe/1
-data:
-  path: {path}
-  # licence: CC-BY-4.0        # of the real images; stands in report and dataset card
-task: {task}
-
-image:
-  size: auto                  # as they are; or [height, width]
-
-split:                        # {given}
-  train: 0.6
-  validation: 0.2
-  test: 0.2
-  # shots: 20                 # keep only so many training images
-  # groups: {{regex: "^(flight[0-9]+)_"}}   # what must not straddle a split: videos, sites, patients
-
-count: auto                   # images to make; auto: five times the training images, at most 500
-generate:
-{made}edit: []                      # e.g. [{{use: mosaic, share: 0.3}}, {{use: geometric, share: 0.3}}]
-align: off                    # e.g. [{{use: object-density}}]: no objects unlike all real ones
-
-evaluate:
-  embedder: {{use: self}}       # or random, or {{use: pretrained, name: dinov2, path: …}}
-  utility: {{seeds: 3}}         # or off; model: …, steps: …, size: [h, w] to train something larger
-gate:
-  copies: report              # pasted images show their parents: reported, not blocked
-# privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
-# release: {{watermark: {{key_file: watermark.key}}}}   # an invisible mark; also c2pa and access
-export: [{format_}]{" " * max(1, 20 - len(format_))}# {", ".join(EXPORTS[4:])}
-seed: 0
-minutes: 30                   # what the whole run should take on this machine
-on_bad_input: {skip:<11}     # refuse or skip{f"; {len(bad)} problems would stop the run" if bad else ""}
-"""
