@@ -160,14 +160,15 @@ def audit(
     controls: bool = True,
     on_bad_input: str = "refuse",
     report: str | Path | None = None,
+    card: str | Path | None = None,
 ) -> documents.AuditDocument:
     """Whether a release shows which real images stand behind it: of a run, or of any sets and models.
 
     ``holdout`` are real images that nothing was made from, ``reference`` others beside them, for the attacks that need
     a population. ``generator`` is a diffusion model (file or folder), ``classifier`` a file of :func:`fit_classifier`;
     ``release`` names what is audited out of dataset, generator and classifier, None: what is given. Without
-    ``controls`` only a leak can be found. ``report`` is where an HTML page of it goes.
-    :class:`~twinset.errors.UsageError` for too few sets.
+    ``controls`` only a leak can be found. ``report`` is where an HTML page of it goes, ``card`` the
+    Markdown file whose section on the audit is written. :class:`~twinset.errors.UsageError` for too few sets.
     """
     from twinset.pipeline.auditing import AuditQuestion
     from twinset.pipeline.releases import Released
@@ -191,6 +192,7 @@ def audit(
         ),
         question=AuditQuestion(alpha, seed, controls, on_bad_input),
         report=path(report),
+        card=path(card),
         listener=Quiet(),
     )
 

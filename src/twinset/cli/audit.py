@@ -36,6 +36,9 @@ def audit(
     ] = True,
     on_bad_input: Annotated[str, typer.Option(help="refuse, or skip: leave out bad files and objects.")] = "refuse",
     report: Annotated[Path | None, typer.Option(help="Also write an HTML page here.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Also write the section on the audit into this card.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -49,7 +52,7 @@ def audit(
     Examples:
       twinset audit runs/photos-1a2b3c4d
       twinset audit --synthetic made/ --train photos/train --holdout photos/test --reference photos/other
-      twinset audit --classifier c.safetensors --train photos/train --holdout photos/test
+      twinset audit --classifier c.safetensors --train photos/train --holdout photos/test --card c.md
       twinset audit runs/photos-1a2b3c4d --release dataset,generator --report audit.html
     """
     from twinset import pipeline
@@ -63,6 +66,7 @@ def audit(
             Released(run, synthetic, train, holdout, reference, generator, classifier, named),
             question=AuditQuestion(alpha, seed, controls, on_bad_input),
             report=report,
+            card=card,
             listener=listener,
         )
     answer(document, lambda: audit_words.audit(document), as_json=json)

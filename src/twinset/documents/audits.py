@@ -126,6 +126,7 @@ class AuditDocument(Document):
     generator: ModelPart | None = None
     classifier: ModelPart | None = None
     report: str | None = Field(None, description="Where the page is, if one was asked for.")
+    card: str | None = Field(None, description="The card whose section on the audit was written, if one was named.")
     warnings: list[str] = Field([])
     seconds: float
 

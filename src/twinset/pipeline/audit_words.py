@@ -24,7 +24,8 @@ def audit(document: documents.AuditDocument) -> str:
     for name, part in parts.items():
         lines += ["", *([f"{name}:"] if len(parts) > 1 else []), *_behind(part)]
     lines += [f"warning: {printable(text)}" for text in document.warnings]
-    lines += [] if document.report is None else ["", f"report: {printable(document.report)}"]
+    lines += [] if document.report is None else [f"report: {printable(document.report)}"]
+    lines += [] if document.card is None else [f"card: {printable(document.card)}"]
     return "\n".join(lines)
 
 

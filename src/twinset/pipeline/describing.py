@@ -9,21 +9,20 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from twinset import __version__, documents
 from twinset import release as out
 from twinset.dataset import UNITS, Dataset
 from twinset.models.diffusion import MODEL_FILE
-from twinset.pipeline.audit_words import controls_of
+from twinset.pipeline.card_sections import Parts, audit_result
 from twinset.pipeline.generator_card import access_of, generator_card, parent_of
 from twinset.pipeline.marking import told as marks_told
 from twinset.pipeline.measuring import METRICS, Measured
 from twinset.pipeline.opening import Run
 from twinset.pipeline.page import told
 from twinset.pipeline.release_audit import Judged, ReleaseAudit, generator_place
-from twinset.privacy.audit.answers import meaning
 from twinset.redactions import redactions_of
 from twinset.store import write_bytes
 
@@ -79,26 +78,9 @@ def audit_results(measured: Measured) -> tuple[out.AuditResult | None, out.Audit
 
 
 def _result(
-    release: str,
-    judged: Judged,
-    document: documents.AuditDocument | None,
-    parts: Mapping[str, documents.ReleasePart | documents.ModelPart | None],
-    *,
-    released: int,
+    release: str, judged: Judged, document: documents.AuditDocument | None, parts: Parts, *, released: int
 ) -> out.AuditResult:
-    known = {of: part for of, part in parts.items() if part is not None}
-    return out.AuditResult(
-        answer=judged.answer,
-        finding=judged.finding,
-        meaning=meaning(release, judged.answer),
-        released=released,
-        training=document.n_training if document is not None else 0,
-        holdout=document.n_holdout if document is not None else 0,
-        attacks=tuple(
-            (f"{of}{each.name}", each.auc, each.low, each.high) for of, part in known.items() for each in part.attacks
-        ),
-        controls=tuple((f"{of}{what}", result) for of, part in known.items() for what, result in controls_of(part)),
-    )
+    return audit_result(release, judged.answer, judged.finding, parts, document, released=released)
 
 
 def _release(run: Run, measured: Measured, exports: dict[str, Path], *, limits: Sequence[str]) -> out.Release:

@@ -69,7 +69,7 @@ classifier = Classifier.load(Path("{file}"))
 logits = classifier.logits(pictures)  # uint8 (N, {height}, {width}, {channels}) to float (N, {classes})
 """
 
-AUDIT_CLASSIFIER = "twinset audit --classifier {file} --train REAL --holdout OTHER_REAL --report audit.html"
+AUDIT_CLASSIFIER = "twinset audit --classifier {file} --train REAL --holdout OTHER_REAL --card {card}"
 
 
 def classifier_card(
@@ -103,7 +103,7 @@ def classifier_card(
         classes=classifier.classes,
         figures=tuple(_figure(score, f"{score.counts.get('real', 0)} images of {test}") for score in scores),
         no_figures="Not measured: no test images were given (`twinset fit-classifier --test`).",
-        audit_command=AUDIT_CLASSIFIER.format(file=place.name),
+        audit_command=AUDIT_CLASSIFIER.format(file=place.name, card=place.with_suffix(SUFFIX).name),
     )
 
 

@@ -18,6 +18,7 @@ from twinset.errors import UsageError
 from twinset.pipeline import auditing
 from twinset.pipeline.audit_page import audit_page
 from twinset.pipeline.auditing import Audited, AuditQuestion
+from twinset.pipeline.card_sections import check_card, write_section
 from twinset.pipeline.comparing.pages import place_for
 from twinset.pipeline.comparing.sources import name_of
 from twinset.pipeline.released_models import (
@@ -86,24 +87,34 @@ class Released:
 
 
 def audit(
-    released: Released, *, question: AuditQuestion, report: Path | None = None, listener: Listener
+    released: Released,
+    *,
+    question: AuditQuestion,
+    report: Path | None = None,
+    card: Path | None = None,
+    listener: Listener,
 ) -> documents.AuditDocument:
-    """The audit of every release that was asked for; ``report`` is where a page of it goes.
+    """The audit of every release that was asked for.
 
+    ``report`` is where a page of it goes, ``card`` the Markdown file whose section on the audit is written anew.
     :class:`UsageError` where something is missing for it, :class:`DataError` for too few images.
     """
     began = time.perf_counter()
     place = None if report is None else place_for(report)
     asked = released.asked()
+    places = released.places([name for name in asked if name != "dataset"])
+    written = None if card is None else check_card(card, places)
     audited = _audited(released, asked, question, listener)
     document = (
         auditing.examine(audited, question, listener) if "dataset" in asked else _without_dataset(audited, question)
     )
-    models = [name for name in asked if name != "dataset"]
-    if models:
-        parts, warnings = audited_models(audited, released.places(models), document.dataset, question, listener)
+    if places:
+        parts, warnings = audited_models(audited, places, document.dataset, question, listener)
         document = document.model_copy(update={**parts, "warnings": [*document.warnings, *warnings]})
     document = document.model_copy(update={"seconds": time.perf_counter() - began})
+    if written is not None:
+        write_section(written, document)
+        document = document.model_copy(update={"card": str(card)})
     if place is None:
         return document
     page = audit_page(document, audited.synthetic, audited.training, command=released.command(question))
