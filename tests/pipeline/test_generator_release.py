@@ -14,6 +14,7 @@ from twinset import documents, pipeline
 from twinset.errors import DataError, RecipeError
 from twinset.pipeline import release_audit, words
 from twinset.pipeline.release_audit import Judged
+from twinset.pipeline.releases import Released
 from twinset.pipeline.reporting import Quiet
 from twinset.recipe import PrivacyPart, recipe_from_values
 
@@ -94,6 +95,12 @@ def test_the_card_says_how_the_weights_are_loaded(
     pictures = found["pictures"]
     assert isinstance(pictures, twinset.Dataset)
     assert pictures.class_ids.tolist() == [0, 0, 1]
+
+
+def test_an_audit_of_the_run_asks_what_its_recipe_releases(released: documents.RunDocument) -> None:
+    place = Path(released.run)
+    assert Released(place).of_recipe().asked() == ("dataset", "generator")
+    assert Released(place, releases=["dataset"]).of_recipe().asked() == ("dataset",)
 
 
 def made_up(answer: str) -> release_audit.Judged:

@@ -12,6 +12,7 @@ from twinset.dataset import SPLITS, UNITS, Sample, sample_digest
 from twinset.downstream import UtilityPlan
 from twinset.errors import RunFolderError
 from twinset.pipeline.audit_forecast import audit_forecast
+from twinset.pipeline.audit_seconds import audit_seconds
 from twinset.pipeline.closing.seconds import closing_notes
 from twinset.pipeline.fitting import Source, as_generator, check_training, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import (
@@ -187,11 +188,10 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         stream, made_by = Stream(resolved.seed).child("dry-run"), sources_of(resolved, folder)
         closing, closing_seconds = closing_notes(resolved, made_by, real, run=stream, workers=machine.workers)
         if resolved.close_gap is not None:
-            seconds = {
-                **seconds,
-                "close the gap": closing_seconds,
-                "whole run": seconds["whole run"] + closing_seconds,
-            }
+            seconds = _and(seconds, "close the gap", closing_seconds)
+        if resolved.privacy is not None and resolved.privacy.audit:
+            listener.stage("time the privacy audit")
+            seconds = _and(seconds, "privacy audit", audit_seconds(resolved, real))
     counts = counts_of(resolved, real.dataset.classes)
     rows = Planner.of(resolved, run_key="plan").first_rows(resolved, real.dataset.classes)
     pixels = real.training[0].pixels().size
@@ -209,6 +209,12 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         missing=missing,
         notes=[*real.facts.notes, *told, *closing, *_notes(real, resolved, seconds["whole run"])],
     )
+
+
+def _and(seconds: dict[str, float], name: str, more: float) -> dict[str, float]:
+    """The seconds with those of one more part; the whole run stays last."""
+    whole = seconds["whole run"] + more
+    return {**{part: value for part, value in seconds.items() if part != "whole run"}, name: more, "whole run": whole}
 
 
 def _slots(resolved: Recipe, images: int) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinset import __version__, documents
@@ -21,10 +21,8 @@ from twinset.pipeline.auditing import Audited, AuditQuestion
 from twinset.pipeline.card_sections import check_card, write_section
 from twinset.pipeline.comparing.pages import place_for
 from twinset.pipeline.comparing.sources import name_of
-from twinset.pipeline.released_models import (
-    audited_models,
-    generator_folder,
-)
+from twinset.pipeline.folders import recipe_of
+from twinset.pipeline.released_models import audited_models, generator_folder
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import load
 from twinset.privacy.audit.model_release import RELEASES, Release
@@ -45,6 +43,13 @@ class Released:
     generator: Path | None = None
     classifier: Path | None = None
     releases: Sequence[str] | None = None
+
+    def of_recipe(self) -> Released:
+        """The same; of a run whose recipe releases its generator too, that as well where nothing else is asked for."""
+        if self.run is None or (self.releases, self.generator, self.classifier) != (None, None, None):
+            return self
+        part = recipe_of(self.run.expanduser().resolve()).recipe.privacy
+        return replace(self, releases=part.releases) if part is not None and part.with_generator else self
 
     def asked(self) -> tuple[Release, ...]:
         """The releases in order; :class:`UsageError` for unknown ones, or such as there is nothing to audit of."""
@@ -101,6 +106,7 @@ def audit(
     """
     began = time.perf_counter()
     place = None if report is None else place_for(report)
+    released = released.of_recipe()
     asked = released.asked()
     places = released.places([name for name in asked if name != "dataset"])
     written = None if card is None else check_card(card, places)
