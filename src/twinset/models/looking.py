@@ -44,8 +44,15 @@ Weights = dict[str, torch.Tensor]
 class Training(Protocol):
     """The state of a training that :class:`LookingFit` goes through: our trainers are such."""
 
-    step: int
-    average: Weights
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        ...
+
+    @property
+    def average(self) -> Weights:
+        """The averaged weights: what is kept."""
+        ...
 
     def tensors(self) -> Weights:
         """All tensors of the state."""

@@ -97,8 +97,8 @@ def calibrate(
 def private_plan(
     spec: ImageSpec,
     settings: Callable[[GanPlan], GanSettings],
-    privacy: Privacy,
     *,
+    privacy: Privacy,
     n_classes: int,
     n_training: int,
     seconds: float,

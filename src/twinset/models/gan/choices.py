@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -125,10 +126,16 @@ class GanChoices:
     def _plan(
         self, spec: ImageSpec, n_classes: int, n_training: int, seconds: float, threads: int, device: str
     ) -> GanPlan:
-        known = {"n_classes": n_classes, "n_training": n_training, "threads": threads}
-        if self.privacy is None:
-            return calibrate(spec, self.settings, seconds=seconds, device=device, **known)
-        return private_plan(spec, self.settings, self.privacy, seconds=seconds, device=device, **known)
+        decide = calibrate if self.privacy is None else partial(private_plan, privacy=self.privacy)
+        return decide(
+            spec,
+            self.settings,
+            n_classes=n_classes,
+            n_training=n_training,
+            seconds=seconds,
+            threads=threads,
+            device=device,
+        )
 
     def _with_plan(self, plan: GanPlan) -> Self:
         fitting = self.settings(plan).training

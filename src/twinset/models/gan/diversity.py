@@ -2,8 +2,8 @@
 
 Diversity is the Vendi score (Friedman and Dieng 2023): exp of the entropy of the eigenvalues of K/n, where K holds the
 images' similarities exp(−d²/2s²). It is the number of unlike images: 1 where all are one picture, n where none is like
-another. s is the median distance of two real images of the class, so that both sides are measured alike, and both have
-the same number of images. Pictures are compared at 16 pixels a side or less, where noise in single pixels is no
+another. s is half the median distance of two real images of the class, so that both sides are measured alike, and both
+have the same number of images. Pictures are compared at 16 pixels a side or less, where noise in single pixels is no
 diversity.
 """
 
@@ -58,7 +58,7 @@ def class_diversity(
             found.append(None)
             continue
         mine, theirs = (_flat(images[each[:count]]) for images, each in zip((made, real), rows, strict=True))
-        scale = float(torch.pdist(theirs).median())
+        scale = float(torch.pdist(theirs).median()) / 2
         if scale == 0:
             found.append(None)
             continue
@@ -68,8 +68,8 @@ def class_diversity(
 
 def _flat(images: PixelBatch) -> torch.Tensor:
     pictures = to_model(np.ascontiguousarray(images)).double()
-    sides = [min(SIDE, side) for side in pictures.shape[2:]]
-    return functional.adaptive_avg_pool2d(pictures, sides).flatten(1)
+    height, width = (min(SIDE, side) for side in pictures.shape[2:])
+    return functional.adaptive_avg_pool2d(pictures, (height, width)).flatten(1)
 
 
 def spread_within(made: PixelBatch, of_made: NDArray[np.int64]) -> float:

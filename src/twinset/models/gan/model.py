@@ -124,12 +124,10 @@ class GanModel:
                 )
             )
             return (f"{facts.account.sentence()} Only the discriminator saw images; it is not kept.{spread}",)
-        steps, found = self.settings.training.steps, []
-        if self.settings.looks:
-            found += look_remarks(facts.history, what="GAN", steps=steps)
-        if diverse := diversity_remark(facts.diversity, classes) if facts.diversity else "":
-            found.append(diverse)
-        return tuple(found)
+        steps, looks = self.settings.training.steps, self.settings.looks
+        looked = look_remarks(facts.history, what="GAN", steps=steps) if looks else ()
+        diverse = diversity_remark(facts.diversity, classes) if facts.diversity else ""
+        return (*looked, diverse) if diverse else looked
 
     def sample(self, class_ids: Sequence[int], rows: Sequence[int], streams: Sequence[Stream]) -> PixelBatch:
         """uint8 (N, H, W, C): one image per class id, from its own stream, in its own row (modulo the batch).

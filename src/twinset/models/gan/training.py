@@ -78,6 +78,11 @@ class GanBatch(NamedTuple):
     of_made: Drawn
     of_made_again: Drawn
 
+    def to(self, device: torch.device) -> GanBatch:
+        """The same on another device."""
+        real, class_ids, latent, again = (part.to(device) for part in self[:4])
+        return GanBatch(real, class_ids, latent, again, *(part.to(device) for part in self[4:]))
+
 
 def draw_gan_batch(
     step: int, data: TrainingSet, settings: GanTrainingSettings, latent: int, *, rng: Stream
@@ -192,9 +197,10 @@ class GanTrainer:
         device: str = "cpu",
     ) -> None:
         self.settings, self.device, self.step = settings, torch.device(device), 0
-        self.made, self.judge = (network.to(self.device) for network in networks)
+        self.made, self.judge = networks[0].to(self.device), networks[1].to(self.device)
         if self.device.type == "cuda":
-            self.made, self.judge = (n.to(memory_format=torch.channels_last) for n in (self.made, self.judge))
+            self.made.to(memory_format=torch.channels_last)
+            self.judge.to(memory_format=torch.channels_last)
         self.generator = Side(dict(self.made.named_parameters()), rate=settings.learning_rate, ema=settings.ema)
         self.discriminator = Side(dict(self.judge.named_parameters()), rate=settings.discriminator_rate, ema=None)
         self.norms = SpectralNorms(self.discriminator.parameters, generator=rng.child("singular vectors").torch())
@@ -209,7 +215,7 @@ class GanTrainer:
 
         A loss that is not finite is a :class:`UsageError`.
         """
-        batch = GanBatch(*(part.to(self.device) for part in batch))
+        batch = batch.to(self.device)
         share = rate_at(self.step, self.settings.steps)
         self.norms.update(self.discriminator.parameters)
         self._check(self._judge(batch, share), "discriminator")

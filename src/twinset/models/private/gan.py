@@ -38,6 +38,9 @@ from twinset.stages import Progress, silent
 
 Tensors = dict[str, torch.Tensor]
 
+MOST_MADE = 256
+"""Pictures of a step of the generator, however large the batches of the discriminator are."""
+
 
 def fit_private_gan(
     images: PixelBatch,
@@ -53,8 +56,8 @@ def fit_private_gan(
     """A model of uint8 (N, H, W, C) images with int64 (N,) classes, with (ε, δ)-differential privacy.
 
     ``settings.training.batch`` is how many real images a step of the discriminator draws on average, and how many
-    pictures a step of the generator makes; ``settings.looks`` and ``r1`` are not used. With ``folder`` the fit goes on
-    from its checkpoint, spends nothing twice, and refuses other data (:class:`Sitting`).
+    pictures a step of the generator makes (:data:`MOST_MADE` at most); ``settings.looks`` and ``r1`` are not used. With
+    ``folder`` the fit goes on from its checkpoint, spends nothing twice, and refuses other data (:class:`Sitting`).
     """
     spec, training = ImageSpec(*images.shape[1:]), settings.training
     described: dict[str, object] = {"model": asdict(settings), "privacy": asdict(privacy), "classes": n_classes}
@@ -110,7 +113,7 @@ class PrivateGanTrainer:
         self.device = device
         stream = Stream(seed_from(key, "twinset private weights"))
         networks = build_gan(settings.network, spec, n_classes, generator=stream.child("weights").torch())
-        self.made, self.judge = (network.to(device) for network in networks)
+        self.made, self.judge = networks[0].to(device), networks[1].to(device)
         self.discriminator = PrivateTrainer(
             dict(self.judge.named_parameters()),
             self._loss,
@@ -161,9 +164,10 @@ class PrivateGanTrainer:
         """One step against the discriminator as it is; classes are drawn evenly."""
         training = self.settings.training
         draw = torch.Generator().manual_seed(seed_from(self.key, f"twinset private generator {self.step}"))
-        codes = torch.randn(training.batch, self.settings.network.latent, generator=draw)
-        classes = torch.randint(self.n_classes, (training.batch,), generator=draw)
-        changes = draw_changes(training.batch, training.changes, flip=training.flip, generator=draw)
+        count = min(training.batch, MOST_MADE)
+        codes = torch.randn(count, self.settings.network.latent, generator=draw)
+        classes = torch.randint(self.n_classes, (count,), generator=draw)
+        changes = draw_changes(count, training.changes, flip=training.flip, generator=draw)
         self.norms.update(self.discriminator.parameters)
         generator_step(
             self.made,
