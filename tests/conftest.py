@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Two processes share the machine: each with a thread of its own.
+    # As many processes as cores, up to four, share the machine: each with a thread of its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
