@@ -49,7 +49,7 @@ class FrontierPart(Part):
     releases: tuple[Release, ...] = Field(
         ("dataset", "generator", "classifier"), min_length=1, description="What is weighed of every setting."
     )
-    seeds: int = Field(3, ge=2, le=20, description="Classifiers that a dataset or generator is judged by.")
+    seeds: int = Field(3, ge=3, le=20, description="Classifiers that a dataset or generator is judged by.")
     minutes: float | None = Field(
         None, gt=0, le=10_000, description="Time for all settings together; default: `minutes` of the recipe for each."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from twinset.errors import RunFolderError
+from twinset.images import ImageSpec
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings
 from twinset.models.networks import NetworkSettings
 from twinset.models.private import diffusion as diffusion_module
@@ -192,3 +194,18 @@ def test_every_image_is_drawn_at_the_stated_chance_by_itself() -> None:
     assert counts.mean() / 300 == pytest.approx(0.25, abs=0.01)
     # Binomial, not fixed: fixed batches would have no spread, and another account.
     assert np.std(sizes) == pytest.approx(np.sqrt(200 * 0.25 * 0.75), rel=0.2)
+
+
+def test_the_time_of_a_fit_is_told_whatever_copies_would_be_looked_for() -> None:
+    from twinset.models.private.calibration import seconds_per_step
+
+    ticks = iter(range(100))
+    step = seconds_per_step(
+        replace(SETTINGS, training=replace(SETTINGS.training, steps=100), looks=4),
+        PRIVACY,
+        ImageSpec(8, 8, 1),
+        2,
+        threads=1,
+        clock=lambda: float(next(ticks)),
+    )
+    assert step > 0

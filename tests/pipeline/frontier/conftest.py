@@ -7,7 +7,7 @@ import pytest
 
 from twinset.formats import read, write
 
-TRAINING, HELD_OUT, OTHERS = 240, 120, 300
+TRAINING, HELD_OUT, OTHERS = 200, 100, 300
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,10 @@ def recipe(private: dict[str, Path]) -> dict[str, object]:
     ]
     return {
         "data": str(private["real"]),
+        "count": 200,
+        "max_attempts": 1,
         "minutes": 1,
         "threads": 1,
-        "evaluate": {"utility": {"steps": 60, "width": 8, "seeds": 1}, "fidelity": False, "explain": False},
-        "privacy": {"frontier": {"settings": settings, "releases": ["dataset"], "seeds": 2}},
+        "evaluate": {"utility": {"steps": 120, "width": 8, "seeds": 1}, "fidelity": False, "explain": False},
+        "privacy": {"frontier": {"settings": settings, "releases": ["dataset"]}},
     }

@@ -57,11 +57,12 @@ def test_what_was_made_before_the_stop_is_not_made_again(finished: Finished) -> 
     assert sorted(finished.kept) == [
         "classifiers/copies/dataset-0.safetensors",
         "classifiers/copies/dataset-1.safetensors",
+        "classifiers/copies/dataset-2.safetensors",
         "settings/copies/result.json",
     ]
     now = stamps(finished.folder)
     assert {name: now[name] for name in finished.kept} == finished.kept
-    assert len(now) == 3 + 8
+    assert len(now) == 3 + 4 * 3
 
 
 def test_the_leak_is_found_and_what_others_made_is_recommended(finished: Finished) -> None:
@@ -88,9 +89,9 @@ def test_the_settings_share_one_split_and_test_images_are_told_of_the_recommende
         ".", "settings/copies", "settings/others", "settings/private",
     )]  # fmt: skip
     assert len({one["digest"] for one in splits}) == 1
-    assert finished.document.images == {"training": 240, "validation": 120, "test": 120}
+    assert finished.document.images == {"training": 200, "validation": 100, "test": 100}
     assert finished.document.recommended is not None
-    assert finished.document.recommended.test.runs == 2
+    assert finished.document.recommended.test.runs == 3
     for name in ("copies", "others", "private"):
         assert not (finished.folder / "settings" / name / "evaluation" / "utility").exists()
 

@@ -59,7 +59,7 @@ def seconds_per_step(
     """The quicker of two steps on a few images of noise, after one that warms up, for as many as a step draws."""
     images = Stream(0).numpy().integers(256, size=(PROBE_IMAGES, *spec.shape), dtype=np.uint8)
     data = TrainingSet(images, np.arange(PROBE_IMAGES, dtype=np.int64) % n_classes)
-    probe = replace(settings, training=replace(settings.training, batch=PROBE_IMAGES, steps=3))
+    probe = replace(settings, looks=0, training=replace(settings.training, batch=PROBE_IMAGES, steps=3))
     account = Account(1.0, 1.0, 3, 0.5, 1.0, privacy.clip)
     times = []
     with torch_threads(threads):

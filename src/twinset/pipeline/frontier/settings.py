@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,8 +94,23 @@ def _distinct(settings: Sequence[Setting]) -> list[Setting]:
     """Without those that are the recipe of an earlier one over again."""
     kept: dict[str, Setting] = {}
     for one in settings:
-        kept.setdefault(one.decided.digest(), one)
+        kept.setdefault(json.dumps(_methods(one.decided), sort_keys=True), one)
     return list(kept.values())
+
+
+def _methods(recipe: Recipe) -> list[object]:
+    """What the usual settings differ in, every method with all its settings."""
+    groups: tuple[tuple[methods.Kind, Sequence[UsePart]], ...] = (
+        ("generators", recipe.generators),
+        ("editors", recipe.edit),
+        ("aligners", recipe.filters),
+    )
+    found: list[object] = [recipe.evolve is not None]
+    for kind, parts in groups:
+        for part in parts:
+            method = methods.build(kind, part.use, part.settings, where=kind)
+            found.append([kind, part.use, part.share, methods.settings_of(method)])
+    return found
 
 
 def _usual(written: Recipe, part: FrontierPart, spec: ImageSpec) -> tuple[list[FrontierSetting], list[str]]:
