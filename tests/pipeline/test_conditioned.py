@@ -56,7 +56,7 @@ def written(table: Path, **changes: object) -> dict[str, object]:
         "shard_size": 5,
         "align": "off",
         "threads": 1,
-        "export": ["csv", "parquet", "imagefolder"],
+        "export": ["csv", "parquet", "imagefolder", "webdataset", "coco"],
         "evaluate": {
             "embedder": {"use": "random"},
             "metrics": ["kid"],
@@ -88,7 +88,7 @@ def test_every_group_has_its_images_and_pairs_are_whole(finished: documents.RunD
     assert all(len(found) == 1 for found in by_pair.values())
 
 
-@pytest.mark.parametrize("format_", ["csv", "parquet", "imagefolder"])
+@pytest.mark.parametrize("format_", ["csv", "parquet", "imagefolder", "webdataset", "coco"])
 def test_attributes_survive_the_export(finished: documents.RunDocument, format_: str) -> None:
     made = twinset.load(Path(finished.run) / "export" / format_)
     assert set(made.attribute("pen")) == {"<i>thick</i>", "thin"}

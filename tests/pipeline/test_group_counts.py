@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,17 @@ import pytest
 
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
+from twinset.editing.mixing import Cutout
 from twinset.errors import RecipeError
 from twinset.images import ImageSpec
+from twinset.pipeline.fitting import EditedReal
 from twinset.pipeline.group_counts import check_conditions, group_counts, training_cells
 from twinset.pipeline.making import _whole_pairs
 from twinset.pipeline.planning import Planner, counts_of, placed_count, planned
 from twinset.pipeline.real import RealData, RealFacts
+from twinset.pipeline.releasing import few_of_groups
 from twinset.recipe import GroupCountPart, Recipe, recipe_from_values
+from twinset.stages import Slot
 from twinset.store import PLAN_SCHEMA, ShardStore, write_table
 
 TRAINING = {"a": {"f": 40, "m": 160}, "b": {"f": 1, "m": 99}}
@@ -115,12 +120,17 @@ def test_every_generator_must_take_what_is_counted_by(generate: list[dict[str, o
         check_conditions(recipe(generate=generate, count={"by": "sex"}), real_data(["f", "f", "m", "m"]))
 
 
-def test_editors_and_pictures_of_objects_are_not_counted_by_an_attribute() -> None:
-    generate = [{"use": "diffusion", "by": "sex"}]
-    with pytest.raises(RecipeError, match="got editors"):
-        check_conditions(
-            recipe(generate=generate, edit=[{"use": "classical"}], count={"by": "sex"}), real_data(["f", "m"])
-        )
+def test_editors_take_part_but_for_pairs_and_mixing_and_pictures_of_objects_do_not() -> None:
+    real = real_data(["f", "m"])
+
+    def asked(use: str, **count: object) -> Recipe:
+        return recipe(generate=[], edit=[{"use": use}], count={"by": "sex", **count})
+
+    check_conditions(asked("classical"), real)
+    with pytest.raises(RecipeError, match="got cutmix, which mixes several"):
+        check_conditions(asked("cutmix"), real)
+    with pytest.raises(RecipeError, match="images of one noise; got editors"):
+        check_conditions(asked("classical", each=2, pairs=True), real)
     with pytest.raises(RecipeError, match="expected a number or auto in task detection; got numbers by an attribute"):
         placed_count(recipe(task="detection", count={"by": "sex"}), 10)
 
@@ -164,6 +174,28 @@ def test_a_pair_is_accepted_whole_or_not_at_all() -> None:
         None,
         None,
     ]
+
+
+def test_edited_images_have_the_value_that_was_asked_for() -> None:
+    training = real_data(["f", "f", "m", "m", "m", "f", None]).training
+    pixels = np.zeros((8, 8, 1), np.uint8)
+    training = Dataset.of((replace(sample, image=pixels) for sample in training), classes=training.classes)
+    slots = [
+        Slot(n, 0, 9 + n, n % 2, "d", attribute=("sex", value)) for n, value in enumerate("ffmmfm") for _ in range(3)
+    ]
+    made = Dataset.of(
+        (replace(s, id=f"{n}") for n, s in enumerate(EditedReal(Cutout(), training, "cutout").generate(slots))),
+        classes=training.classes,
+    )
+    assert made.attribute("sex") == [slot.attribute[1] for slot in slots if slot.attribute]
+    assert made.class_ids.tolist() == [slot.class_id for slot in slots]
+
+
+def test_groups_that_stay_far_below_what_was_asked_for_are_limits() -> None:
+    count = by_sex(of={"a": {"f": 4, "m": 4}})
+    made = real_data(["m", "m", "m", "m", "f"]).training
+    assert few_of_groups(count, made) == ["Class 'a' with sex 'f': 1 of 4 images made."]
+    assert few_of_groups({"a": 9}, made) == []
 
 
 def test_plans_of_earlier_versions_are_read(tmp_path: object) -> None:

@@ -48,6 +48,14 @@ def test_card_tells_verdict_figures_parents_and_limits(make_release: MakeRelease
     assert "cd" * 32 in card
 
 
+def test_card_counts_groups_before_and_after(make_release: MakeRelease) -> None:
+    card = dataset_card(make_release(groups={"sex": {"<f>": (12, 40), "m": (1088, 8)}}))
+    assert "| sex | real training images | images here | together |" in card
+    assert "| &lt;f&gt; | 12 | 40 | 52 |" in card
+    assert "| m | 1,088 | 8 | 1,096 |" in card
+    assert "real training images" not in dataset_card(make_release())
+
+
 def test_what_was_not_measured_is_said(make_release: MakeRelease) -> None:
     card = dataset_card(make_release(decision=None, difference=None, arms=(), scores=(), gate_passed=None, parents=()))
     assert "Not measured: no classifier was trained" in card

@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 import pydantic
+from numpy.typing import NDArray
 
 from twinset import methods
 from twinset.dataset import Dataset, Sample, Task
@@ -139,7 +140,8 @@ def takes_workspace(method: object) -> bool:
 
 @dataclass(frozen=True)
 class EditedReal:
-    """Fills slots with edited training images, of the slot's class where images have one; parents are recorded."""
+    """Fills slots with edited training images, of the slot's class where images have one, and of the value of an
+    attribute that it asks for; parents are recorded."""
 
     editor: Editor
     training: Dataset
@@ -149,14 +151,23 @@ class EditedReal:
         """An edit of a training image per slot; parent and edit are drawn from the slot's own stream."""
         class_ids = self.training.class_ids
         classified = bool((class_ids >= 0).any())
+        rows_of = {asked: self._having(asked) for asked in {slot.attribute for slot in slots}}
         for slot in slots:
-            candidates = np.flatnonzero(class_ids == slot.class_id) if classified else np.arange(len(class_ids))
+            fitting = rows_of[slot.attribute]
+            candidates = fitting[class_ids[fitting] == slot.class_id] if classified else fitting
             row = int(candidates[slot.rng.child("parent").numpy().integers(len(candidates))])
             edited = self.editor.edit(self.training[row], rng=slot.rng.child("edit"))
             sample = slot.sample(
                 edited.pixels(), method=self.use, annotation=edited.annotation, parents=edited.origin.parents
             )
             yield replace(sample, origin=replace(sample.origin, licence=self.training[row].origin.licence))
+
+    def _having(self, attribute: tuple[str, str] | None) -> NDArray[np.int64]:
+        """The rows of the training images that have this value of an attribute; None: all."""
+        if attribute is None:
+            return np.arange(len(self.training))
+        name, value = attribute
+        return np.array([row for row, told in enumerate(self.training.attribute(name)) if str(told) == value], np.int64)
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,9 @@ from twinset.pipeline.subgroups import MOST, conditions_of, groups_by, known_att
 from twinset.recipe import GroupCountPart, Recipe
 from twinset.stages import ConditionalMethod
 
+MIXING = ("mixup", "cutmix")
+"""Editors whose images show several people, sites and so on at once."""
+
 Counts = dict[str, dict[str, int]]
 """Images by class and value of an attribute."""
 
@@ -30,18 +33,21 @@ def training_cells(real: RealData, by: str) -> Counts:
 
 def check_conditions(recipe: Recipe, real: RealData) -> None:
     """:class:`RecipeError` where a generator is to learn an attribute that the training images have not, or where
-    ``count`` asks for one that not all of them learn."""
+    ``count`` asks for one that not all of them learn; editors take their parents by it."""
     for by in conditions_of(recipe):
         names = next(iter(training_cells(real, by).values())) if by != PAIR else {}
         if not names or len(names) > MOST:
             raise RecipeError(
-                f"generate: expected by to name an attribute of the training images with 1 to {MOST} values; got "
-                f"{by!r}, which has {len(names) or 'none'}",
+                f"by: expected an attribute of the training images with 1 to {MOST} values; got {by!r}, which has "
+                f"{len(names) or 'none'}",
                 hint=known_attributes(real.dataset),
             )
-    if not isinstance(recipe.count, GroupCountPart):
-        return
-    by = recipe.count.by
+    if isinstance(recipe.count, GroupCountPart):
+        _check_generators(recipe, recipe.count.by)
+        _check_editors(recipe, recipe.count)
+
+
+def _check_generators(recipe: Recipe, by: str) -> None:
     for number, part in enumerate(recipe.generators):
         method = methods.build("generators", part.use, part.settings, where=f"generate.{number}")
         if not isinstance(method, ConditionalMethod):
@@ -55,10 +61,19 @@ def check_conditions(recipe: Recipe, real: RealData) -> None:
                 f"generate.{number}.by: expected {by!r}, as count.by says; got {method.by or 'nothing'!r}",
                 hint=f"add by: {by} to this generator",
             )
-    if recipe.edit:
+
+
+def _check_editors(recipe: Recipe, count: GroupCountPart) -> None:
+    if recipe.edit and count.pairs:
         raise RecipeError(
-            f"edit: expected generators alone, which can be asked for {by!r}, as count.by says; got editors",
-            hint="leave edit out, or by out of count",
+            "edit: expected generators alone where count.pairs asks for images of one noise; got editors",
+            hint="leave edit out, or pairs",
+        )
+    if mixing := [part.use for part in recipe.edit if part.use in MIXING]:
+        raise RecipeError(
+            f"edit: expected editors of one image, whose {count.by} stays, as count.by says; got "
+            f"{', '.join(mixing)}, which mixes several",
+            hint="leave it out, or by out of count",
         )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinset import methods
 from twinset.dataset import Dataset
 from twinset.errors import DataError
-from twinset.recipe import Recipe
+from twinset.recipe import GroupCountPart, Recipe
 from twinset.stages import ConditionalMethod
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Groups:
 
 
 def groups_of(recipe: Recipe, real: RealData) -> list[Groups]:
-    """By class where every image has one, by every attribute of ``evaluate.subgroups``, and by those that generators
-    were conditioned on."""
+    """By class where every image has one, by every attribute of ``evaluate.subgroups``, and by those that the recipe
+    makes images by."""
     found = []
     if real.task == "classification":
         found.append(Groups(CLASS, real.dataset.classes, real.dataset.class_ids))
@@ -51,10 +51,11 @@ def groups_of(recipe: Recipe, real: RealData) -> list[Groups]:
 
 
 def conditions_of(recipe: Recipe) -> tuple[str, ...]:
-    """The attributes that generators of this recipe are conditioned on, each once."""
+    """The attributes that generators of this recipe are conditioned on, and the one that it counts by, each once."""
+    counted = (recipe.count.by,) if isinstance(recipe.count, GroupCountPart) else ()
     built = (methods.build("generators", part.use, part.settings, where="generate") for part in recipe.generators)
     found = (method.by for method in built if isinstance(method, ConditionalMethod))
-    return tuple(dict.fromkeys(by for by in found if by is not None))
+    return tuple(dict.fromkeys(by for by in (*counted, *found) if by is not None))
 
 
 def check_subgroups(recipe: Recipe, dataset: Dataset) -> None:
