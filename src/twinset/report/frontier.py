@@ -13,7 +13,7 @@ from markupsafe import Markup
 from twinset.report.charts import Table
 from twinset.report.privacy import BADGES
 from twinset.report.scripts import resource
-from twinset.report.words import NONE, number, percent
+from twinset.report.words import NONE, number, percent, sentence
 
 WIDTH, HIGH = 420, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 46
@@ -109,6 +109,7 @@ def render_frontier(data: FrontierPage) -> str:
         charts=frontier_charts(data),
         table=frontier_table(data.points),
         badges=BADGES,
+        sentence=sentence,
         keys=list(dict.fromkeys((point.number, point.setting) for point in data.points)),
         size=(WIDTH, HIGH, LEFT, RIGHT, TOP, BOTTOM),
         css=Markup(resource("report.css")),
@@ -210,23 +211,23 @@ def frontier_table(points: Sequence[FrontierPoint]) -> Table:
     columns = (
         "Setting",
         "Release",
+        "Qualifies",
         "Guarantee",
         "Worth on validation images",
         "Behind the most useful",
         "Strongest attack, AUC",
         "Found at 1 % false alarms",
-        "Qualifies",
     )
     rows = tuple(
         (
             f"{point.number} {point.setting}",
             point.release,
+            "recommended" if point.recommended else "yes" if point.qualifies else f"no: {point.because}",
             point.guarantee or "none",
             between(point.utility, shares=True),
             between(point.behind, shares=True),
             f"{point.attack} {between(point.auc)}" if point.auc else NONE,
             between(point.found, shares=True),
-            "recommended" if point.recommended else "yes" if point.qualifies else f"no: {point.because}",
         )
         for point in points
     )

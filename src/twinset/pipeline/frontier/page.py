@@ -88,7 +88,7 @@ def _test_table(found: documents.RecommendedPart, document: documents.FrontierDo
         ("Trained on the real training images", between(_figure(found.real_test), shares=True)),
         ("Real minus recommended", between((found.cost.value, found.cost.low, found.cost.high), shares=True)),
     )
-    caption = f"{document.metric} on {document.images['test']} test images, with 95 % intervals"
+    caption = f"{document.metric.capitalize()} on {document.images['test']} test images, with 95 % intervals"
     return Table(caption, ("Classifiers", document.metric.capitalize()), rows)
 
 

@@ -22,10 +22,10 @@ def sentence_of(recommended: documents.RecommendedPart | None, found: Sequence[W
         reasons = sorted(set(choice.reasons.values()))
         return f"Release nothing: none of {len(found)} releases qualifies ({'; '.join(reasons)})."
     one = next(each for each in found if (each.setting, each.release) == (recommended.setting, recommended.release))
-    bound = "no formal guarantee" if one.guarantee is None else guarantee(one.guarantee)
+    bound = "no formal guarantee" if one.guarantee is None else f"a guarantee of {guarantee(one.guarantee)}"
     test = recommended.test
     return (
-        f"Release the {recommended.release} of {recommended.setting} ({bound}): {fit} of {len(found)} releases "
+        f"Release the {recommended.release} of {recommended.setting}: it has {bound}; {fit} of {len(found)} releases "
         f"qualify; {recommended.because}. On test images it is worth a balanced accuracy of {test.value:.3f} "
         f"({test.low:.3f}…{test.high:.3f}), real images {recommended.real_test.value:.3f}."
     )

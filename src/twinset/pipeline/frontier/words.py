@@ -8,6 +8,7 @@ from twinset import documents
 from twinset.errors import printable
 from twinset.pipeline.frontier.page import answer_of, guarantee_text
 from twinset.pipeline.reporting import duration
+from twinset.report.words import sentence
 
 
 def frontier(document: documents.FrontierDocument) -> str:
@@ -15,7 +16,9 @@ def frontier(document: documents.FrontierDocument) -> str:
     found = document.recommended
     head = ["setting", "release", "audit", "guarantee", "worth (validation)", "strongest attack, AUC", "found at 1 %"]
     rows = [head, *(_row(one, document.recommended) for one in document.weighed)]
-    lines = ["", printable(f"{answer_of(document).upper()}: {document.sentence}"), "", *columns(rows), ""]
+    answer = answer_of(document)
+    told = sentence(document.sentence, after=answer)
+    lines = ["", printable(f"{answer.upper()}: {told}"), "", *columns(rows), ""]
     lines.append(f"real images are worth {_figure(document.real)} on validation images")
     if found is not None:
         lines.append(
