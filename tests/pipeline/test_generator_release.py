@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import twinset
 from twinset import documents, pipeline
 from twinset.errors import DataError, RecipeError
 from twinset.pipeline import release_audit, words
+from twinset.pipeline.auditing import AuditQuestion
 from twinset.pipeline.release_audit import Judged
 from twinset.pipeline.releases import Released
 from twinset.pipeline.reporting import Quiet
@@ -20,7 +22,7 @@ from twinset.recipe import PrivacyPart, recipe_from_values
 
 MADE = 40
 OFF = {"fidelity": False, "metadata": False, "explain": False, "utility": "off"}
-TINY = {"use": "diffusion", "family": "unet", "width": 16, "depth": 1, "levels": 2, "patch": 1, "steps": 4, "batch": 16,
+TINY = {"use": "diffusion", "family": "unet", "width": 32, "depth": 1, "levels": 2, "patch": 1, "steps": 4, "batch": 16,
         "augment": 0.0, "sampler_steps": 2, "looks": 0}  # fmt: skip
 
 
@@ -55,8 +57,11 @@ def recipe_of(real: Path, **privacy: object) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def released(real: Path, tmp_path_factory: pytest.TempPathFactory) -> documents.RunDocument:
+    """Without controls, which train copies: tests/privacy/audit has those."""
     out = tmp_path_factory.mktemp("released") / "run"
-    return twinset.run(recipe_of(real, on_leak="warn", on_inconclusive="warn"), out=out, workers=1, quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release_audit, "AuditQuestion", partial(AuditQuestion, controls=False))
+        return twinset.run(recipe_of(real, on_leak="warn", on_inconclusive="warn"), out=out, workers=1, quiet=True)
 
 
 def test_the_generator_goes_out_audited_and_with_its_card(released: documents.RunDocument) -> None:

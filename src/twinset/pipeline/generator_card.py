@@ -69,16 +69,17 @@ class _Network:
             about = f"class-conditional network of width {model.width}, fitted to a mean embedding (DP-MERF)"
             load = LOAD_MEAN_EMBEDDING.format(folder=name)
             return _Network(about, "one release of a mean embedding", model.spec, load, " ".join(model.remarks))
-        gan = isinstance(model, GanModel)
         settings = model.settings
-        kind = "GAN" if gan else f"diffusion, {model.settings.network.family}"
-        remarks = model.remarks(classes) if isinstance(model, GanModel) else model.remarks
-        account = model.facts.account if isinstance(model, GanModel) else model.account
+        if isinstance(model, GanModel):
+            kind, method, account, remarks = "GAN", "GAN", model.facts.account, model.remarks(classes)
+        else:
+            kind, method = f"diffusion, {model.settings.network.family}", "Diffusion"
+            account, remarks = model.account, model.remarks
         return _Network(
             f"class-conditional {kind} of width {settings.network.width}",
             f"{settings.training.steps} steps of {settings.training.batch} images",
             model.spec,
-            LOAD_GENERATOR.format(method="GAN" if gan else "Diffusion", folder=name),
+            LOAD_GENERATOR.format(method=method, folder=name),
             " ".join(remarks) if account is not None else "",
             () if account is not None else remarks,
         )

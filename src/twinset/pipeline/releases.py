@@ -46,7 +46,8 @@ class Released:
 
     def of_recipe(self) -> Released:
         """The same; of a run whose recipe releases its generator too, that as well where nothing else is asked for."""
-        if self.run is None or (self.releases, self.generator, self.classifier) != (None, None, None):
+        others = self.releases, self.generator, self.classifier, self.synthetic, self.train, self.holdout
+        if self.run is None or any(given is not None for given in others):
             return self
         part = recipe_of(self.run.expanduser().resolve()).recipe.privacy
         return replace(self, releases=part.releases) if part is not None and part.with_generator else self

@@ -10,7 +10,7 @@ from twinset.pipeline.auditing import AuditQuestion, audited_run
 from twinset.pipeline.folders import result_of
 from twinset.pipeline.opening import reopen
 from twinset.pipeline.reference_images import reference_beside
-from twinset.pipeline.releases import audited_models
+from twinset.pipeline.released_models import audited_models
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine
 from twinset.privacy.audit.model_release import Release
