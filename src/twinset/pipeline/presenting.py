@@ -129,7 +129,8 @@ def _audit_asked(recipe: Recipe) -> str:
     part = recipe.privacy
     if part is None or not part.audit:
         return "off"
-    return f"{part.on_leak} on a leak, {part.on_inconclusive} where it is inconclusive"
+    of = "dataset and generator: " if part.with_generator else ""
+    return f"{of}{part.on_leak} on a leak, {part.on_inconclusive} where it is inconclusive"
 
 
 def _real_facts(run: Run) -> report.DatasetFacts:
