@@ -90,6 +90,9 @@ def test_a_classifier_is_trained_and_kept_with_its_classes(place: Path, tmp_path
         )
     with pytest.raises(RunFolderError, match="expected no file there; got one"):
         twinset.fit_classifier(few, out=tmp_path / "c.safetensors")
+    with pytest.raises(RunFolderError, match=r"expected the folder .*/new; got none"):
+        twinset.fit_classifier(few, out=tmp_path / "new" / "c.safetensors")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,15 @@ def refuse_inside(folder: Path, source: str | Path) -> None:
         raise RunFolderError(f"{folder}: expected a place outside {source}; got one inside", hint="choose another")
 
 
+def refuse_missing_parent(file: Path) -> None:
+    """A folder that is not there is more often a slip of the pen than a wish: told before a training, not made."""
+    if not file.parent.is_dir():
+        what = "a file" if file.parent.exists() else "none"
+        raise RunFolderError(
+            f"{file}: expected the folder {file.parent}; got {what}", hint="make it, or choose another"
+        )
+
+
 def begin(folder: Path, written: WrittenRecipe) -> bool:
     """Makes the folder the run of this recipe; whether it was not before. A folder with anything else is refused."""
     if folder.exists() and not folder.is_dir():
