@@ -102,6 +102,8 @@ def test_an_audit_alone_is_a_page_whose_answer_is_the_worst() -> None:
     assert '<p class="answer" id="answer">Leak found</p>' in page
     assert "tone-blocked_by_gate" in page
     assert "<b>x</b>" not in page
+    assert "<dt>The dataset</dt><dd>Leak found</dd>" in page
+    assert '<td class="n" data-label="Result">found</td>' in page
     assert "No classifier was trained" not in page
     assert "Do the synthetic images help" not in page
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from twinset.report import words
 from twinset.report.glossary import entry_for
-from twinset.report.model import Gate, ReportData
+from twinset.report.model import Gate, PrivacyFacts, ReportData
 from twinset.report.privacy import BADGES
 from twinset.report.words import count, percent, points, spaced
 from twinset.scores import ANSWERS, Score
@@ -93,6 +93,8 @@ def _place(reach: float, value: float) -> float:
 
 def glance(data: ReportData) -> list[tuple[str, str, str]]:
     """A few figures under the verdict: (name, value, note)."""
+    if data.kind == "audit" and data.privacy is not None:
+        return _glance_at_audit(data.privacy)
     found = [*(_glance_at_utility(data) or _glance_at_likeness(data))]
     if data.alignment is not None:
         found.append(("Synthetic images kept", count(data.alignment.kept), f"of {count(data.alignment.judged)} made"))
@@ -115,6 +117,13 @@ def glance(data: ReportData) -> list[tuple[str, str, str]]:
     if data.cost is not None:
         found.append(("Time", words.duration(data.cost.seconds), ""))
     return found
+
+
+def _glance_at_audit(facts: PrivacyFacts) -> list[tuple[str, str, str]]:
+    """The answer for each release, and how many images testify."""
+    found = [(one.what.capitalize(), BADGES[one.answer][1].capitalize(), "") for one in facts.releases]
+    images = {"training": "Training images", "holdout": "Held-out images"}
+    return [*found, *((name, count(facts.counts[key]), "") for key, name in images.items() if key in facts.counts)]
 
 
 def _close_pairs(gate: Gate) -> str:
