@@ -302,7 +302,8 @@ def test_a_kept_filter_joins_those_of_the_recipe(tmp_path: Path) -> None:
 def test_a_kept_filter_has_its_part_in_the_report(tmp_path: Path) -> None:
     run, source = run_of(tmp_path, steps=("filter",)), source_of(tmp_path)
     store, made = ShardStore(tmp_path), real_squares(validation=0).dataset.take(np.arange(3))
-    store.append_plan([{**dict.fromkeys(PLAN_SCHEMA.names, 0), "slot": slot} for slot in range(3)])
+    row = {field.name: None if field.nullable else 0 for field in PLAN_SCHEMA}
+    store.append_plan([{**row, "slot": slot} for slot in range(3)])
     store.save_judgement(0, range(3), [0] * 3, Judgement({"farthest_object": np.arange(3.0)}, (None, None, "far")))
     measured, tried = SimpleNamespace(before=(), scores=()), Tried(made, {made.ids[2]: "far"})
     for kept in (False, True):
