@@ -60,7 +60,7 @@ def study_folder(written: WrittenRecipe, out: Path | None) -> Path:
 def part_of(written: WrittenRecipe) -> FrontierPart:
     """What the recipe says of the study; the usual where it says nothing."""
     privacy = written.recipe.privacy
-    return FrontierPart() if privacy is None or privacy.frontier is None else privacy.frontier  # type: ignore[call-arg]
+    return FrontierPart() if privacy is None or privacy.frontier is None else privacy.frontier
 
 
 def with_minutes(written: WrittenRecipe, minutes: float | None) -> WrittenRecipe:
@@ -70,7 +70,7 @@ def with_minutes(written: WrittenRecipe, minutes: float | None) -> WrittenRecipe
     if not 0 < minutes <= 10_000:
         raise UsageError(f"expected --minutes above 0; got {minutes:g}")
     part = part_of(written).model_copy(update={"minutes": minutes})
-    privacy = written.recipe.privacy or PrivacyPart()  # type: ignore[call-arg]
+    privacy = written.recipe.privacy or PrivacyPart()
     recipe = written.recipe.model_copy(update={"privacy": privacy.model_copy(update={"frontier": part})})
     return replace(written, recipe=recipe)
 

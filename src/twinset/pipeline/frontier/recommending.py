@@ -54,7 +54,7 @@ def recommended_recipe(written: Recipe, resolved: Recipe, document: documents.Fr
     """
     found = document.recommended
     assert found is not None
-    privacy = written.privacy or PrivacyPart()  # type: ignore[call-arg]
+    privacy = written.privacy or PrivacyPart()
     releases = ("dataset", "generator") if found.release == "generator" else ("dataset",)
     recipe = resolved.model_copy(
         update={

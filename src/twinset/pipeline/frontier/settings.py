@@ -70,7 +70,7 @@ def settings_of(written: Recipe, part: FrontierPart, spec: ImageSpec) -> tuple[l
 def _setting(written: Recipe, asked: FrontierSetting, minutes: float) -> Setting:
     """The recipe with what the setting says in place of its own, measured by the audit alone."""
     given = {key: getattr(asked, key) for key in ("generate", "edit", "align") if getattr(asked, key) is not None}
-    privacy = written.privacy or PrivacyPart()  # type: ignore[call-arg]
+    privacy = written.privacy or PrivacyPart()
     recipe = written.model_copy(
         update={
             **given,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydantic
-from numpy.typing import NDArray
 
 from twinset import documents
 from twinset.downstream.blind import blind_accuracy
@@ -113,7 +112,7 @@ def weigh(study: Study, made: Made) -> list[Weighed]:
     found = []
     for name in study.asked.weighed(made.setting):
         tasks = made.classifiers.get(name)
-        right: NDArray | None = right_answers(tasks, real, pictures) if tasks else None
+        right = right_answers(tasks, real, pictures) if tasks else None
         one = weighed(
             made.setting.name,
             name,

@@ -72,7 +72,7 @@ def not_covered(trained: Sequence[documents.GuaranteePart | None]) -> str:
 
 
 def _alpha(study: Study) -> float:
-    return (study.asked.written.recipe.privacy or PrivacyPart()).alpha  # type: ignore[call-arg]
+    return (study.asked.written.recipe.privacy or PrivacyPart()).alpha
 
 
 def _recommended(
