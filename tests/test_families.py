@@ -110,6 +110,7 @@ def augmented(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return as_jpeg(np.clip(noisy, 0, 255).round().astype(np.uint8), int(rng.integers(40, 96)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [5, 10, 12, 40])
 def test_any_number_of_augmented_copies_is_one_family(copies: int) -> None:
     rng = np.random.default_rng(0)
@@ -172,6 +173,7 @@ def test_no_two_of_the_real_digits_are_copies() -> None:
     assert duplicates(dataset) == ()
 
 
+@pytest.mark.slow
 @real_data
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "pneumonia_mnist"])
 def test_real_distinct_pictures_stay_apart(name: str) -> None:

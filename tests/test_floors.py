@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import twinset
@@ -26,13 +27,23 @@ def floor(name: str) -> int:
     return 1 if name in MODELS else 0
 
 
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every module of the package, read once."""
+    return {
+        ".".join(("twinset", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): ast.parse(
+            path.read_text()
+        )
+        for path in ROOT.rglob("*.py")
+    }
+
+
+@cache
 def imports(*, at_import: bool = False) -> dict[str, set[str]]:
     """Modules by module; with ``at_import`` only what loading a module loads (not functions, not type checking)."""
     found: dict[str, set[str]] = {}
-    for path in ROOT.rglob("*.py"):
-        module = ".".join(("twinset", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    for module, tree in trees().items():
         found[module] = set()
-        tree = ast.parse(path.read_text())
         for node in tree.body if at_import else ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("twinset"):
                 found[module] |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}

@@ -64,6 +64,7 @@ for act in (lambda: mean_of(mapped, "x"), lambda: gathered(mapped, rows), lambda
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from /proc")
 def test_a_large_file_does_not_become_memory(tmp_path: Path) -> None:
     block = np.random.Generator(np.random.PCG64(0)).normal(size=(2000, 1024)).astype(np.float32)

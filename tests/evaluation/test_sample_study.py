@@ -47,6 +47,7 @@ def test_worse_with_distance_is_minus_one_and_better_is_one() -> None:
     assert falls.interval.high < -0.9
 
 
+@pytest.mark.slow
 def test_unrelated_quality_is_not_significant() -> None:
     draw = np.random.default_rng(1)
     p_values = []

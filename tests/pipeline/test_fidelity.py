@@ -50,6 +50,7 @@ def run(pictures: dict[str, Path], out: Path, evaluate: dict[str, object]) -> do
     return twinset.run(recipe, out=out, workers=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_run_and_a_comparison_see_the_same_through_a_network_of_others(
     pictures: dict[str, Path], resnet18: Path, tmp_path: Path
 ) -> None:

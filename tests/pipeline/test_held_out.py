@@ -175,6 +175,7 @@ def test_a_run_ends_before_it_makes_anything_of_held_out_images(scenes: Dataset,
     assert not (tmp_path / "run" / "plan.parquet").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaks", [True, False])
 def test_a_target_of_held_out_images_is_told_as_transductive(leaks: bool, scenes: Dataset, tmp_path: Path) -> None:
     everything, _ = read("builtin:digit-scenes")

@@ -101,6 +101,7 @@ def test_a_run_that_is_killed_before_ends_in_the_same_dataset(
     assert document.digest == json.loads((blackened / "result.json").read_text())["digest"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_between_two_of_them_fits_the_second_on_the_same_pilot(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

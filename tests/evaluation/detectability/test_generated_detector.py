@@ -79,6 +79,7 @@ def test_on_another_generator_it_says_what_it_is_worth_there(detector: Generated
     assert same.interval.low <= 0.5 <= same.interval.high
 
 
+@pytest.mark.slow
 def test_false_alarms_keep_to_their_rate_on_average() -> None:
     real = digits(range(1000))
     shares = []

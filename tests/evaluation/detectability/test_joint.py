@@ -32,6 +32,7 @@ def test_the_first_view_has_the_figures_of_the_plain_test() -> None:
     assert joint.settings["p_value"] == plain.settings["p_value"]
 
 
+@pytest.mark.slow
 def test_the_joint_p_value_is_uniform_between_equal_laws_and_single_ones_are_not_to_be_picked_from() -> None:
     joint, least = [], []
     for s in range(150):

@@ -61,6 +61,7 @@ def test_a_shrunk_class_loses_coverage_and_not_the_other_way_round() -> None:
     assert not swapped.figures["coverage"].p_value < found.gaps[0].figures["coverage"].p_value
 
 
+@pytest.mark.slow
 def test_equal_laws_blame_any_class_no_more_often_than_stated() -> None:
     settings = ClassGapSettings(permutations=29, alpha=0.1)
     classes = np.repeat(np.arange(4), 16)

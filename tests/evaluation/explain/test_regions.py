@@ -90,6 +90,7 @@ def test_a_collapsed_twin_leaves_the_rest_uncovered() -> None:
     assert found.share >= 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m", "d"), [(80, 80, 2), (80, 80, 16), (120, 40, 4)])
 def test_equal_laws_have_a_region_no_more_often_than_stated(n: int, m: int, d: int) -> None:
     settings = RegionSettings(alpha=0.1, permutations=39)

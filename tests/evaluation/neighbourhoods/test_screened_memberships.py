@@ -44,6 +44,7 @@ def assert_same(found: Memberships, full: Memberships, case: object) -> None:
     assert found.density == pytest.approx(full.density, abs=1e-12), case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["doubled", "ties", "copies", "clusters", "identical", "wide and far", "heavy tails"])
 @pytest.mark.parametrize("crowded", [0.01, 2.0])
 def test_both_routes_equal_the_full_one_exactly(kind: str, crowded: float, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,7 @@ def test_classes_hold_at_once_and_a_rare_one_is_less_certain() -> None:
     assert width["ap50[0]"] > 2 * 2.2 * error
 
 
+@pytest.mark.slow
 def test_the_error_of_ap_agrees_with_monte_carlo() -> None:
     scores = [
         average_precision_scores(matches(seed, 50), rng=Stream(seed), figure="ap50", draws=200)[1] for seed in range(80)
@@ -159,6 +160,7 @@ def test_segmentation_values_are_those_of_all_pixels() -> None:
     assert found["miou[group=1]"].value == pytest.approx(PixelScores.of(confusions[groups == 1]).miou)
 
 
+@pytest.mark.slow
 def test_segmentation_errors_agree_with_monte_carlo_and_hold_the_expectation() -> None:
     tables = [by_name(segmentation_scores(maps(seed, 30), rng=Stream(seed))) for seed in range(200)]
     for name in ("miou", "pixel_accuracy", "iou[2]"):

@@ -119,6 +119,7 @@ def test_soft_blends_paint_the_object_within_its_mask_and_nothing_far_from_it(
         assert np.abs(np.median(one.pixels()[near].astype(int) - other.pixels()[near])) < 40
 
 
+@pytest.mark.slow
 def test_no_object_has_no_area_and_none_is_too_far_outside(masked: Dataset) -> None:
     settings = CopyPaste(placement="uniform", count=(10, 25), size=(0.01, 0.5), rotation_degrees=90)
     generator = settings.fit(masked, rng=2)

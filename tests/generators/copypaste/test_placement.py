@@ -40,6 +40,7 @@ def points(boxes: np.ndarray) -> np.ndarray:
     return measured(boxes.astype(np.float64), np.full((len(boxes), 2), (96, 128)))[0]
 
 
+@pytest.mark.slow
 def test_fitted_placement_has_the_distribution_of_the_training_boxes(masked: Dataset) -> None:
     boxes, class_ids, counts = drawn(CopyPaste(truncation=0).fit(masked, rng=0))
     real = masked.object_boxes()

@@ -112,6 +112,7 @@ def test_the_camera_never_stands_inside_of_an_object() -> None:
             assert (local[:3] < low).any() or (local[:3] > high).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told",
     [
