@@ -199,7 +199,7 @@ def _look(point: FrontierPoint) -> str:
 
 def _sentence(point: FrontierPoint) -> str:
     """A point in words."""
-    answer = BADGES[point.answer][1] if point.answer in BADGES else "not audited"
+    answer = "not audited" if point.answer is None else BADGES[point.answer][1]
     return (
         f"{point.number} {point.setting}: worth {between(point.utility, shares=True)}, AUC {between(point.auc)}, "
         f"{answer}{', recommended' if point.recommended else ''}."

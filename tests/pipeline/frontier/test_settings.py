@@ -9,8 +9,6 @@ import pytest
 
 from twinset.errors import DataError, MissingExtraError, RecipeError, RunFolderError, UsageError
 from twinset.images import ImageSpec
-from twinset.models.private import accounting
-from twinset.pipeline.frontier import settings as home
 from twinset.pipeline.frontier.asking import asked_of, begin, part_of, study_folder, with_minutes
 from twinset.pipeline.frontier.settings import Setting, settings_of
 from twinset.pipeline.reporting import Quiet
@@ -61,7 +59,7 @@ def test_what_does_not_fit_the_images_or_is_not_installed_is_left_out_and_told(m
     found, notes = usual({}, ImageSpec(96, 96, 3))
     assert not [name for name in found if name.startswith("dp-merf")]
     assert "96 × 96" in notes[0]
-    monkeypatch.setattr(home.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found, notes = usual({})
     assert "dp-diffusion-10" not in found
     assert "opacus" in notes[0]
@@ -101,7 +99,7 @@ def test_a_setting_that_cannot_be_run_is_named(recipe: dict[str, object], monkey
     with pytest.raises(RecipeError, match=r"setting mine: generate\.0: expected something for task classification"):
         refused(with_setting(generate=[{"use": "copypaste"}]))
     find = importlib.util.find_spec
-    monkeypatch.setattr(accounting.importlib.util, "find_spec", lambda name: None if name == "opacus" else find(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "opacus" else find(name))
     with pytest.raises(MissingExtraError, match="setting mine: expected the opacus package"):
         refused(with_setting(generate=[{"use": "diffusion", "privacy": {"epsilon": 1}}]))
     held = str(Path(str(recipe["data"])) / "test")

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from twinset import __version__
+from twinset.dataset import SplitName
 from twinset.errors import DataError, MissingExtraError, MissingModelError, RunFolderError, UsageError
 from twinset.generators.mean_embedding import LARGEST_SIDE
 from twinset.pipeline.fitting import check_training, sources_of
@@ -33,7 +33,7 @@ from twinset.store import TEMPORARY, read_json, write_bytes, write_json
 MARK = "study.json"
 """What a folder has that is a study."""
 
-HELD_OUT: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def _checked(setting: Setting, real: RealData, folder: Path) -> list[str]:
 
 def _check_numbers(real: RealData) -> None:
     """As many images, and families of them, as every audit needs."""
-    parts = {"training": ("train",), "held-out": HELD_OUT}
+    parts: dict[str, tuple[SplitName, ...]] = {"training": ("train",), "held-out": HELD_OUT}
     for name, splits in parts.items():
         families = len(np.unique(real.part_families(*splits)))
         if families < max(FEWEST, FEWEST_UNITS):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset import documents
+from twinset.dataset import SplitName
 from twinset.downstream import Difference
 from twinset.pipeline.frontier.audits import AuditPart
 from twinset.pipeline.frontier.choosing import Candidate, Choice, Labels
@@ -86,9 +87,8 @@ def weighed(
     return Weighed(setting, release, audit, right, utility, *guarantee_of(release, trained, recipe), blocked)
 
 
-def labels_of(real: RealData, part: str) -> Labels:
-    """The classes and families of the validation or the test images."""
-    assert part in ("validation", "test")
+def labels_of(real: RealData, part: SplitName) -> Labels:
+    """The classes and families of the images of a part."""
     return Labels(real.part(part).class_ids, real.part_families(part))
 
 
