@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from twinset.alignment.copies import NearCopies
+from twinset.copying import nearest_copies
 from twinset.images import ImageSpec
+from twinset.pipeline.presenting import kind_of
 from twinset.randomness import Stream
 
 SPEC = ImageSpec(8, 8, 1)
@@ -73,3 +75,48 @@ def test_settings_and_sets_that_make_no_sense_are_refused(real):
         NearCopies(ratio=1.0)
     with pytest.raises(ValueError, match="got 500 and 0"):
         fitted(training, holdout.take([]))
+
+
+def test_nothing_stays_nearer_than_held_out_images_usually_are(real):
+    training, holdout, made = real
+    judge = fitted(training, holdout, refuse_below=0.5)
+    judgement = judge.judge(made)
+    stays = np.array([reason is None for reason in judgement.reasons])
+    usual = np.median(nearest_copies(holdout.prepared(SPEC), training.prepared(SPEC), k=1)[0])
+    assert judge.thinning.edges == (pytest.approx(usual, rel=0.01),)
+    assert judgement.scores["copy_distance"][stays].min() >= judge.thinning.edges[0]
+    assert 0.4 < stays.mean() < 0.6
+    refused = next(reason for reason in judgement.reasons if reason and "copy" not in reason)
+    assert kind_of(refused) == "nearer to training images than held-out images are"
+
+
+def test_a_generator_that_comes_too_near_is_thinned_until_it_lies_as_held_out_images_do(real, dataset_of):
+    training, holdout, _ = real
+    draw = np.random.default_rng(1)
+    images = np.concatenate([training.prepared(SPEC)] * 4)
+    noisy = np.clip(images + draw.normal(0, 55, images.shape) * draw.random((len(images), 1, 1, 1)), 0, 255)
+    made = dataset_of(noisy.astype(np.uint8), [0] * len(images), prefix="x", synthetic=True)
+    pilot, rest = made.take(range(700)), made.take(range(700, 2000))
+    judge = NearCopies(thin_below=0.8).fit(pilot, training=training, holdout=holdout, spec=SPEC, rng=Stream(0))
+    judgement = judge.judge(rest)
+    near = judge.judge(holdout).scores["copy_distance"]
+    stays = np.array([reason is None for reason in judgement.reasons])
+    left = judgement.scores["copy_distance"][stays]
+    no_copy = np.array([reason is None or "near copy" not in reason for reason in judgement.reasons])
+    before = judgement.scores["copy_distance"][no_copy]
+    for share in (0.25, 0.5):
+        at = np.quantile(near, share)
+        assert (before < at).mean() > share + 0.1
+        assert (left < at).mean() == pytest.approx(share, abs=0.08)
+    thinned = next(reason for reason in judgement.reasons if reason and "copy" not in reason)
+    assert kind_of(thinned) == "one of too many so near to training images"
+    assert judge.judge(rest.take(range(500, 520))).reasons == judgement.reasons[500:520]
+
+
+def test_rules_for_coming_near_that_make_no_sense_are_refused(real):
+    training, holdout, _ = real
+    for settings in ({"refuse_below": 0.5, "thin_below": 0.5}, {"refuse_below": 1.0}, {"thin_below": -0.1}):
+        with pytest.raises(ValueError, match="refuse_below or thin_below in \\(0, 1\\), or neither"):
+            NearCopies(**settings)
+    with pytest.raises(ValueError, match="how near the generator comes; got none"):
+        fitted(training, holdout, thin_below=0.5)

@@ -1,16 +1,19 @@
-"""Removes near copies of training images.
+"""Removes near copies of training images, and what comes too near to them too often.
 
 A synthetic image goes when its nearest training image is at less than half the distance of any training image of
-another family, or nearer than different real images of this dataset ever are.
+another family, or nearer than different real images of this dataset ever are. Where it is asked for, sampling is
+copy-aware beyond that: of what is left, images nearer to training images than held-out ones usually are go, all of them
+(``refuse_below``) or as many as are too many (``thin_below``): see :mod:`twinset.alignment.thinning`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.alignment.thinning import Thinning
 from twinset.copying import DUPLICATE_SHARE, HIT_RATIO, duplicate_families, nearest_copies, usual_distance
 from twinset.dataset import Dataset
 from twinset.images import ImageSpec, PixelBatch
@@ -26,25 +29,28 @@ class NearCopies:
 
     ``closeness``: share of the smallest usual (1 %) distance of held-out images to training images below which it
     is one whatever the second neighbour: this catches copies of images that have near relatives in training.
+
+    ``refuse_below``, ``thin_below``: quantile of the distances of held-out images to training images below which all
+    other images are refused, or thinned until they are as frequent there as held-out ones; 0 is off, one of them may
+    be on. Refusing leaves holes that an attacker can see.
     """
 
     ratio: float = HIT_RATIO
     closeness: float = 0.5
+    refuse_below: float = 0.0
+    thin_below: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 < self.ratio < 1 and 0 <= self.closeness <= 1):
             raise ValueError(f"expected 0 < ratio < 1 and 0 ≤ closeness ≤ 1; got {self}")
+        if not (0 <= self.refuse_below < 1 and 0 <= self.thin_below < 1) or (self.refuse_below and self.thin_below):
+            raise ValueError(f"expected refuse_below or thin_below in (0, 1), or neither; got {self}")
 
     def fit(
-        self,
-        pilot: Dataset,  # noqa: ARG002
-        *,
-        training: Dataset,
-        holdout: Dataset,
-        spec: ImageSpec,
-        rng: Stream,  # noqa: ARG002
+        self, pilot: Dataset, *, training: Dataset, holdout: Dataset, spec: ImageSpec, rng: Stream
     ) -> NearCopyFilter:
-        """Takes the smallest usual distance from held-out images, those left out that are training images."""
+        """Takes the usual distances from held-out images, those left out that are training images; how often the
+        generator comes near from the pilot, where images are to be thinned."""
         if not len(training) or not len(holdout):
             raise ValueError(f"expected training and held-out images; got {len(training)} and {len(holdout)}")
         images = training.prepared(spec)
@@ -53,7 +59,23 @@ class NearCopies:
         others = distances[distances > same]
         smallest = self.closeness * float(np.quantile(others, 0.01)) if len(others) else 0.0
         families = duplicate_families(images, nearer_than=same)
-        return NearCopyFilter(images, families, tuple(training.ids), self.ratio, smallest, spec)
+        ids = tuple(training.ids)
+        copies = NearCopyFilter(images, families, ids, self.ratio, smallest, spec, rng.child("thinning"))
+        return replace(copies, thinning=self._thinning(copies, pilot, others))
+
+    def _thinning(self, copies: NearCopyFilter, pilot: Dataset, held_out: NDArray[np.float64]) -> Thinning:
+        """``held_out`` (H,): distances of held-out images that are no training images."""
+        if not (self.refuse_below or self.thin_below):
+            return Thinning()
+        if not len(held_out):
+            raise ValueError("expected held-out images that are no training images; got none")
+        if self.refuse_below:
+            return Thinning.refusing(held_out, below=self.refuse_below)
+        if not len(pilot):
+            raise ValueError("expected synthetic images to tell how near the generator comes; got none")
+        judged = copies.judge(pilot)
+        others = np.array([reason is None for reason in judged.reasons])
+        return Thinning.matching(judged.scores["copy_distance"][others], held_out, below=self.thin_below)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +91,8 @@ class NearCopyFilter:
     ratio: float
     smallest: float
     spec: ImageSpec
+    rng: Stream
+    thinning: Thinning = field(default_factory=Thinning)
 
     def judge(self, synthetic: Dataset) -> Judgement:
         """Scores ``copy_distance`` (0…2) and ``copy_ratio`` (0…1; nearest over nearest of another family)."""
@@ -78,9 +102,12 @@ class NearCopyFilter:
         k = min(NEIGHBOURS, len(self.training))
         distances, rows = nearest_copies(synthetic.prepared(self.spec), self.training, k=k)
         ratios = _ratios(distances, self.families[rows])
+        chances = self.thinning.chance(distances[:, 0])
         reasons = tuple(
-            self._reason(float(distance), float(ratio), int(row))
-            for distance, ratio, row in zip(distances[:, 0], ratios, rows[:, 0], strict=True)
+            self._reason(float(distance), float(ratio), int(row)) or self._too_near(id_, float(distance), float(chance))
+            for id_, distance, ratio, row, chance in zip(
+                synthetic.ids, distances[:, 0], ratios, rows[:, 0], chances, strict=True
+            )
         )
         return Judgement({"copy_distance": distances[:, 0], "copy_ratio": ratios}, reasons)
 
@@ -90,6 +117,14 @@ class NearCopyFilter:
         if distance < self.smallest or distance == 0:
             return f"near copy of {self.ids[row]} (distance {distance:.3f}, real images keep {self.smallest:.3f})"
         return None
+
+    def _too_near(self, id_: str, distance: float, chance: float) -> str | None:
+        """The draw hangs on the image's id alone, so that a resumed run decides alike."""
+        if chance == 1.0 or (chance > 0.0 and self.rng.child(id_).numpy().random() < chance):
+            return None
+        if chance == 0.0:
+            return f"nearer to training images than held-out images are (distance {distance:.3f})"
+        return f"one of too many so near to training images (distance {distance:.3f}, {chance:.0%} stay)"
 
 
 def _ratios(distances: NDArray[np.float64], families: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from twinset.privacy.attacks.densities import Whitening, log_density, scott
 from twinset.privacy.attacks.domias import Domias
 from twinset.privacy.attacks.figures import AttackFigures
 from twinset.privacy.attacks.gan_leaks import GanLeaks
+from twinset.privacy.attacks.hole import Hole
 from twinset.privacy.attacks.monte_carlo import MonteCarlo
 from twinset.privacy.attacks.nearest_record import closest_records
 from twinset.randomness import Stream
@@ -20,6 +21,7 @@ ATTACKS: list[DatasetAttack] = [
     MonteCarlo(),
     Domias(dimension=4),
     Domias(by="ratio", dimension=4),
+    Hole(),
 ]
 
 
@@ -92,6 +94,40 @@ def test_counts_within_a_radius_decide_before_the_nearest_one() -> None:
     targets = np.array([[0.0], [5.0], [50.0], [7.0]])
     found = MonteCarlo(quantiles=(0.5,)).scores(targets, SeenDataset(made), rng=Stream(0))
     assert np.argsort(-found).tolist() == [0, 1, 3, 2]
+
+
+def refused(made: np.ndarray, around: np.ndarray, nearer_than: float) -> np.ndarray:
+    """What is farther from all of these than that."""
+    return made[neighbours.nearest(made, around, k=1)[0][:, 0] >= nearer_than]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_holes_around_training_images_are_seen_where_nearness_tells_the_opposite(rows, known) -> None:
+    training, holdout, reference = rows
+    made = np.exp(0.5 * np.random.Generator(np.random.PCG64(6)).normal(size=(3000, 6)))
+    radius = float(np.median(neighbours.nearest(holdout, training, k=1)[0]))
+    left = refused(made, training, radius)
+
+    def auc(attack: DatasetAttack, released: np.ndarray) -> float:
+        seen = SeenDataset(released, reference if known else None)
+        scores = attack.scores(np.concatenate([training, holdout]), seen, rng=Stream(0))
+        return AttackFigures.of(attack.name, scores[: len(training)], scores[len(training) :]).auc
+
+    assert 1000 < len(left) < 2000
+    assert auc(Hole(), left) > 0.7
+    assert auc(GanLeaks(), left) < 0.3
+    assert auc(Hole(), made) == pytest.approx(0.5, abs=0.07)
+    assert auc(Hole(), refused(left, holdout, radius)) == pytest.approx(0.5, abs=0.07)
+
+
+def test_copies_are_no_holes_and_one_released_image_shows_none(rows) -> None:
+    training, holdout, others = rows
+    for seen in (SeenDataset(np.concatenate([training + 0.01, others]), known) for known in (None, others[:150])):
+        scores = Hole().scores(np.concatenate([training, holdout]), seen, rng=Stream(0))
+        assert AttackFigures.of("hole", scores[:300], scores[300:]).auc < 0.05
+    assert Hole().scores(training, SeenDataset(others[:1]), rng=Stream(0)).tolist() == [0.0] * 300
+    with pytest.raises(ValueError, match="at least 2 neighbours; got 1"):
+        Hole(1)
 
 
 def test_densities_are_means_of_kernels_in_logarithms() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinset.copying import copy_features
+from twinset.copying import copy_features, nearest_copies
 from twinset.copytest import Known
 from twinset.distances import Distances
 from twinset.errors import DataError
@@ -78,6 +78,18 @@ def test_a_gaussian_for_every_class_is_found(pools) -> None:
     found = audit(pools, gaussian(pools[0], 1), controls=False)
     assert found.answer == "leak_found"
     assert found.test.training_hits == 0
+
+
+def test_an_innocent_generator_whose_near_images_were_refused_leaks_by_the_holes(pools) -> None:
+    """Its images are those of another pool with noise: without the refusal the audit has nothing against them."""
+    made = np.concatenate([smoothed(pools[2], seed) for seed in range(4)])
+    radius = np.quantile(nearest_copies(pools[1][0], pools[0][0], k=1)[0], 0.5)
+    kept = made[nearest_copies(made, pools[0][0], k=1)[0][:, 0] >= radius]
+    found = audit(pools, kept, controls=False)
+    assert found.answer == "leak_found"
+    assert [name for name, p in found.p_values.items() if p < 0.001] == ["hole"]
+    assert found.attacks[0].auc < 0.5
+    assert audit(pools, made[: len(kept)], controls=False).p_value > 0.05
 
 
 @pytest.mark.slow

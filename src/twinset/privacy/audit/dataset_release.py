@@ -24,6 +24,7 @@ from twinset.privacy.attacks.dataset import DatasetAttack, SeenDataset
 from twinset.privacy.attacks.domias import Domias
 from twinset.privacy.attacks.figures import AttackFigures
 from twinset.privacy.attacks.gan_leaks import GanLeaks
+from twinset.privacy.attacks.hole import Hole
 from twinset.privacy.attacks.monte_carlo import MonteCarlo
 from twinset.privacy.attacks.nearest_record import ClosestRecords, closest_records
 from twinset.privacy.audit.answers import Answer, BlindBaseline, doubts, in_a_sentence, joint_p_value, rejecting
@@ -37,6 +38,7 @@ ATTACKS: tuple[DatasetAttack, ...] = (
     MonteCarlo(),
     Domias(),
     Domias(by="ratio"),
+    Hole(),
 )
 
 FEWEST_REFERENCE = 8
