@@ -28,6 +28,13 @@ def refused(written: WrittenRecipe) -> None:
         raise AssertionError("expected a refusal")
 
 
+def without_opacus(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "opacus" else find(name, *more)
+    )
+
+
 def test_the_usual_settings_are_the_recipe_its_filters_and_private_generators() -> None:
     found, notes = usual({})
     assert list(found) == ["as-written", "no-filters", "dp-merf-1", "dp-merf-5", "dp-merf-10", "dp-diffusion-10"]
@@ -59,7 +66,7 @@ def test_what_does_not_fit_the_images_or_is_not_installed_is_left_out_and_told(m
     found, notes = usual({}, ImageSpec(96, 96, 3))
     assert not [name for name in found if name.startswith("dp-merf")]
     assert "96 × 96" in notes[0]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    without_opacus(monkeypatch)
     found, notes = usual({})
     assert "dp-diffusion-10" not in found
     assert "opacus" in notes[0]
@@ -98,8 +105,7 @@ def test_a_setting_that_cannot_be_run_is_named(recipe: dict[str, object], monkey
 
     with pytest.raises(RecipeError, match=r"setting mine: generate\.0: expected something for task classification"):
         refused(with_setting(generate=[{"use": "copypaste"}]))
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "opacus" else find(name))
+    without_opacus(monkeypatch)
     with pytest.raises(MissingExtraError, match="setting mine: expected the opacus package"):
         refused(with_setting(generate=[{"use": "diffusion", "privacy": {"epsilon": 1}}]))
     held = str(Path(str(recipe["data"])) / "test")
