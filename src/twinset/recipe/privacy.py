@@ -46,8 +46,8 @@ class FrontierPart(Part):
     epsilons: tuple[Epsilon, ...] = Field(
         (1.0, 5.0, 10.0), min_length=1, description="ε of the settings that are private where `settings` is empty."
     )
-    releases: tuple[Release, ...] = Field(
-        ("dataset", "generator", "classifier"), min_length=1, description="What is weighed of every setting."
+    releases: tuple[Release, ...] | None = Field(
+        None, min_length=1, description="What is weighed of every setting; default: all that can be audited of it."
     )
     seeds: int = Field(3, ge=3, le=20, description="Classifiers that a dataset or generator is judged by.")
     minutes: float | None = Field(
@@ -58,7 +58,7 @@ class FrontierPart(Part):
     def _once(self) -> FrontierPart:
         for what, given in (
             ("setting", [one.name for one in self.settings]),
-            ("release", list(self.releases)),
+            ("release", list(self.releases or ())),
             ("ε", [f"{one:g}" for one in self.epsilons]),
         ):
             if len(set(given)) < len(given):

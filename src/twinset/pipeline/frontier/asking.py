@@ -26,7 +26,7 @@ from twinset.pipeline.opening import check_models
 from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, refuse_another_dataset
 from twinset.pipeline.reference_images import FEWEST, check_reference
 from twinset.pipeline.reporting import Listener
-from twinset.privacy.audit.model_release import FEWEST_UNITS, Release
+from twinset.privacy.audit.model_release import FEWEST_UNITS, RELEASES, Release
 from twinset.recipe import FrontierPart, PrivacyPart, WrittenRecipe
 from twinset.store import TEMPORARY, read_json, write_bytes, write_json
 
@@ -46,9 +46,14 @@ class Asked:
     real: RealData
     notes: tuple[str, ...]
 
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """What is to be weighed, where it can be."""
+        return RELEASES if self.part.releases is None else self.part.releases
+
     def weighed(self, setting: Setting) -> tuple[Release, ...]:
         """The releases of a setting that are weighed."""
-        return tuple(name for name, why in setting.weighed(self.part.releases).items() if not why)
+        return tuple(name for name, why in setting.weighed(self.releases).items() if not why)
 
 
 def study_folder(written: WrittenRecipe, out: Path | None) -> Path:
@@ -142,8 +147,8 @@ def _check_numbers(real: RealData) -> None:
 
 
 def _check_releases(asked: Asked) -> None:
-    """Every release that is asked for can be weighed of some setting."""
-    for name in asked.part.releases:
+    """Every release that is asked for by name can be weighed of some setting."""
+    for name in asked.part.releases or ():
         reasons = {one.name: one.weighed([name])[name] for one in asked.settings}
         if all(reasons.values()):
             raise UsageError(

@@ -109,7 +109,7 @@ def plan_document(folder: Path, asked: Asked, found: dict[str, Expected]) -> doc
             name=one.name,
             what=one.what,
             private=one.private,
-            releases={str(name): why for name, why in one.weighed(asked.part.releases).items()},
+            releases={str(name): why for name, why in one.weighed(asked.releases).items()},
             seconds=round(found[one.name].seconds, 1),
         )
         for one in asked.settings
