@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import sys
@@ -66,6 +67,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inbox(tmp_path_factory: pytest.TempPathFactory) -> str:
     """150 real digits and 40 blurred ones of unknown origin."""
     return pictures(tmp_path_factory.mktemp("inbox") / "in", digits(500, 650), digits(700, 740, blur=0.8))
+
+
+def test_its_card_lies_beside_it_with_figures_and_limits(kept: Path) -> None:
+    card = kept.with_suffix(".md").read_text()
+    detector = twinset.detect(kept.parent / "blurred", detector=kept).detector
+    assert f"| AUC | {detector.auc:.3f} | {detector.auc_low:.3f} … {detector.auc_high:.3f} |" in card
+    assert "Calibrated for false-alarm rates of" in card
+    assert "other generators' images may pass unseen" in card
+    assert "Not audited." in card
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() in card
 
 
 def test_what_the_generator_made_is_found_and_little_else(kept: Path, inbox: str) -> None:

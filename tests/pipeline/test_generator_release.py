@@ -47,6 +47,7 @@ def recipe_of(real: Path, **privacy: object) -> dict[str, object]:
         "data": {"path": str(real), "licence": "CC0-1.0", "consent": "writers <agreed>"},
         "generate": [TINY],
         "count": MADE,
+        "threads": 1,
         "align": "off",
         "evaluate": OFF,
         "gate": {"copies": "off"},

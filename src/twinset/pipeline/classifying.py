@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from twinset import documents
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError, RunFolderError, UsageError
 from twinset.evaluation.predictions.classification import Classified, accuracy, class_scores
-from twinset.families import families
+from twinset.families import DIGEST_BYTES, families, fingerprint
 from twinset.images import ImageSpec
 from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
 from twinset.pipeline.folders import refuse_inside, refuse_missing_parent
@@ -105,14 +105,18 @@ def _held_out(test: str, training: Dataset, *, on_bad_input: str) -> Dataset:
             f"{test}: expected test images of the classes {', '.join(training.classes)}; got {got}",
             hint="give other labelled images of the same classes",
         )
-    known = set(training.table.column("sha256").to_pylist()) - {None}
-    same = sum(digest in known for digest in held.table.column("sha256").to_pylist())
+    known = set(map(_digest, training))
+    same = sum(_digest(sample) in known for sample in held)
     if same:
         raise DataError(
             f"{test}: expected test images that it is not trained on; got {same} of {len(held)} that are",
             hint="figures on training images say nothing of others",
         )
     return held
+
+
+def _digest(sample: Sample) -> bytes:
+    return fingerprint(sample.pixels())[:DIGEST_BYTES].tobytes()
 
 
 def _scores(classifier: Classifier, held: Dataset, seed: int) -> tuple[Score, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ from pathlib import Path
 from twinset.images import ImageSpec
 from twinset.models.classifier import Classifier
 
-classifier = Classifier.load(Path("{file}"))
+classifier = Classifier.load(Path({file!r}))
 logits = classifier.logits(pictures)  # uint8 (N, {height}, {width}, {channels}) to float (N, {classes})
 """
 
@@ -103,7 +104,9 @@ def classifier_card(
         classes=classifier.classes,
         figures=tuple(_figure(score, f"{score.counts.get('real', 0)} images of {test}") for score in scores),
         no_figures="Not measured: no test images were given (`twinset fit-classifier --test`).",
-        audit_command=AUDIT_CLASSIFIER.format(file=place.name, card=place.with_suffix(SUFFIX).name),
+        audit_command=AUDIT_CLASSIFIER.format(
+            file=shlex.quote(place.name), card=shlex.quote(place.with_suffix(SUFFIX).name)
+        ),
     )
 
 
@@ -116,7 +119,7 @@ def _figure(score: Score, on: str) -> out.ModelFigure:
 LOAD_DETECTOR = """\
 import twinset
 
-found = twinset.detect("FOLDER", detector="{file}")  # scores and false-alarm rates, picture by picture
+found = twinset.detect("FOLDER", detector={file!r})  # scores and false-alarm rates, picture by picture
 """
 
 
