@@ -22,7 +22,7 @@ CONTROL = documents.ControlPart(
 def document(**parts: documents.ModelPart | documents.ReleasePart | None) -> documents.AuditDocument:
     return documents.AuditDocument(
         synthetic="twin", n_synthetic=60, n_training=200, n_holdout=100, n_reference=0, seen="pixels", seed=0,
-        version="1", seconds=1.0, **parts,  # type: ignore[arg-type]
+        version="1", seconds=1.0, **parts,
     )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ def digits(tmp_path: Path) -> Path:
         part = data.take(rows.tolist())
         write(part, tmp_path / name, "imagefolder", encode=encode_with_provenance)
     write(data.take(np.flatnonzero(data.class_ids > 7)[:10].tolist()), tmp_path / "strange", "imagefolder")
+    for folder in sorted((tmp_path / "strange").iterdir()):
+        folder.rename(folder.with_name(f"letter {folder.name}"))
     return tmp_path
 
 
