@@ -236,6 +236,7 @@ def table(results: list[dict[str, object]], attribute: str) -> list[dict[str, ob
                 row[value] = float(of[arm, value].mean())
                 row[f"{value} against real"] = interval(of[arm, value] - of["real", value])
             row["gap"] = interval(of[arm, frequent] - of[arm, rare])
+            row[f"{rare} against proportional"] = interval(of[arm, rare] - of["+ proportional", rare])
             rows.append(row)
     return rows
 
@@ -258,12 +259,12 @@ def write_table(folder: Path, attribute: str, draw: int, rare: int) -> None:
 
 
 def tell(attribute: str, results: list[dict[str, object]]) -> None:
-    rows = table(results, attribute)
+    rows, rare = table(results, attribute), VALUES[attribute][0]
     for row in rows:
         print(attribute, row["augmentation"], row["arm"], sep=" | ", end=" | ")
         for value in VALUES[attribute]:
             print(f"{value} {100 * cast(float, row[value]):.1f}, {points(row[f'{value} against real'])}", end=" | ")
-        print(f"gap {points(row['gap'])}")
+        print(f"gap {points(row['gap'])} | {rare} against proportional {points(row[f'{rare} against proportional'])}")
     shares = [cast("dict[str, dict[str, float]]", each["told"]) for each in results]
     shown = {
         side: {v: float(np.mean([each[side][v] for each in shares])) for v in VALUES[attribute]} for side in shares[0]
