@@ -1,17 +1,18 @@
 """What do synthetic digits cost in privacy, and what are they worth? And does an audit catch training without noise?
 
     uv run --extra dp python benchmarks/privacy_frontier.py [--parts frontier,canaries] [--epsilons 1,5,10]
-        [--out runs/privacy_frontier] [--figure docs/images/privacy_frontier.svg]
+        [--methods gan,dp-gan] [--out runs/privacy_frontier] [--figure docs/images/privacy_frontier.svg]
 
 `frontier`: generators are fitted on 1,078 of the 1,797 `builtin:digits` with (ε, δ = 1/(10 n)); a classifier is trained
 on 1,000 of their pictures and tested on the 719 real ones that nothing else sees, three seeds each.
 
 - `dp-diffusion`: our diffusion model by DP-SGD.
+- `dp-gan`: a GAN whose discriminator is trained by DP-SGD.
 - `dp-merf`: one noisy mean embedding of random features.
 - `evolution`: Private Evolution over a generator that has seen no image: Pillow's own font, drawn larger and smaller,
   shifted, turned, slanted and thickened. The votes are on raw pixels. It begins with knowing what a digit looks like.
-- references: the same diffusion model by DP-SGD's cuts without noise, a usual diffusion model, the font without any
-  votes, and the real training images themselves.
+- references: the same diffusion model and GAN by DP-SGD's cuts without noise, usual ones, the font without any votes,
+  and the real training images themselves.
 
 `canaries`: 1,000 canaries against private training (:mod:`twinset.privacy.audit.training`: a logistic regression).
 
@@ -54,6 +55,10 @@ NETWORK: dict[str, object] = {"family": "unet", "width": 32, "depth": 1, "levels
 PRIVATE_NETWORK: dict[str, object] = {"family": "transformer", "width": 32, "depth": 2, "levels": 1, "patch": 2}
 PRIVATE_STEPS = {"steps": 250, "batch": 270, "augment": 0.0, "learning_rate": 3e-3}
 USUAL_STEPS = {"steps": 600, "batch": 128, "augment": 0.3}
+GAN_RATES = {"learning_rate": 1.5e-3, "discriminator_rate": 2e-3, "discriminator_steps": 3}
+GAN: dict[str, object] = {"width": 16, "discriminator_width": 16, "batch": 64, "steps": 3000, **GAN_RATES}
+PRIVATE_RATES = {"learning_rate": 1.5e-3, "discriminator_rate": 2e-3, "discriminator_steps": 2}
+PRIVATE_GAN: dict[str, object] = {"width": 16, "discriminator_width": 8, "batch": 216, "steps": 500, **PRIVATE_RATES}
 CLASSIFIER = ClassifierSettings(width=16, steps=300, augmentation=augmentation("light"))
 CANVAS = 64
 SPACE = {
@@ -153,6 +158,10 @@ def made_by(method: str, epsilon: float | None, private: Dataset) -> tuple[np.nd
         elif method == "dp-diffusion":
             privacy = Privacy(epsilon, draws=2)
             fitted = twinset.Diffusion(**PRIVATE_NETWORK, **PRIVATE_STEPS, privacy=privacy).fit(private, rng=0)  # type: ignore[arg-type]
+        elif method == "dp-gan":
+            fitted = twinset.GAN(**PRIVATE_GAN, privacy=Privacy(epsilon, draws=2)).fit(private, rng=0)  # type: ignore[arg-type]
+        elif method == "gan":
+            fitted = twinset.GAN(**GAN).fit(private, rng=0)  # type: ignore[arg-type]
         else:
             fitted = twinset.Diffusion(**NETWORK, **USUAL_STEPS).fit(private, rng=0)  # type: ignore[arg-type]
         samples, remarks = list(fitted.generate(wanted)), list(fitted.remarks)
@@ -194,6 +203,8 @@ def cells(wanted: Sequence[str], epsilons: Sequence[float]) -> list[tuple[str, s
     if "frontier" in wanted:
         found += [("frontier", "diffusion", None)]
         found += [("frontier", "dp-diffusion", epsilon) for epsilon in (*reversed(epsilons), None)]
+        found += [("frontier", "gan", None)]
+        found += [("frontier", "dp-gan", epsilon) for epsilon in (*reversed(epsilons), None)]
     return found
 
 
@@ -223,10 +234,11 @@ def table(results: Mapping[str, dict[str, object]], wanted: Sequence[tuple[str, 
     return "\n".join(lines)
 
 
-COLOURS = {"dp-diffusion": "#2563a8", "dp-merf": "#c2571a", "evolution": "#2f855a"}
+COLOURS = {"dp-diffusion": "#2563a8", "dp-gan": "#7c3aad", "dp-merf": "#c2571a", "evolution": "#2f855a"}
 REFERENCES = {
     "frontier-real-none": "real images",
     "frontier-diffusion-none": "diffusion",
+    "frontier-gan-none": "GAN",
     "frontier-evolution-none": "font",
 }
 WIDE, HIGH, EDGE = 640, 380, 56
@@ -274,6 +286,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--parts", default="frontier,canaries")
     parser.add_argument("--epsilons", default="1,5,10")
+    parser.add_argument("--methods", help="only these rows of the frontier, between commas")
     parser.add_argument("--out", type=Path, default=Path("runs/privacy_frontier"))
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--cell", help="one cell, as JSON: what a process of its own is started with")
@@ -285,6 +298,8 @@ def main() -> None:
         return
     epsilons = [float(one) for one in args.epsilons.split(",")]
     wanted = cells(args.parts.split(","), epsilons)
+    if args.methods:
+        wanted = [cell for cell in wanted if cell[0] != "frontier" or cell[1] in args.methods.split(",")]
     args.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, dict[str, object]] = {}
     for cell in wanted:

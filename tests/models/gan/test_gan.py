@@ -12,6 +12,7 @@ from torch import nn
 from twinset.errors import RunFolderError, UsageError
 from twinset.images import ImageSpec
 from twinset.models import looking
+from twinset.models.gan.augmentation import CHANGES
 from twinset.models.gan.diversity import class_diversity, diversity_remark, spread_within
 from twinset.models.gan.fitting import fit_gan
 from twinset.models.gan.model import Facts, GanModel, GanSettings
@@ -23,7 +24,8 @@ from twinset.randomness import Stream
 
 
 def settings(steps: int = 12, *, looks: int = 0, **changes: object) -> GanSettings:
-    training = GanTrainingSettings(steps=steps, batch=16, **changes)  # type: ignore[arg-type]
+    given = {"batch": 16, "discriminator_steps": 1, "changes": CHANGES, "r1": 0.1, **changes}
+    training = GanTrainingSettings(steps=steps, **given)  # type: ignore[arg-type]
     return GanSettings(GanNetworkSettings(16, 8, 8), training, looks=looks, sample_batch=8)
 
 
@@ -249,7 +251,7 @@ def test_a_private_model_tells_its_account_and_compares_with_nothing() -> None:
 
 @pytest.mark.slow
 def test_classes_are_learnt() -> None:
-    model = fit(settings=settings(300))
+    model = fit(settings=settings(200, discriminator_steps=1))
     made = model.sample([0, 1] * 8, list(range(16)), [Stream(n) for n in range(16)]).astype(float)
     left, right = made[:, :, :4].mean(axis=(1, 2, 3)), made[:, :, 4:].mean(axis=(1, 2, 3))
     assert np.array_equal(left > right, np.arange(16) % 2 == 0)

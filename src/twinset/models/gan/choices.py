@@ -15,7 +15,7 @@ from twinset.dataset import Dataset
 from twinset.errors import RunFolderError
 from twinset.images import ImageSpec, PixelBatch
 from twinset.models.choices import DEFAULT_SECONDS, PLAN_FILE, check_classes
-from twinset.models.gan.augmentation import CHANGES, Change
+from twinset.models.gan.augmentation import Change
 from twinset.models.gan.calibration import (
     PRIVATE,
     TRAINING_SHARE,
@@ -61,8 +61,8 @@ class GanChoices:
     discriminator_steps: int | None = None
     learning_rate: float | None = None
     discriminator_rate: float | None = None
-    r1: float = 0.1
-    changes: tuple[Change, ...] = CHANGES
+    r1: float = 0.0
+    changes: tuple[Change, ...] = ("translation",)
     flip: bool = False
     ema: float = 0.05
     sample_batch: int = 64

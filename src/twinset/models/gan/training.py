@@ -41,11 +41,11 @@ class GanTrainingSettings:
 
     steps: int = 2000
     batch: int = 64
-    discriminator_steps: int = 1
-    learning_rate: float = 1e-3
-    discriminator_rate: float = 1e-3
-    r1: float = 0.1
-    changes: tuple[Change, ...] = CHANGES
+    discriminator_steps: int = 3
+    learning_rate: float = 1.5e-3
+    discriminator_rate: float = 2e-3
+    r1: float = 0.0
+    changes: tuple[Change, ...] = ("translation",)
     flip: bool = False
     ema: float = 0.05
 
