@@ -103,7 +103,7 @@ def generator_card(run: Run, measured: Measured, weights: Path, audit: out.Audit
         parents=(parent_of(run),),
         classes=real.dataset.classes,
         figures=_figures(run, measured),
-        no_figures="Not measured: the run measured no likeness (`evaluate.fidelity`).",
+        no_figures="Not measured: the run measured no likeness (evaluate.fidelity is off).",
         audit=audit,
         account=network.account,
         limits=(*_model_limits(run), *network.remarks),
@@ -130,6 +130,6 @@ def _figures(run: Run, measured: Measured) -> tuple[out.ModelFigure, ...]:
 
 
 def _model_limits(run: Run) -> Iterator[str]:
-    yield "Its images were not filtered: near copies, odd ones and wrong labels that a twin leaves out are among them."
+    yield "Its images are not filtered: near copies, odd ones and wrong labels, which a twin leaves out, may be among them."
     if len(sources(run.recipe)) > 1:
         yield "The twin has images of other sources too, so its figures are not this model's alone."

@@ -103,7 +103,7 @@ def classifier_card(
         behind=real_behind(source),
         classes=classifier.classes,
         figures=tuple(_figure(score, f"{score.counts.get('real', 0)} images of {test}") for score in scores),
-        no_figures="Not measured: no test images were given (`twinset fit-classifier --test`).",
+        no_figures="Not measured: no test images were given (twinset fit-classifier --test).",
         audit_command=AUDIT_CLASSIFIER.format(
             file=shlex.quote(place.name), card=shlex.quote(place.with_suffix(SUFFIX).name)
         ),
