@@ -130,6 +130,6 @@ def _figures(run: Run, measured: Measured) -> tuple[out.ModelFigure, ...]:
 
 
 def _model_limits(run: Run) -> Iterator[str]:
-    yield "Its images are not filtered: near copies, odd ones and wrong labels, which a twin leaves out, may be among them."
+    yield "Its images are not filtered: they may hold near copies, odd ones and wrong labels, which a twin leaves out."
     if len(sources(run.recipe)) > 1:
         yield "The twin has images of other sources too, so its figures are not this model's alone."

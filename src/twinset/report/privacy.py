@@ -21,6 +21,7 @@ MEANINGS: Mapping[str, str] = {
     "monte_carlo": "if many released ones lie within a small distance",
     "domias": "if the release is denser there than the reference, by kernel densities",
     "domias_ratio": "the same, by a classifier of release against reference",
+    "hole": "if released ones keep their distance from it",
     "loss": "if the model explains it well (a small loss)",
     "quantile_regression": "if its loss is smaller than that of others that look like it",
     "secmi": "if a small step into noise and back leaves it where it was",
