@@ -68,7 +68,7 @@ def test_without_reference_images_the_attacks_that_need_them_are_left_out_and_it
     document = twinset.audit(
         synthetic=folders / "fair", train=folders / "train", holdout=folders / "hold", controls=False
     )
-    assert [attack.name for attack in document.dataset.attacks] == ["gan_leaks", "monte_carlo"]
+    assert [attack.name for attack in document.dataset.attacks] == ["gan_leaks", "monte_carlo", "hole"]
     assert document.dataset.answer == "inconclusive"
     assert document.warnings == ["without reference images (real ones of neither side) the density attacks cannot run"]
 

@@ -78,6 +78,8 @@ def test_the_folder_is_found_by_its_key_and_by_no_other(
     assert found.payload == 4711
     assert found.p_value < 1e-6
     assert "payload 4711" in watermark_words(found)
+    assert {image.file for image in found.images} == {str(path.relative_to(export)) for path in export.rglob("*.png")}
+    assert sum(f"   {image.file}" in watermark_words(found) for image in found.images) == 20
     other = looked(export, folders["other.key"])
     assert not other.folder_marked
     assert other.payload is None
@@ -180,6 +182,11 @@ def test_what_files_say_is_told_and_what_was_stripped_is_absent(tmp_path: Path) 
     assert states["a"] == ("present", "diffusion", "absent")
     assert states["b"] == ("absent", None, "absent")
     assert states["c"] == ("present", "diffusion", "absent")
+    assert {image.file: image.xmp for image in told.images} == {
+        "a.png": "present",
+        "b.png": "absent",
+        "c.jpg": "present",
+    }
     assert told.xmp == {"present": 2, "absent": 1}
     one = detect_provenance(str(tmp_path / "a.png"), listener=Quiet())
     assert (one.n_images, one.images[0].parents) == (1, ["real/1"])

@@ -63,7 +63,10 @@ def detect_watermark(
         progress(number + 1, len(samples), "images")
     together, chance = _together(mark, looks, readings, payload)
     found = chance <= asked
-    images = [_watermarked(sample.id, reading, asked) for sample, reading in zip(samples, readings, strict=True)]
+    images = [
+        _watermarked(sample, _file_of(sample, source), reading, asked)
+        for sample, reading in zip(samples, readings, strict=True)
+    ]
     marked = sum(image.marked for image in images)
     return documents.WatermarkDocument(
         source=source,
@@ -96,7 +99,7 @@ def detect_provenance(
     progress = listener.stage("read what the files say")
     images = []
     for number, sample in enumerate(samples):
-        images.append(_provenance(sample, anchors))
+        images.append(_provenance(sample, _file_of(sample, source), anchors))
         progress(number + 1, len(samples), "images")
     xmp: Counter[str] = Counter(image.xmp for image in images)
     c2pa: Counter[str] = Counter(image.c2pa for image in images)
@@ -159,10 +162,20 @@ def _together(
     return (pooled if pooled.p_value <= least else clearest), min(1.0, 2.0 * min(pooled.p_value, least))
 
 
-def _watermarked(id_: str, reading: Reading, rate: float) -> documents.WatermarkedImage:
+def _file_of(sample: Sample, source: str) -> str | None:
+    """The picture's file, below the folder asked about: what we exported has ids that are no names of files."""
+    place = source_of(source)
+    if sample.path is None or not isinstance(place, Path):
+        return None
+    path, folder = sample.path.resolve(), place.resolve()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def _watermarked(sample: Sample, file: str | None, reading: Reading, rate: float) -> documents.WatermarkedImage:
     found = reading.p_value <= rate
     return documents.WatermarkedImage(
-        id=id_,
+        id=sample.id,
+        file=file,
         p_value=reading.p_value,
         marked=found,
         payload=reading.payload if found else None,
@@ -183,7 +196,7 @@ def _sentence(marked: int, images: int, rate: float, chance: float, payload: int
     )
 
 
-def _provenance(sample: Sample, anchors: bytes | None) -> documents.ImageProvenance:
+def _provenance(sample: Sample, file: str | None, anchors: bytes | None) -> documents.ImageProvenance:
     data: bytes = sample.encoded()
     problems: list[str] = []
     stated, ours = None, None
@@ -196,6 +209,7 @@ def _provenance(sample: Sample, anchors: bytes | None) -> documents.ImageProvena
     credentials = read_credentials(data, trusted=anchors)
     return documents.ImageProvenance(
         id=sample.id,
+        file=file,
         xmp=xmp,
         source_type=stated,
         method=ours.method if ours is not None else None,

@@ -12,11 +12,11 @@ SHOWN = 20
 def watermark(document: documents.WatermarkDocument) -> str:
     """The folder first, then the clearest pictures."""
     lines = [_begun(document.sentence), "", f"  {'p-value':>9} {'payload':>8}   image"]
-    ranked = sorted(document.images, key=lambda image: (image.p_value, image.id))
+    ranked = sorted(document.images, key=lambda image: (image.p_value, image.file or image.id))
     for image in ranked[:SHOWN]:
         payload = "–" if image.payload is None else str(image.payload)
         mark = "  ← marked" if image.marked else ""
-        lines.append(f"  {image.p_value:>9.2g} {payload:>8}   {printable(image.id)}{mark}")
+        lines.append(f"  {image.p_value:>9.2g} {payload:>8}   {printable(image.file or image.id)}{mark}")
     if len(ranked) > SHOWN:
         lines.append(f"  … {len(ranked) - SHOWN} more, less clear; --json lists all")
     if document.n_unfit:
@@ -32,7 +32,7 @@ def provenance(document: documents.ProvenanceDocument) -> str:
         trusted = {True: ", trusted", False: ", not on your list", None: ""}[image.c2pa_trusted]
         term = (image.source_type or image.c2pa_source_type or "").rpartition("/")[2]
         said = f"  {printable(term)}" if term else ""
-        lines.append(f"  {image.xmp:<11} {image.c2pa:<10} {printable(image.id)}{said}{signer}{trusted}")
+        lines.append(f"  {image.xmp:<11} {image.c2pa:<10} {printable(image.file or image.id)}{said}{signer}{trusted}")
         lines += [f"  {'':<22} {printable(problem)}" for problem in image.problems]
     if len(document.images) > SHOWN:
         lines.append(f"  … {len(document.images) - SHOWN} more; --json lists all")
