@@ -9,9 +9,11 @@ import pytest
 
 from twinset.errors import DataError, MissingExtraError, RunFolderError, UsageError
 from twinset.images import ImageSpec
+from twinset.pipeline.frontier import asking
 from twinset.pipeline.frontier.asking import asked_of, begin, part_of, study_folder, with_minutes
 from twinset.pipeline.frontier.settings import Setting, settings_of
 from twinset.pipeline.reporting import Quiet
+from twinset.privacy.audit.answers import BlindBaseline
 from twinset.recipe import WrittenRecipe, recipe_from_values
 
 SMALL = ImageSpec(8, 8, 1)
@@ -123,3 +125,11 @@ def test_a_folder_of_something_else_or_of_another_study_is_refused(recipe: dict[
     other = recipe_from_values({**recipe, "seed": 7})
     with asked_of(other, Quiet()) as (asked, prepared), pytest.raises(RunFolderError, match="that of another one"):
         begin(tmp_path, asked, prepared)
+
+
+def test_a_split_whose_sides_differ_is_refused_before_anything_is_trained(
+    recipe: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "blind_baseline", lambda *_, **__: BlindBaseline(0.6, 0.55, 0.65))
+    with pytest.raises(DataError, match=r"told apart without any release \(AUC 0.60, 0.55…0.65\)"):
+        refused(recipe_from_values(recipe))

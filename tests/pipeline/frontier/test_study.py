@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 import twinset
 from twinset import cli, documents
 from twinset.errors import RunFolderError
-from twinset.pipeline.frontier import making
+from twinset.pipeline.frontier import making, study
 from twinset.pipeline.frontier.page import page_data
+from twinset.pipeline.frontier.planning import Expected
 from twinset.pipeline.frontier.words import frontier as told
 
 
@@ -30,14 +31,16 @@ def finished(recipe: dict[str, object], tmp_path_factory: pytest.TempPathFactory
     """A study that was stopped after its first setting, and continued."""
     folder = tmp_path_factory.mktemp("studies") / "study"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making.Study, "_tell", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            twinset.frontier(recipe, out=folder, workers=1, quiet=True)
-    kept = stamps(folder)
-    return Finished(folder, twinset.frontier(recipe, out=folder, workers=1, quiet=True), kept)
+        patch.setattr(study, "expected", lambda asked, *_: {one.name: Expected(1, 1, 1) for one in asked.settings})
+        with pytest.MonkeyPatch.context() as stop:
+            stop.setattr(making.Study, "_tell", stopping)
+            with pytest.raises(KeyboardInterrupt):
+                twinset.frontier(recipe, out=folder, workers=1, quiet=True)
+        kept = stamps(folder)
+        return Finished(folder, twinset.frontier(recipe, out=folder, workers=1, quiet=True), kept)
 
 
-def stopping(study: making.Study, number: int) -> None:
+def stopping(_: making.Study, number: int) -> None:
     if number == 1:
         raise KeyboardInterrupt
 
@@ -108,7 +111,9 @@ def test_the_recommended_recipe_runs_and_makes_the_same_dataset(finished: Finish
     values = yaml.safe_load(path.read_text())
     assert "frontier" not in values["privacy"]
     assert path.read_text().startswith("# Release the dataset of others: it has no formal guarantee;")
-    made = twinset.run(path, out=finished.folder.parent / "again", workers=1, quiet=True)
+    assert values["evaluate"]["utility"]["steps"] == 120
+    values["evaluate"]["utility"] = "off"
+    made = twinset.run(values, out=finished.folder.parent / "again", workers=1, quiet=True)
     kept = json.loads((finished.folder / "settings" / "others" / "result.json").read_text())
     assert made.digest == kept["digest"]
     assert made.exports
@@ -117,11 +122,13 @@ def test_the_recommended_recipe_runs_and_makes_the_same_dataset(finished: Finish
 def test_the_same_command_again_answers_at_once_with_what_is_kept(
     finished: Finished, recipe: dict[str, object]
 ) -> None:
-    again = twinset.frontier(recipe, out=finished.folder, workers=1, quiet=True)
-    assert again == finished.document
+    assert study.kept_result(finished.folder) == finished.document
+    moved = finished.document.model_copy(update={"folder": "elsewhere"})
+    (finished.folder / "frontier.json").write_text(documents.to_json(moved))
+    assert twinset.frontier(recipe, out=finished.folder, workers=1, quiet=True) == finished.document
     (finished.folder / "frontier.json").write_text("{}")
     with pytest.raises(RunFolderError, match="expected the result of a study"):
-        twinset.frontier(recipe, out=finished.folder, workers=1, quiet=True)
+        study.kept_result(finished.folder)
 
 
 def test_page_and_terminal_tell_the_same_without_a_path_of_this_machine(finished: Finished) -> None:

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from twinset import __version__
+from twinset.copytest import Known
 from twinset.dataset import SplitName
 from twinset.errors import DataError, MissingExtraError, MissingModelError, RunFolderError, UsageError
 from twinset.generators.mean_embedding import LARGEST_SIDE
+from twinset.pipeline.auditing import Audited, blind_baseline, release_of
 from twinset.pipeline.fitting import check_training, sources_of
 from twinset.pipeline.folders import run_folder
 from twinset.pipeline.frontier.settings import Setting, settings_of
@@ -27,8 +29,10 @@ from twinset.pipeline.real import RealData, load_real, prepare_real, read_real, 
 from twinset.pipeline.reference_images import FEWEST, check_reference
 from twinset.pipeline.reporting import Listener
 from twinset.privacy.audit.model_release import FEWEST_UNITS, RELEASES, Release
+from twinset.randomness import Stream
 from twinset.recipe import FrontierPart, PrivacyPart, WrittenRecipe
 from twinset.store import TEMPORARY, read_json, write_bytes, write_json
+from twinset.threads import torch_threads
 
 MARK = "study.json"
 """What a folder has that is a study."""
@@ -103,6 +107,7 @@ def asked_of(written: WrittenRecipe, listener: Listener) -> Iterator[tuple[Asked
         asked = Asked(written, part, tuple(settings), real, (*real.facts.notes, *dict.fromkeys(notes)))
         _check_numbers(real)
         _check_releases(asked)
+        _check_sides(real, seed=written.recipe.seed)
         yield asked, folder
 
 
@@ -156,6 +161,24 @@ def _check_releases(asked: Asked) -> None:
                 f"{next(iter(reasons.values()))}",
                 hint=f"leave {name} out, or add a setting with use: diffusion alone",
             )
+
+
+def _check_sides(real: RealData, *, seed: int) -> None:
+    """That training and held-out images cannot be told apart by somebody who saw no release: else no audit could clear
+    any. It is the blind baseline of all audits of the study."""
+    held_out, of_training = real.holdout, Known(real.training.class_ids, real.part_families("train"))
+    of_held_out = Known(held_out.class_ids, real.part_families(*HELD_OUT))
+    sides = Audited("", real.training, real.training, held_out, None, real.spec, of_training, of_held_out)
+    with torch_threads(1):
+        blind = blind_baseline(release_of(sides), rng=Stream(seed).child("audit").child("blind"))
+    if blind is not None and not blind.at_chance:
+        raise DataError(
+            "expected training and held-out images that differ in nothing but the split; got some that are told "
+            f"apart without any release (AUC {blind.auc:.2f}, {blind.low:.2f}…{blind.high:.2f}), so that every audit "
+            "would be inconclusive",
+            hint="one split in forty does so by chance: set another seed; if that does not help, the parts are of "
+            "other kinds, and split: must mix them",
+        )
 
 
 def begin(folder: Path, asked: Asked, prepared: Path) -> None:

@@ -55,7 +55,7 @@ def not_covered(trained: Sequence[documents.GuaranteePart | None]) -> str:
     """What no ε covers of a study of settings whose trainings promise this."""
     text = (
         f"Comparing settings is not covered by any ε. {len(trained)} settings were trained on the same private images, "
-        "and one was chosen by figures on validation images and by audits that look at training images without noise; "
+        "and the choice is by figures on validation images and by audits that look at training images without noise; "
         "the page and its figures look at them, too. How many images of each class are made may follow from the real "
         "images."
     )
