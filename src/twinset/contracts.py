@@ -15,6 +15,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -27,10 +28,15 @@ from twinset.stages import Aligner, Editor, EditorMethod, Generator, Method, Set
 
 def digits(count: int = 60) -> Dataset:
     """The first ``count`` real digits, 8 × 8 grey."""
+    return _all_digits().take(range(count))
+
+
+@lru_cache(maxsize=1)
+def _all_digits() -> Dataset:
+    """Read once: every law asks for them, and no dataset ever changes."""
     from twinset.formats import read
 
-    dataset, _ = read("builtin:digits", on_bad_input="refuse")
-    return dataset.take(range(count))
+    return read("builtin:digits", on_bad_input="refuse")[0]
 
 
 def taller(dataset: Dataset) -> Dataset:

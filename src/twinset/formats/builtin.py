@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,16 @@ def _table() -> NDArray[np.float64]:
 
 
 def _digits() -> Iterator[Candidate | BadFile]:
-    images, labels = _load()
     origin = Origin(licence=DIGITS_LICENCE)
-    for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
-        yield Candidate(f"digits/{number:04d}", str(int(label)), data=encode_png(pixels[..., None]), origin=origin)
+    for number, (data, label) in enumerate(_encoded()):
+        yield Candidate(f"digits/{number:04d}", label, data=data, origin=origin)
+
+
+@lru_cache(maxsize=1)
+def _encoded() -> tuple[tuple[bytes, str], ...]:
+    """PNG and class of every digit: 220 kB that take longer to make than to read."""
+    images, labels = _load()
+    return tuple((encode_png(pixels[..., None]), str(int(label))) for pixels, label in zip(images, labels, strict=True))
 
 
 def _scenes(objects: Objects) -> Iterator[Candidate | BadFile]:
