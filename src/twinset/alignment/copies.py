@@ -30,9 +30,10 @@ class NearCopies:
     ``closeness``: share of the smallest usual (1 %) distance of held-out images to training images below which it
     is one whatever the second neighbour: this catches copies of images that have near relatives in training.
 
-    ``refuse_below``, ``thin_below``: quantile of the distances of held-out images to training images below which all
-    other images are refused, or thinned until they are as frequent there as held-out ones; 0 is off, one of them may
-    be on. Refusing leaves holes that an attacker can see.
+    ``refuse_below``: quantile of the distances of held-out images to training images below which all other images are
+    refused; that leaves holes an attacker can see. ``thin_below``: quantile of the distances that synthetic images keep
+    to held-out images, below which they are thinned until as many keep these distances to training images. 0 is off;
+    one of them may be on.
     """
 
     ratio: float = HIT_RATIO
@@ -61,10 +62,13 @@ class NearCopies:
         families = duplicate_families(images, nearer_than=same)
         ids = tuple(training.ids)
         copies = NearCopyFilter(images, families, ids, self.ratio, smallest, spec, rng.child("thinning"))
-        return replace(copies, thinning=self._thinning(copies, pilot, others))
+        unseen = holdout.prepared(spec)[distances > same]
+        return replace(copies, thinning=self._thinning(copies, pilot, others, unseen))
 
-    def _thinning(self, copies: NearCopyFilter, pilot: Dataset, held_out: NDArray[np.float64]) -> Thinning:
-        """``held_out`` (H,): distances of held-out images that are no training images."""
+    def _thinning(
+        self, copies: NearCopyFilter, pilot: Dataset, held_out: NDArray[np.float64], unseen: PixelBatch
+    ) -> Thinning:
+        """``held_out`` (H,): distances of the held-out images ``unseen`` (H, …), which are no training images."""
         if not (self.refuse_below or self.thin_below):
             return Thinning()
         if not len(held_out):
@@ -74,8 +78,12 @@ class NearCopies:
         if not len(pilot):
             raise ValueError("expected synthetic images to tell how near the generator comes; got none")
         judged = copies.judge(pilot)
-        others = np.array([reason is None for reason in judged.reasons])
-        return Thinning.matching(judged.scores["copy_distance"][others], held_out, below=self.thin_below)
+        no_copies = np.flatnonzero([reason is None for reason in judged.reasons])
+        if not len(no_copies):
+            return Thinning.refusing(held_out, below=self.thin_below)
+        to_unseen = nearest_copies(pilot.prepared(copies.spec)[no_copies], unseen, k=1)[0][:, 0]
+        to_unseen *= _as_among(copies.training, unseen, held_out, rng=copies.rng.child("sizes"))
+        return Thinning.matching(judged.scores["copy_distance"][no_copies], to_unseen, below=self.thin_below)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +133,18 @@ class NearCopyFilter:
         if chance == 0.0:
             return f"nearer to training images than held-out images are (distance {distance:.3f})"
         return f"one of too many so near to training images (distance {distance:.3f}, {chance:.0%} stay)"
+
+
+def _as_among(training: PixelBatch, unseen: PixelBatch, held_out: NDArray[np.float64], *, rng: Stream) -> float:
+    """How much nearer the nearest of all training images is than that of as many as there are ``unseen`` (H, …).
+
+    By held-out images, whose distances to all training images are ``held_out`` (H,): of more the nearest is nearer.
+    """
+    if len(unseen) >= len(training):
+        return 1.0
+    some = training[rng.numpy().permutation(len(training))[: len(unseen)]]
+    fewer = nearest_copies(unseen, some, k=1)[0][:, 0]
+    return float(np.median(held_out / fewer))
 
 
 def _ratios(distances: NDArray[np.float64], families: NDArray[np.int64]) -> NDArray[np.float64]:

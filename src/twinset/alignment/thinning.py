@@ -3,9 +3,10 @@
 Who refuses everything nearer than some distance leaves a hole around every training image, and who sees enough of the
 released images can see the holes: "there is nothing near this one" then betrays a training image as a copy would
 (:mod:`twinset.privacy.attacks.hole` looks for that). So candidates can be *thinned* instead. By their distance to the
-nearest training image they fall into shells, whose edges are quantiles of the distances that held-out images keep to
-the training images. In every shell as many stay, for every one beyond the shells, as there are held-out images in it:
-the released images then lie about the training images as other real images do, neither nearer nor farther.
+nearest training image they fall into shells, whose edges are quantiles of the distances that the same generator's
+images keep to held-out images, as many. In every shell as many stay, for every one beyond the shells, as would if it
+came as near to training images as it comes to held-out ones. From a generator that never saw the training images
+nothing is taken, so nothing is missing around them.
 
 This is rejection sampling of one statistic. It equalises the distance to the nearest training image and nothing else,
 and it only takes away: a shell in which the generator makes too few stays as it is.
@@ -52,20 +53,20 @@ class Thinning:
         return Thinning((float(np.quantile(held_out, below)),), (0.0,))
 
     @staticmethod
-    def matching(candidates: Distances, held_out: Distances, *, below: float, shells: int = SHELLS) -> Thinning:
-        """Below this quantile of the distances (H,) of held-out images, candidates come to lie as these do.
+    def matching(to_training: Distances, to_held_out: Distances, *, below: float, shells: int = SHELLS) -> Thinning:
+        """Below this quantile of ``to_held_out`` (H,), the distances to training images come to be as these are.
 
-        ``candidates`` (P,) are distances of a pilot, those that go anyway left out. Where none of the pilot is beyond
+        ``to_training`` (P,) are distances of a pilot, those that go anyway left out. Where none of the pilot is beyond
         the last shell, nothing nearer stays.
 
         >>> matched = Thinning.matching(np.array([0.1, 0.1, 0.1, 0.9]), np.array([0.1, 0.9]), below=0.5, shells=1)
         >>> matched.edges, [round(chance, 3) for chance in matched.chances]
         ((0.5,), [0.333])
         """
-        edges = np.unique(np.quantile(held_out, np.linspace(0, below, shells + 1)[1:]))
+        edges = np.unique(np.quantile(to_held_out, np.linspace(0, below, shells + 1)[1:]))
         wanted, made = (
             np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-            for values in (held_out, candidates)
+            for values in (to_held_out, to_training)
         )
         # Of a shell that the pilot has none in, nothing is known: one candidate is taken for as many as there may be.
         chances = wanted[:-1] / max(int(wanted[-1]), 1) * made[-1] / np.maximum(made[:-1], 1)
