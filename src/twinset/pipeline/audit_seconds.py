@@ -29,6 +29,9 @@ and real ones, and some seconds at least: .5 to 1.9 times in five audits of pict
 FORWARD = 1 / 3
 """Of a training step is a look of the network."""
 
+EXPOSED_AT_ONCE = 64
+"""Images in a step that trains an exposed copy."""
+
 LOOKS_CHOOSING, LOOKS_SCORED = 91, 32
 """Of the network at a picture on which steps are chosen, and at one that is scored: losses at eight noises, SecMI's
 way into noise, PIA's two."""
@@ -78,10 +81,9 @@ def _diffusions(resolved: Recipe) -> list[Diffusion]:
 
 def _attacked(method: Diffusion, made: int, shown: int, held: int, real: RealData) -> float:
     """Of attacks on a model and on its exposed copies, of training these, and of fresh samples."""
-    settings = method.settings()
-    whole = replace(method, privacy=None).fit_seconds(
-        real.spec, n_classes=len(real.training.classes), threads=1, device="cpu"
-    )
+    alike = replace(method, privacy=None, batch=EXPOSED_AT_ONCE)
+    settings = alike.settings()
+    whole = alike.fit_seconds(real.spec, n_classes=len(real.training.classes), threads=1, device="cpu")
     step = whole / (settings.training.steps * settings.training.batch)
     asked = sum(min(count, MOST_SCORED) * ((1 - CHOOSING) * LOOKS_SCORED + CHOOSING * LOOKS_CHOOSING)
                 for count in (shown, held))  # fmt: skip
