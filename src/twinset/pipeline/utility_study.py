@@ -49,7 +49,7 @@ def utility_data(
 
 
 def training_targets(dataset: Dataset, n_classes: int) -> np.ndarray:
-    """What a classifier is to answer for these images: class ids int (N,), or float32 (N, K) where any label is soft."""
+    """What a classifier is to answer for images: class ids (N,) int, or float32 (N, K) where any label is soft."""
     soft = dataset.table.column("class_probabilities").to_pylist()
     if all(row is None for row in soft):
         return dataset.class_ids
