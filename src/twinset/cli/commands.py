@@ -52,7 +52,7 @@ SUMMARIES: Mapping[Callable[..., None], str] = {
     make.init: "Write a commented recipe for a dataset.",
     judge.compare: "Judge any synthetic images against real ones.",
     audit.audit: "Whether a release betrays the images behind it.",
-    frontier.frontier: "Which release of which setting: several made, audited, weighed.",
+    frontier.frontier: "Weigh several settings and their releases.",
     audit.fit_classifier: "Train a classifier, to release or to audit.",
     redact.redact: "Take images out of a finished run.",
     judge.detect: "Find generated images in a folder.",

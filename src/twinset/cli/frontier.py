@@ -24,7 +24,9 @@ def frontier(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Which release of which setting? Runs, audits and weighs several; the same command again continues.
+    """Which release of which setting is safe and useful.
+
+    Runs, audits and weighs several; the same command again continues.
 
     Settings stand under privacy.frontier of the recipe; without, usual ones are taken: the recipe as it is, with other
     filters, and generators with differential privacy. Usefulness is measured on validation images; the recommended
