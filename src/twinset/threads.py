@@ -40,10 +40,18 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def numpy_threads() -> int:
+    """How many threads NumPy's matrix products may take here, as the environment or :func:`blas_threads` says."""
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    counts = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return min(available_cores(), max(counts, default=1))
+
+
 @contextmanager
 def blas_threads(count: int) -> Iterator[None]:
     """NumPy's matrix products take so many threads inside this block: threads that each start four are slow."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(count, user_api="blas"):
         yield

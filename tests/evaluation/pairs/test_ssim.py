@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, uniform_filter
 
+from twinset.evaluation.pairs import paired
 from twinset.evaluation.pairs.ssim import StructuralSimilarity, ssim, ssim_values
 from twinset.evaluation.pairs.windows import SIDES, Sliding, Window, window_weights
 
@@ -92,6 +93,21 @@ def test_what_a_pair_gets_does_not_depend_on_the_pairs_beside_it() -> None:
     x, y = (np.stack(each) for each in zip(*pairs, strict=True))
     alone = [ssim_values(x[row : row + 1], y[row : row + 1], data_range=255)[0] for row in (0, 7, 39)]
     assert ssim_values(x, y, data_range=255)[[0, 7, 39]] == pytest.approx(alone, abs=1e-13)
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [pair(seed, (64, 64, 3)) for seed in range(40)]
+    x, y = (np.stack(each) for each in zip(*pairs, strict=True))
+    monkeypatch.setattr(paired, "BLOCK_PIXELS", 3 * 64 * 64 * 3)
+    found = []
+    for count in (1, 4):
+        monkeypatch.setattr(paired, "numpy_threads", lambda count=count: count)
+        found.append(ssim_values(x, y, data_range=255))
+    assert (found[0] == found[1]).all()
+    y = y.astype(np.float64)
+    y[31, 5, 5, 0] = np.nan
+    with pytest.raises(ValueError, match="in pair 31;"):
+        ssim_values(x, y, data_range=255)
 
 
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])

@@ -17,6 +17,7 @@ the mean itself): 0 for one picture over and over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from twinset.evaluation.pairs.diversity import (
     mean_over_pairs,
     random_pairs,
 )
-from twinset.evaluation.pairs.paired import BLOCK_PIXELS, Array, Pictures, check_pairs, mean_score, pair_blocks
+from twinset.evaluation.pairs.paired import BLOCK_PIXELS, Array, Pictures, check_pairs, mean_score, plane_means
 from twinset.evaluation.pairs.ssim import settings_of, similarities, structures
 from twinset.evaluation.pairs.windows import SIDES
 from twinset.evaluation.protocol import blocks
@@ -57,11 +58,7 @@ def ms_ssim_values(first: Pictures, second: Pictures, *, data_range: float, scal
     check_pairs(first, second, data_range=data_range)
     if reason := _too_small(first, scales):
         raise ValueError(f"expected {reason}; use larger pictures or fewer scales")
-    values = np.empty(len(first))
-    for rows, left, right in pair_blocks(first, second):
-        found = _of_planes(left, right, data_range, scales)
-        values[rows] = found.reshape(-1, first.shape[3]).mean(axis=1)
-    return values
+    return plane_means(first, second, partial(_of_planes, data_range=data_range, scales=scales))
 
 
 def ms_ssim(first: Pictures, second: Pictures, *, data_range: float, scales: int = 5) -> Score:

@@ -6,19 +6,21 @@ pictures stand in two arrays (B, H, W, C) of one shape, uint8 or float; they may
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinset.evaluation.protocol import blocks
 from twinset.scores import Interval, Score
+from twinset.threads import blas_threads, numpy_threads
 
 Pictures = NDArray[np.uint8] | NDArray[np.floating]
 """Pictures of one size: uint8 or float (B, H, W, C)."""
 
 Array = NDArray[np.float64]
-Block = tuple[slice, Pictures, Pictures]
 BLOCK_PIXELS = 1 << 19
 """Pixels, all channels counted, that are read at once."""
 
@@ -44,22 +46,39 @@ def check_pairs(first: Pictures, second: Pictures, *, data_range: float) -> None
         raise ValueError(f"expected data_range > 0; got {data_range}; 255 for uint8, 1 for floats in [0, 1]")
 
 
-def pair_blocks(first: Pictures, second: Pictures, *, pixels: int = BLOCK_PIXELS) -> Iterator[Block]:
-    """Rows, and the planes (b · C, H, W) of both pictures there, those of a picture side by side, uint8 or float64.
+def plane_means(first: Pictures, second: Pictures, compare: Callable[[Pictures, Pictures], Array]) -> Array:
+    """What ``compare`` says of the planes of every pair, averaged over its channels: float64 (B,).
 
-    A block has about so many ``pixels``, all channels counted, and at least one pair. Raises ``ValueError`` for values
-    that are not finite.
+    ``compare`` takes planes (N, H, W) of both sides, uint8 or float64, and gives (N,). Blocks of about
+    :data:`BLOCK_PIXELS` are compared at once, side by side in as many threads as NumPy's products may take here. Raises
+    ``ValueError`` for values that are not finite.
     """
     count, height, width, channels = first.shape
-    step = max(1, pixels // (height * width * channels))
-    for start in range(0, count, step):
-        part = slice(start, min(start + step, count))
-        left, right = _planes(first[part]), _planes(second[part])
-        for each in (left, right):
-            if each.dtype != np.uint8 and not np.isfinite(each).all():
-                bad = np.flatnonzero(~np.isfinite(each).reshape(part.stop - start, -1).all(axis=1))[0]
-                raise ValueError(f"expected finite pictures; got NaN or infinity in pair {start + bad}; leave it out")
-        yield part, left, right
+    parts = list(blocks(count, max(1, BLOCK_PIXELS // (height * width * channels))))
+    values = np.empty(count)
+
+    def fill(part: slice) -> None:
+        left, right = _finite_planes(first, part), _finite_planes(second, part)
+        values[part] = compare(left, right).reshape(-1, channels).mean(axis=1)
+
+    workers = min(numpy_threads(), len(parts)) if len(parts) > 1 else 1
+    if workers == 1:
+        for part in parts:
+            fill(part)
+        return values
+    with blas_threads(1), ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(fill, parts):
+            pass
+    return values
+
+
+def _finite_planes(pictures: Pictures, part: slice) -> Pictures:
+    """The planes (n · C, H, W) of the pictures in ``part``, those of a picture side by side, uint8 or float64."""
+    planes = _planes(pictures[part])
+    if planes.dtype != np.uint8 and not np.isfinite(planes).all():
+        bad = np.flatnonzero(~np.isfinite(planes).reshape(part.stop - part.start, -1).all(axis=1))[0]
+        raise ValueError(f"expected finite pictures; got NaN or infinity in pair {part.start + bad}; leave it out")
+    return planes
 
 
 def _planes(pictures: Pictures) -> Pictures:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinset.evaluation.pairs.paired import Array, Pictures, check_pairs, mean_score, pair_blocks
+from twinset.evaluation.pairs.paired import Array, Pictures, check_pairs, mean_score, plane_means
 from twinset.scores import Score
 
 NAME = "psnr"
@@ -25,12 +25,15 @@ def psnr_values(first: Pictures, second: Pictures, *, data_range: float) -> Arra
     13.9794
     """
     check_pairs(first, second, data_range=data_range)
-    errors = np.empty(len(first))
-    for rows, left, right in pair_blocks(first, second):
-        differences = np.subtract(left, right, dtype=np.float64).reshape(rows.stop - rows.start, -1)
-        errors[rows] = np.einsum("ij,ij->i", differences, differences) / differences.shape[1]
+    errors = plane_means(first, second, _errors)
     with np.errstate(divide="ignore"):
         return np.asarray(10.0 * np.log10(data_range**2 / errors))
+
+
+def _errors(left: Pictures, right: Pictures) -> Array:
+    """The mean squared differences (N,) of planes (N, H, W)."""
+    differences = np.subtract(left, right, dtype=np.float64).reshape(len(left), -1)
+    return np.asarray(np.einsum("ij,ij->i", differences, differences) / differences.shape[1])
 
 
 def psnr(first: Pictures, second: Pictures, *, data_range: float) -> Score:

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.evaluation.pairs.paired import Array, Pictures, check_pairs, mean_score, pair_blocks
+from twinset.evaluation.pairs.paired import Array, Pictures, check_pairs, mean_score, plane_means
 from twinset.evaluation.pairs.windows import DESCRIPTIONS, SIDES, Sliding, Window
 from twinset.scores import Score
 
@@ -45,14 +46,9 @@ def ssim_values(first: Pictures, second: Pictures, *, data_range: float, window:
     0.923092
     """
     check_pairs(first, second, data_range=data_range)
-    _, height, width, channels = first.shape
-    if min(height, width) < SIDES[window]:
+    if min(first.shape[1:3]) < SIDES[window]:
         raise ValueError(f"expected {_too_small(first, window)}; use larger pictures")
-    values = np.empty(len(first))
-    for rows, left, right in pair_blocks(first, second):
-        found = similarities(left, right, data_range=data_range, window=window)
-        values[rows] = found.reshape(-1, channels).mean(axis=1)
-    return values
+    return plane_means(first, second, partial(similarities, data_range=data_range, window=window))
 
 
 def similarities(first: Pictures, second: Pictures, *, data_range: float, window: Window) -> Array:
