@@ -56,7 +56,8 @@ def test_shuffled_labels_are_not_worth_using(planted: dict[str, Path], tmp_path:
 
 
 def test_shuffled_labels_do_not_pass_the_filters(planted: dict[str, Path], tmp_path: Path) -> None:
-    found = verdict_on(planted, "harmful", None, tmp_path / "run", TOKEN)
+    # An ensemble as users have it: of a single network of 120 steps the least sure held-out image sets no threshold.
+    found = verdict_on(planted, "harmful", "auto", tmp_path / "run", TOKEN)
     assert found.counts.accepted < 0.35 * found.counts.planned
     assert found.verdict.decision != "blocked_by_gate"
 

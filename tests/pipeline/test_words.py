@@ -107,7 +107,7 @@ def test_every_text_for_the_terminal_is_printable() -> None:
         ),
         words.fitted_detector(
             documents.FitDetectorDocument(
-                detector_file=evil, detector=detector, limits=evil, warnings=[evil], seconds=1
+                detector_file=evil, card=evil, detector=detector, limits=evil, warnings=[evil], seconds=1
             )
         ),
         words.plugins(documents.PluginsDocument(plugins=[plugin])),
