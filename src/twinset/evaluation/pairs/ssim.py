@@ -29,7 +29,7 @@ from twinset.scores import Score
 
 NAME = "ssim"
 K1, K2 = 0.01, 0.03
-STRIP_PIXELS, FEWEST_ROWS = 1 << 14, 48
+STRIP_PIXELS, FEWEST_ROWS = 1 << 16, 48
 """Pixels that are computed at once, few enough for the processor's cache; rows, so that strips overlap by little."""
 
 
