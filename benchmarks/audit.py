@@ -4,13 +4,13 @@
                                       [--law network|gaussian] [--threads 1,2,4] [--rounds 3] [--controls] [--no-peer]
 
 Real images are half training, half held-out ones; features are float32 of a law as in `benchmarks/scale.py`, the
-released set an independent one. Ours is `audit_dataset`: all five attacks, the joint copy test, the witnesses and what
+released set an independent one. Ours is `audit_dataset`: all six attacks, the joint copy test, the witnesses and what
 keeps the reference apart; with `--controls` also with planted copies and independent sets. The peer computes the scores
 of the same attacks with scikit-learn, each from its own distances: brute-force neighbours, chunked pairwise distances,
 principal axes and kernel densities, logistic regression; and the neighbours that the copy test needs. It does no
-statistics. Sides take turns; seconds are medians (least, largest), ratios those of the same round. AUCs of both stand
-beside each other. `peak_mb` is the highest resident set of the process so far, so of our side before the peer ran. The
-last line is JSON.
+statistics, and leaves `hole` out. Sides take turns; seconds are medians (least, largest), ratios those of the same
+round. AUCs of both stand beside each other. `peak_mb` is the highest resident set of the process so far, so of our side
+before the peer ran. The last line is JSON.
 """
 
 from __future__ import annotations
