@@ -73,6 +73,9 @@ class RedactDocument(Document):
     reason: str
     before: str = Field(description="Digest of the dataset before.")
     withdrawn: str | None = Field(None, description="Where the export of before is now.")
+    taken_over: int = Field(
+        0, description="Trainings on real images alone that were not made again: nothing of theirs had changed."
+    )
     after: RunDocument
 
 

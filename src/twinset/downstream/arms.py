@@ -74,7 +74,9 @@ class CellResult:
     """What a cell found. Recipes are picked by ``validation_score``, the study's metric; ties go to the lower loss.
 
     In classification the predicted class of every validation and test image stands here; what detectors and
-    segmenters found lies in a file beside, which ``found`` is the digest of.
+    segmenters found lies in a file beside, which ``found`` is the digest of. ``real_study`` is the digest of all that
+    decided a cell besides itself, where no synthetic image had a part in it; ``taken_from`` the study that it was
+    trained in, where that was another one. Both are "" otherwise.
     """
 
     cell: Cell
@@ -85,6 +87,8 @@ class CellResult:
     validation_predictions: tuple[int, ...] = ()
     test_predictions: tuple[int, ...] = ()
     found: str = ""
+    real_study: str = ""
+    taken_from: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON types."""
@@ -104,6 +108,8 @@ class CellResult:
                 validation_predictions=tuple(int(p) for p in values["validation_predictions"]),  # type: ignore[attr-defined]
                 test_predictions=tuple(int(p) for p in values["test_predictions"]),  # type: ignore[attr-defined]
                 found=str(values["found"]),
+                real_study=str(values.get("real_study", "")),
+                taken_from=str(values.get("taken_from", "")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -132,8 +132,15 @@ class UtilityData:
 
     def digest(self) -> str:
         """sha256 over all arrays."""
+        return self._digest(self.arrays())
+
+    def real_digest(self) -> str:
+        """sha256 over all arrays but those of the synthetic images."""
+        return self._digest({name: array for name, array in self.arrays().items() if not name.startswith("synthetic")})
+
+    def _digest(self, arrays: Mapping[str, NDArray[np.generic]]) -> str:
         total = hashlib.sha256(str(self.n_classes).encode())
-        for name, array in self.arrays().items():
+        for name, array in arrays.items():
             total.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
         return total.hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -96,13 +96,21 @@ class PlacedData:
 
     def digest(self) -> str:
         """sha256 over all scenes and truth."""
+        return self._digest(PARTS, self._arrays())
+
+    def real_digest(self) -> str:
+        """sha256 over all scenes but the synthetic ones, and truth."""
+        arrays = {name: array for name, array in self._arrays().items() if name != "synthetic_subset"}
+        return self._digest([part for part in PARTS if part != "synthetic"], arrays)
+
+    def _digest(self, parts: Sequence[str], arrays: Mapping[str, NDArray[np.generic]]) -> str:
         total = hashlib.sha256(json.dumps([self.kind, *self.classes]).encode())
-        for part in PARTS:
+        for part in parts:
             total.update(getattr(self, part).digest().encode())
-        for part in JUDGED:
-            rows = self._truth(part).to_pylist()  # type: ignore[arg-type]
+        for judged in JUDGED:
+            rows = self._truth(judged).to_pylist()  # type: ignore[arg-type]
             total.update(json.dumps(rows, sort_keys=True, default=str).encode())
-        for array in self._arrays().values():
+        for array in arrays.values():
             total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
 

@@ -43,8 +43,15 @@ class TrainingMasks:
 
     def digest(self) -> str:
         """sha256 over all masks."""
+        return self._digest(self.train, self.synthetic)
+
+    def real_digest(self) -> str:
+        """sha256 over the masks of the real scenes."""
+        return self._digest(self.train)
+
+    def _digest(self, *parts: SceneMasks) -> str:
         total = hashlib.sha256(repr(self.size).encode())
-        for part in (self.train, self.synthetic):
+        for part in parts:
             total.update(repr([[mask and mask.counts for mask in row] for row in part]).encode())
         return total.hexdigest()
 
@@ -83,12 +90,24 @@ class Originals(NamedTuple):
         """sha256 over all pictures and labels."""
         return hashlib.sha256(" ".join(dataset.digest() for dataset in self).encode()).hexdigest()
 
+    def real_digest(self) -> str:
+        """sha256 over the real pictures and labels."""
+        real = (self.train, self.validation, self.test)
+        return hashlib.sha256(" ".join(dataset.digest() for dataset in real).encode()).hexdigest()
+
     def save(self, folder: Path) -> None:
         """Writes every picture as a file; labels of what may be learnt only."""
         save_pictures(self.train, folder, "train", labels=True)
         save_pictures(self.validation, folder, "validation", labels=False)
         save_pictures(self.test, folder, "test", labels=False)
         save_pictures(self.synthetic, folder, "synthetic", labels=True)
+
+
+def _together(digest: str, more: Sequence[str]) -> str:
+    """A digest, and in it those of what more there is."""
+    for one in more:
+        digest = hashlib.sha256(f"{digest} {one}".encode()).hexdigest()
+    return digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +120,13 @@ class StudyData:
 
     def digest(self) -> str:
         """sha256 over all that trainings get; that of the scenes alone where they get no more."""
-        digest = self.placed.digest()
-        if self.masks is not None:
-            digest = hashlib.sha256(f"{digest} {self.masks.digest()}".encode()).hexdigest()
-        if self.originals is not None:
-            digest = hashlib.sha256(f"{digest} {self.originals.digest()}".encode()).hexdigest()
-        return digest
+        more = [part.digest() for part in (self.masks, self.originals) if part is not None]
+        return _together(self.placed.digest(), more)
+
+    def real_digest(self) -> str:
+        """sha256 over all that trainings without synthetic images get, and what they are judged by."""
+        more = [part.real_digest() for part in (self.masks, self.originals) if part is not None]
+        return _together(self.placed.real_digest(), more)
 
     def save(self, folder: Path) -> None:
         """Writes everything into a folder, for worker processes; ``data.json`` comes last."""

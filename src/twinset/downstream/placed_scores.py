@@ -8,6 +8,7 @@ these are what is learnt. The metric of segmenters is mIoU.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from twinset.downstream.summary import Details, Sizes
 from twinset.errors import RunFolderError
 from twinset.instances import Instances
 from twinset.pixel_scores import PixelScores, resampled
+from twinset.store import write_bytes
 
 DRAWS = 1000
 """Draws of test families. Each costs an average precision of every run; intervals move by some hundredths of their
@@ -120,6 +122,18 @@ class PlacedStudy:
         if found != run.found:
             raise RunFolderError(f"{path}: expected what this training found; got another content", hint=hint)
         return path
+
+    def bring(self, run: CellResult, cells: Path) -> bool:
+        """Copies what a run of another study left in the folder ``cells``; False if it is gone or is no longer that."""
+        place = found_path(cells, run.cell.key, self.data)
+        try:
+            found = place.read_bytes()
+        except OSError:
+            return False
+        if hashlib.sha256(found).hexdigest() != run.found:
+            return False
+        write_bytes(found_path(self.cells, run.cell.key, self.data), found)
+        return True
 
     def _matches(self, runs: Sequence[CellResult]) -> list[Matches]:
         truth: list[Instances] = []

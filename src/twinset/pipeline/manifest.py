@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twinset.documents import MismatchPart
 from twinset.errors import RunFolderError
+from twinset.pipeline.real_cells import taken_over
 from twinset.store import TEMPORARY, read_json, write_json
 
 MANIFEST = "manifest.json"
@@ -18,9 +19,10 @@ BLOCK = 1 << 20
 
 
 def write_manifest(folder: Path) -> None:
-    """Lists every file below a run folder with its sha256."""
+    """Lists every file below a run folder with its sha256, and which results were taken over from which."""
     files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in _files(folder)}
-    write_json(folder / MANIFEST, {"schema": "twinset/manifest/1", "files": files})
+    taken = {"taken_over": found} if (found := taken_over(folder)) else {}
+    write_json(folder / MANIFEST, {"schema": "twinset/manifest/1", "files": files, **taken})
 
 
 def changed_since(folder: Path) -> Iterator[MismatchPart]:

@@ -31,6 +31,7 @@ from twinset.pipeline.placed_choice import (
     weights_of,
 )
 from twinset.pipeline.real import RealData
+from twinset.pipeline.real_cells import of_real, real_study, take_over
 from twinset.pipeline.reporting import Listener
 from twinset.recipe import UtilityPart
 from twinset.store import write_json
@@ -170,6 +171,7 @@ class RunPlacedCell:
     plan: PlacedPlan
     data: Path
     cells: Path
+    real_study: str = ""
 
 
 def run_placed_cell_task(task: RunPlacedCell) -> CellResult:
@@ -179,6 +181,7 @@ def run_placed_cell_task(task: RunPlacedCell) -> CellResult:
     # The result vouches for the file of what was found: where that is made anew, it goes first and comes last.
     committed_as.unlink(missing_ok=True)
     result = run_placed_cell(task.cell, data, plan=task.plan, study=task.study, found=file, folder=task.data)
+    result = of_real(result, task.real_study)
     write_json(committed_as, result.to_json())
     return result
 
@@ -199,9 +202,12 @@ def placed_study(
 ) -> tuple[Utility, PlacedStudy]:
     """All cells of a study, those in ``folder`` not again, and its table.
 
-    :class:`RunFolderError`, before anything is trained, if what a committed cell found is not there as it was.
+    Cells that learn from real images alone are taken over from other studies in ``folder`` (:mod:`.real_cells`), unless
+    all are to be trained ``again``. :class:`RunFolderError`, before anything is trained, if what a committed cell found
+    is not there as it was.
     """
-    name = study_digest(cast("UtilityPlan[StudySettings]", plan), data.digest())
+    decided = cast("UtilityPlan[StudySettings]", plan)
+    name, real = study_digest(decided, data.digest()), real_study(decided, data.real_digest())
     cells = folder / name
     study = PlacedStudy(data.placed, cells, plan.settings.masks)
     place = cells / "data"
@@ -210,13 +216,14 @@ def placed_study(
     results = [] if again else list(committed(cells))
     for result in results:
         study.file(result)
+    results += [] if again else take_over(cells, real, results, listener=listener, bring=study.bring)
     if not results and (others := _others(folder, name)):
         listener.note(
             f"{others} trainings in {folder} are of other data, settings or files of a trainer; they do not count"
         )
     progress = listener.stage("utility")
     while due := plan.due(results):
-        tasks = [RunPlacedCell(cell, name, plan, place, cells) for cell in due]
+        tasks = [RunPlacedCell(cell, name, plan, place, cells, real) for cell in due]
         for _, result in executor.map(run_placed_cell_task, tasks):
             results.append(result)
             progress(len(results), plan.cell_count, "trainings")

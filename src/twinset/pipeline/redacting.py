@@ -17,6 +17,7 @@ from twinset.errors import UsageError
 from twinset.pipeline.folders import began_on, recipe_of, refuse_unfinished, result_of
 from twinset.pipeline.object_audit import MARK
 from twinset.pipeline.opening import Run, open_run
+from twinset.pipeline.real_cells import taken_over
 from twinset.pipeline.reference_images import check_reference
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
@@ -69,8 +70,9 @@ def redact(
             before=before.digest,
             answer=before.audit.answer if before.audit is not None else "",
         )
-        withdrawn = _commit(folder, redaction)
+        withdrawn, known = _commit(folder, redaction), taken_over(folder)
         document = finish(run)
+        taken = len(taken_over(folder).keys() - known.keys())
     return documents.RedactDocument(
         run=str(folder),
         removed=[one.id for one in removed],
@@ -78,6 +80,7 @@ def redact(
         reason=reason,
         before=before.digest,
         withdrawn=None if withdrawn is None else str(withdrawn),
+        taken_over=taken,
         after=document,
     )
 

@@ -17,5 +17,8 @@ def redact(document: documents.RedactDocument) -> str:
     lines = [f"took out {counted(len(document.removed), 'images')}: {gone}", f"reason: {document.reason}"]
     if document.withdrawn is not None:
         lines.append(f"the export of before is now {document.withdrawn}")
+    if document.taken_over:
+        trainings = counted(document.taken_over, "trainings")
+        lines.append(f"{trainings} without synthetic images taken over from before, all others made again")
     lines.append("the shards of the run folder still hold them: share the export, never the run folder")
     return "\n".join([*map(printable, lines), words.run(document.after)])

@@ -18,6 +18,7 @@ from twinset.images import ImageSpec
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline import placed
 from twinset.pipeline.opening import Run
+from twinset.pipeline.real_cells import of_real, real_study, take_over
 from twinset.pipeline.reporting import Listener
 from twinset.recipe import UtilityPart
 from twinset.store import write_json
@@ -124,11 +125,12 @@ class RunCell:
     plan: UtilityPlan[ClassifierSettings]
     data: Path
     result: Path
+    real_study: str
 
 
 def run_cell_task(task: RunCell) -> CellResult:
     """Trains, predicts, and commits the cell's result."""
-    found = run_cell(task.cell, _data(task.data), plan=task.plan, study=task.study)
+    found = of_real(run_cell(task.cell, _data(task.data), plan=task.plan, study=task.study), task.real_study)
     write_json(task.result, found.to_json())
     return found
 
@@ -147,16 +149,21 @@ def study(
     listener: Listener,
     again: bool = False,
 ) -> Utility:
-    """All cells of a utility study, those in ``folder`` not again, and its table."""
-    name = study_digest(plan, data.digest())
+    """All cells of a utility study, those in ``folder`` not again, and its table.
+
+    Cells that learn from real images alone are taken over from other studies in ``folder`` (:mod:`.real_cells`), unless
+    all are to be trained ``again``.
+    """
+    name, real = study_digest(plan, data.digest()), real_study(plan, data.real_digest())
     cells = folder / name
     path = cells / "data.safetensors"
     if not path.exists():
         data.save(path)
     results = [] if again else list(committed(cells))
+    results += [] if again else take_over(cells, real, results, listener=listener)
     progress = listener.stage("utility")
     while due := plan.due(results):
-        tasks = [RunCell(cell, name, plan, path, cells / f"{cell.key}.json") for cell in due]
+        tasks = [RunCell(cell, name, plan, path, cells / f"{cell.key}.json", real) for cell in due]
         for _, result in executor.map(run_cell_task, tasks):
             results.append(result)
             progress(len(results), plan.cell_count, "trainings")
