@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -255,7 +256,9 @@ def local_means(plane: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
     return _area_weights(height, grid) @ plane @ _area_weights(width, grid).T
 
 
+@lru_cache(maxsize=256)
 def _area_weights(size: int, grid: int) -> NDArray[np.float64]:
+    """(``grid``, ``size``) shares of pixels in cells; not to be changed."""
     edges = np.linspace(0.0, size, grid + 1)
     pixel = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)

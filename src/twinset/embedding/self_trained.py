@@ -29,6 +29,7 @@ from twinset.dataset import Dataset
 from twinset.embedding.embedder import Vectors, as_rgb, in_fixed_batches, resized
 from twinset.errors import DatasetFormatError
 from twinset.images import ImageSpec, PixelBatch, to_model
+from twinset.models.optimisers import AdamW
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
 from twinset.store import write_bytes
@@ -234,7 +235,7 @@ def train(
         heads = _Heads(settings.dimension, max(1, int(classes.max()) + 1))
     _initialised(heads, rng.child("heads").torch())
     parameters = [*network.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     warmup = max(1, settings.steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,

@@ -23,6 +23,7 @@ from torch.nn import functional
 from twinset.images import PixelBatch, to_model
 from twinset.models.checkpoint import Record, load_model, save_tensors, whole_numbers
 from twinset.models.classical import AugmentationSettings, augment
+from twinset.models.optimisers import AdamW
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
 
@@ -250,7 +251,7 @@ def fit_classifier(
     height, width, channels = images.shape[1:]
     network = new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch()).train()
     averaged = new_network((height, width), channels, n_classes, settings.width, rng.child("weights").torch())
-    optimizer = torch.optim.AdamW(
+    optimizer = AdamW(
         network.parameters(),
         lr=settings.learning_rate,
         betas=(0.9, 0.99),

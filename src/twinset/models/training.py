@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from twinset.errors import UsageError
 from twinset.images import PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
+from twinset.models.optimisers import AdamW
 from twinset.models.preconditioning import Denoiser, denoising_loss, training_noise_levels
 from twinset.randomness import Stream
 
@@ -134,7 +135,7 @@ class Trainer:
             self.denoiser = self.denoiser.to(memory_format=torch.channels_last)
         self.parameters = dict(self.denoiser.named_parameters())
         self.average = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = AdamW(
             self.parameters.values(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
         )
         self.model = torch.compile(self.denoiser) if self.device.type == "cuda" else self.denoiser

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
 from twinset import transforms
 from twinset.dataset import SCHEMA, Dataset, Sample, Task
 from twinset.formats.threads import ordered_map
-from twinset.images import FULL_RANGE, ImageSpec, encode_png
+from twinset.images import FULL_RANGE, ImageSpec, encode_png, plain_png_shape
 from twinset.recipe import ImagePart
 
 AUTO_SIDE = 32
@@ -69,10 +70,17 @@ def at_run_size(dataset: Dataset, task: Task, image: ImagePart) -> tuple[Dataset
 
 
 def _at_one_size(dataset: Dataset, spec: ImageSpec) -> Dataset:
-    images = [encode_png(spec.prepare(sample.pixels())) for sample in dataset]
+    images = [_encoded(sample, spec) for sample in dataset]
     at = SCHEMA.get_field_index("image")
     table = dataset.table.set_column(at, SCHEMA.field(at), pa.array(images, pa.binary()))
     return replace(dataset, table=table, window=FULL_RANGE)
+
+
+def _encoded(sample: Sample, spec: ImageSpec) -> bytes:
+    """The picture at this size as a PNG: as it came, where it came as that."""
+    if not isinstance(sample.image, np.ndarray) and plain_png_shape(data := sample.encoded()) == spec.shape:
+        return data
+    return encode_png(spec.prepare(sample.pixels()))
 
 
 def _with_places(dataset: Dataset, image: ImagePart) -> tuple[Dataset, str]:

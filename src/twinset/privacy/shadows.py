@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from twinset.models.optimisers import Adam
 from twinset.randomness import Stream
 
 
@@ -74,7 +75,7 @@ def train_together(
     data = torch.from_numpy(np.asarray(rows, dtype=np.float32))
     labels = torch.from_numpy(np.asarray(class_ids, dtype=np.int64))
     tensors = _start(len(included), data.shape[1], chosen.width, classes, rng.child("start"))
-    optimiser = torch.optim.Adam(tensors, lr=chosen.rate, weight_decay=chosen.weight_decay)
+    optimiser = Adam(tensors, lr=chosen.rate, weight_decay=chosen.weight_decay)
     draw = rng.child("batches").numpy()
     members = [np.flatnonzero(flags) for flags in included]
     for step in range(chosen.steps):

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from twinset.report.charts import Table
 from twinset.report.privacy import BADGES
-from twinset.report.scripts import resource
+from twinset.report.scripts import resource, template
 from twinset.report.words import NONE, number, percent, sentence
 
 WIDTH, HIGH = 420, 320
@@ -96,15 +96,7 @@ class FrontierChart:
 
 def render_frontier(data: FrontierPage) -> str:
     """The whole page as text. Names are escaped everywhere; a content policy allows no request and no script."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("twinset.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("frontier.html.j2").render(
+    return template("frontier").render(
         d=data,
         charts=frontier_charts(data),
         table=frontier_table(data.points),

@@ -20,7 +20,7 @@ from twinset.report.metadata import metadata_charts, metadata_table
 from twinset.report.model import CurationFacts, MetricTable, Picture, ReportData
 from twinset.report.pictures import encode_all, tiny
 from twinset.report.sample_study import quality_of, sample_view
-from twinset.report.scripts import content_policy, plotly_script, resource, script_json
+from twinset.report.scripts import content_policy, plotly_script, resource, script_json, template
 from twinset.report.shapes import shape_charts, trait_table
 from twinset.report.steps import measure_steps, step_table
 from twinset.report.tables import before_after, class_counts, cost_of_thousand, funnel, kept_by_class, matrix_of
@@ -41,15 +41,7 @@ def render(data: ReportData) -> str:
 
     Class and file names are escaped everywhere; a content policy allows no request and no script but our own.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("twinset.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("template.html.j2").render(_view(data))
+    return template("template").render(_view(data))
 
 
 def _view(data: ReportData) -> dict[str, object]:

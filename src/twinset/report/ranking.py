@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from twinset.report import words
 from twinset.report.glossary import entry_for
-from twinset.report.scripts import resource
+from twinset.report.scripts import resource, template
 
 WIDTH, NAMES, ROW = 760, 300, 26
 Z = 1.96
@@ -70,19 +70,11 @@ class RankChart:
 
 def render_ranking(data: RankingPage) -> str:
     """The whole page as text. Names are escaped everywhere; a content policy allows no request and no script."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("twinset.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
     charts = [
         rank_chart(name, rows, higher_is_better=data.higher_is_better[name]) for name, rows in data.scores.items()
     ]
     css = Markup(resource("report.css"))
-    return environment.get_template("ranking.html.j2").render(d=data, charts=charts, css=css)
+    return template("ranking").render(d=data, charts=charts, css=css)
 
 
 def rank_chart(name: str, rows: Sequence[RankedSet], *, higher_is_better: bool) -> RankChart:

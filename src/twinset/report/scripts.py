@@ -1,13 +1,18 @@
-"""The scripts and data that a page carries inside, and the policy that allows no others."""
+"""The template of a page, the scripts and data that it carries inside, and the policy that allows no others."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from twinset.report.plain import plain
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def script_json(value: object) -> str:
@@ -25,6 +30,20 @@ def script_json(value: object) -> str:
 def resource(name: str) -> str:
     """A text file of this package."""
     return resources.files("twinset.report").joinpath(name).read_text(encoding="utf-8").replace("\r", "")
+
+
+@cache
+def template(name: str) -> Template:
+    """A template of this package, compiled once a process. Names are escaped; one that is not given is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("twinset.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(f"{name}.html.j2")
 
 
 def plotly_script() -> str:

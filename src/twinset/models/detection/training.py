@@ -28,6 +28,7 @@ from twinset.models.detection.network import DetectionNetwork, new_network, to_n
 from twinset.models.detection.sampling import batch_rows, class_weights
 from twinset.models.detection.scenes import Scenes
 from twinset.models.detection.settings import DetectorSettings
+from twinset.models.optimisers import AdamW
 from twinset.randomness import Stream
 from twinset.stages import Progress, silent
 from twinset.threads import torch_threads
@@ -64,7 +65,7 @@ def fit_detector(
     network, averaged = (
         new_network(**shape, stride=settings.stride, generator=rng.child("weights").torch()).to(where) for _ in range(2)
     )
-    optimizer = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=1.0, betas=(0.9, 0.99), fused=True)
+    optimizer = AdamW(_groups(network, settings.weight_decay), lr=1.0, betas=(0.9, 0.99), fused=True)
     for step, (images, targets) in enumerate(_batches(scenes, n_classes, settings, source, rng)):
         with _autocast(where):
             output = network(to_network(images, where))

@@ -19,6 +19,7 @@ from twinset.images import to_model
 from twinset.models.gan.augmentation import CHANGES, Change, Drawn, change, draw_changes
 from twinset.models.gan.networks import Discriminator, GanGenerator
 from twinset.models.gan.spectral import SpectralNorms
+from twinset.models.optimisers import Adam
 from twinset.models.training import TrainingSet, batch_rows, ema_exponent
 from twinset.randomness import Stream
 
@@ -110,7 +111,7 @@ class Side:
     def __init__(self, parameters: Tensors, *, rate: float, ema: float | None) -> None:
         self.parameters, self.rate, self.steps = parameters, rate, 0
         self.average = {} if ema is None else {name: value.detach().clone() for name, value in parameters.items()}
-        self.optimiser = torch.optim.Adam(parameters.values(), lr=rate, betas=(0.0, 0.99), fused=True)
+        self.optimiser = Adam(parameters.values(), lr=rate, betas=(0.0, 0.99), fused=True)
         self._exponent = 0.0 if ema is None else ema_exponent(ema)
 
     def descend(self, gradients: Mapping[str, torch.Tensor], *, share: float) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twinset.models.optimisers import Adam
 from twinset.models.private.accounting import Account
 from twinset.models.private.gradients import ImageLoss, Tensors, clipped_sum
 from twinset.models.training import ema_exponent
@@ -43,7 +44,7 @@ class PrivateTrainer:
         self.average = {name: value.clone() for name, value in self.parameters.items()}
         self.loss, self.account, self.images, self.key, self.block = loss, account, images, key, block
         self.learning_rate, self.step = learning_rate, 0
-        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=1.0, betas=(0.9, 0.99))
+        self.optimiser = Adam(self.parameters.values(), lr=1.0, betas=(0.9, 0.99))
         self._exponent = ema_exponent(ema)
 
     def rows(self) -> NDArray[np.int64]:

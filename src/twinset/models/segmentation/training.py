@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from twinset.errors import UsageError
+from twinset.models.optimisers import AdamW
 from twinset.models.segmentation.network import build_unet
 from twinset.models.segmentation.sampling import batch_rows, draw_batch, pixels_by_class
 from twinset.models.segmentation.scenes import PixelScenes
@@ -49,7 +50,7 @@ def fit_segmenter(
     schedule = batch_rows(pixels, source, settings, rng.child("batches"))
     shape = {"channels": scenes.shape[2], "n_classes": n_classes, "width": settings.width, "depth": settings.depth}
     network, averaged = (build_unet(**shape, generator=rng.child("weights").torch()) for _ in range(2))
-    optimizer = torch.optim.AdamW(
+    optimizer = AdamW(
         _decayed_groups(network, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True
     )
     for step, (rows, classes) in enumerate(schedule):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from twinset.errors import UsageError
+from twinset.models.optimisers import AdamW
 
 WARM_UP_SHARE = 0.1
 AVERAGED_SHARE = 0.05
@@ -23,7 +24,7 @@ class Optimisation:
         self.step = 0
         self._trained = [p for p in network.parameters() if p.requires_grad]
         # Kernels decay; norms and biases do not.
-        self._optimizer = torch.optim.AdamW(
+        self._optimizer = AdamW(
             [
                 {"params": [p for p in self._trained if p.ndim > 1], "weight_decay": weight_decay},
                 {"params": [p for p in self._trained if p.ndim <= 1], "weight_decay": 0.0},
