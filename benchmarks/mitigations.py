@@ -39,6 +39,7 @@ from twinset.dataset import Dataset, Origin, Sample
 from twinset.images import ImageSpec, PixelBatch
 from twinset.models.classifier import ClassifierSettings, fit_classifier
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fit_diffusion
+from twinset.models.looking import Others
 from twinset.models.networks import NetworkSettings
 from twinset.models.sampling import SamplingSettings
 from twinset.models.training import TrainingSettings
@@ -124,7 +125,7 @@ def model_of(name: str, found: Real) -> DiffusionModel:
         SamplingSettings(),
         looks=LOOKS if name == "looks" else 0,
     )
-    validation = found.sides["validation"] if name == "looks" else (None, None)
+    others = Others(*found.sides["validation"]) if name == "looks" else None
     return fit_diffusion(
         pictures,
         class_ids,
@@ -132,8 +133,7 @@ def model_of(name: str, found: Real) -> DiffusionModel:
         settings=settings,
         rng=found.stream.child("diffusion"),
         folder=found.out / f"model-{name}-{found.seed}",
-        holdout=validation[0],
-        holdout_classes=validation[1],
+        others=others,
     )
 
 

@@ -11,7 +11,7 @@ from twinset.errors import RunFolderError
 from twinset.formats import read
 from twinset.generators.diffusion import Diffusion, DiffusionGenerator
 from twinset.images import ImageSpec
-from twinset.models import choices
+from twinset.models import calibrated, choices
 from twinset.models.calibration import DiffusionPlan
 from twinset.models.networks import NetworkSettings
 from twinset.randomness import Stream
@@ -113,7 +113,7 @@ def test_an_open_fit_decides_once_per_workspace(
 
 
 def test_a_damaged_plan_is_named(digits: Dataset, tmp_path: Path) -> None:
-    (tmp_path / choices.PLAN_FILE).write_text("{")
+    (tmp_path / calibrated.PLAN_FILE).write_text("{")
     with pytest.raises(RunFolderError, match=r"plan\.json"):
         Diffusion().fit(digits, rng=1, workspace=Workspace(folder=tmp_path))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import twinset
 from twinset import methods
 from twinset.contracts import GeneratorContract, digits
 from twinset.errors import MissingExtraError, RecipeError
@@ -112,9 +111,3 @@ def test_it_asks_for_its_extra_only_with_privacy(monkeypatch: pytest.MonkeyPatch
     GAN().check()
     with pytest.raises(MissingExtraError, match="dp"):
         GAN(privacy=Privacy(1.0)).check()
-
-
-def test_images_without_a_class_are_refused() -> None:
-    scenes = twinset.load("builtin:digit-scenes").take(range(4))
-    with pytest.raises(ValueError, match="one class each"):
-        tiny().fit(scenes, rng=0)

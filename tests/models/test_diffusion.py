@@ -86,7 +86,7 @@ def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeyp
             n_classes=2,
             settings=settings(8, looks=4),
             rng=Stream(3),
-            holdout=holdout,
+            others=looking.Others(holdout, None),
             folder=folder,
         )
 
@@ -187,7 +187,7 @@ def test_the_model_is_the_last_look_at_which_little_spoke_for_copies(
 
     monkeypatch.setattr(module._Fit, "_pilot", remembered)
     monkeypatch.setattr(looking, "copy_test", Found(p_values))
-    model = fit(settings=settings(12, looks=4), holdout=holdout)
+    model = fit(settings=settings(12, looks=4), others=looking.Others(holdout, None))
     assert [look["step"] for look in model.history] == looked
     assert bool(model.history[-1]["copies"]) == (len(looked) < 4)
     assert [step for step in looked if equal(model, averages[step])] == [kept]

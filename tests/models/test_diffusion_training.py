@@ -11,6 +11,7 @@ import torch
 from twinset.errors import UsageError
 from twinset.images import ImageSpec, to_model
 from twinset.models.calibration import FEWEST_STEPS, calibrate, candidates
+from twinset.models.descent import Descent, ema_exponent
 from twinset.models.diffusion import fresh_denoiser
 from twinset.models.networks import NetworkSettings
 from twinset.models.training import (
@@ -19,7 +20,6 @@ from twinset.models.training import (
     TrainingSettings,
     batch_rows,
     draw_batch,
-    ema_exponent,
     learning_rate_at,
 )
 from twinset.randomness import Stream
@@ -84,20 +84,16 @@ def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
 @pytest.mark.parametrize("width", [0.05, 0.1, 0.2])
 def test_the_average_weighs_steps_by_a_power_of_time(width: float) -> None:
     """Weights ∝ t^γ have relative spread ``width`` (Karras et al. 2024)."""
-    settings = TrainingSettings(steps=400, batch=2, ema=width)
-    trainer = Trainer(
-        fresh_denoiser(NetworkSettings("unet", 32, 1, 1, 4), SPEC, 2, sigma_data=0.5, rng=Stream(0)), settings
-    )
-    name, value = next(iter(trainer.parameters.items()))
+    value = torch.zeros(1)
+    descent = Descent({"weight": value}, torch.optim.SGD([value], lr=1.0), ema=width)
     times = np.arange(1, 401)
     moments = []
     for power in (1, 2):
         for time in times:
-            trainer.step = int(time)
-            with torch.no_grad():
-                value.fill_((time / 400) ** power)
-            trainer._update_average()
-        moments.append(float(trainer.average[name].flatten()[0]))
+            descent.step = int(time)
+            value.fill_((time / 400) ** power)
+            descent._update_average()
+        moments.append(float(descent.average["weight"]))
     assert np.sqrt(moments[1] - moments[0] ** 2) == pytest.approx(width, rel=0.05)
     assert ema_exponent(0.1) == pytest.approx(6.94, abs=0.01)
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
-
-import numpy as np
+from typing import ClassVar
 
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample, Task
+from twinset.generators.asking import check_class_ids, class_shares, sample_dataset
 from twinset.generators.cells import Cells
 from twinset.images import ImageSpec
-from twinset.models.choices import DiffusionChoices, check_classes
+from twinset.models.calibrated import check_classes
+from twinset.models.calibration import DiffusionPlan
+from twinset.models.choices import DiffusionChoices
 from twinset.models.diffusion import DiffusionModel
 from twinset.models.private.accounting import Privacy, check_opacus
+from twinset.models.training import TrainingSet
 from twinset.randomness import RandomSource, Stream
 from twinset.stages import Slot, Workspace
-from twinset.threads import torch_threads
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,6 @@ class Diffusion(DiffusionChoices):
         if self.privacy is not None:
             check_opacus()
 
-    def resolve(
-        self, spec: ImageSpec, *, n_classes: int, n_training: int, seconds: float, threads: int, device: str = "cpu"
-    ) -> Self:
-        """The same settings with nothing left open (:class:`twinset.stages.CalibratedMethod`)."""
-        if self.privacy is None:
-            return super().resolve(
-                spec, n_classes=n_classes, n_training=n_training, seconds=seconds, threads=threads, device=device
-            )
-        return self._private(spec, n_classes, n_training, seconds, threads, device)
-
     def fit_seconds(self, spec: ImageSpec, *, n_classes: int, threads: int, device: str = "cpu") -> float:
         """What a fit with nothing left open takes here, by a probe."""
         if self.privacy is None:
@@ -74,54 +65,30 @@ class Diffusion(DiffusionChoices):
 
         With ``privacy`` the fit's own randomness comes from a secret, not from ``rng``; class shares are equal.
         """
-        if self.privacy is not None:
-            model = self._fit_private(training, self.privacy, workspace)
-            return DiffusionGenerator(model, tuple(training.classes), None)
+        self.check()
         if self.by is not None:
             return self._fit_cells(training, Cells.of(training, self.by), Stream.of(rng), workspace)
         model = self.train(training, rng=Stream.of(rng), workspace=workspace)
-        counts = np.bincount(training.class_ids, minlength=len(training.classes))
-        return DiffusionGenerator(model, tuple(training.classes), tuple((counts / counts.sum()).tolist()))
+        shares = class_shares(training) if self.privacy is None else None
+        return DiffusionGenerator(model, tuple(training.classes), shares)
 
     def _fit_cells(self, training: Dataset, cells: Cells, rng: Stream, workspace: Workspace) -> DiffusionGenerator:
         """Cells take the place of classes; they are kept before the model, which is of no use without them."""
-        check_classes(training)
+        check_classes(training, self.learner)
         if workspace.folder is not None:
             cells.save(workspace.folder)
         holdout = None if workspace.holdout is None else cells.relabelled(workspace.holdout)
         model = self.train(cells.relabelled(training), rng=rng, workspace=replace(workspace, holdout=holdout))
         return DiffusionGenerator(model, cells.classes, cells.shares, cells)
 
-    def _fit_private(self, training: Dataset, privacy: Privacy, workspace: Workspace) -> DiffusionModel:
-        from twinset.models.choices import DEFAULT_SECONDS
-        from twinset.models.private.diffusion import fit_private_diffusion
-
-        check_opacus()
-        check_classes(training)
-        spec, classes = ImageSpec(*training[0].pixels().shape), len(training.classes)
-        settled = self
-        if self.open:
-            settled = self._private(spec, classes, len(training), DEFAULT_SECONDS, workspace.threads, workspace.device)
-        with torch_threads(workspace.threads):
-            return fit_private_diffusion(
-                training.prepared(spec),
-                training.class_ids,
-                n_classes=classes,
-                settings=replace(settled, looks=0).settings(),
-                privacy=privacy,
-                folder=workspace.folder,
-                device=workspace.device,
-                progress=workspace.progress,
-            )
-
-    def _private(
+    def _plan(
         self, spec: ImageSpec, n_classes: int, n_training: int, seconds: float, threads: int, device: str
-    ) -> Self:
+    ) -> DiffusionPlan:
+        if self.privacy is None:
+            return super()._plan(spec, n_classes, n_training, seconds, threads, device)
         from twinset.models.private.calibration import private_plan
 
-        if self.privacy is None or not self.open:
-            return self
-        plan = private_plan(
+        return private_plan(
             spec,
             self.privacy,
             n_classes=n_classes,
@@ -131,7 +98,21 @@ class Diffusion(DiffusionChoices):
             device=device,
             adapt=self._network,
         )
-        return self._with_plan(plan)
+
+    def _fit(self, data: TrainingSet, n_classes: int, rng: Stream, workspace: Workspace) -> DiffusionModel:
+        if self.privacy is None:
+            return super()._fit(data, n_classes, rng, workspace)
+        from twinset.models.private.diffusion import fit_private_diffusion
+
+        return fit_private_diffusion(
+            *data,
+            n_classes=n_classes,
+            settings=replace(self, looks=0).settings(),
+            privacy=self.privacy,
+            folder=workspace.folder,
+            device=workspace.device,
+            progress=workspace.progress,
+        )
 
     def load(self, folder: Path, *, device: str = "cpu") -> DiffusionGenerator:
         """The generator that a finished fit left in this folder; without ``by`` its classes are called by numbers."""
@@ -195,16 +176,7 @@ class DiffusionGenerator:
 
     def sample(self, wanted: int | Sequence[int], *, rng: RandomSource) -> Dataset:
         """A dataset of ``wanted`` images with classes in training proportions, or of one image per class id given."""
-        if isinstance(wanted, int) and wanted < 1:
-            raise ValueError(f"expected at least one image; got {wanted}")
-        stream = Stream.of(rng)
-        class_ids = self._draw(wanted, stream) if isinstance(wanted, int) else list(wanted)
-        self._check(class_ids)
-        slots = [
-            Slot(index, 0, stream.child("slot", index).seed, class_id, "interactive")
-            for index, class_id in enumerate(class_ids)
-        ]
-        return Dataset.of(self.generate(slots), classes=self.classes, name="synthetic")
+        return sample_dataset(self, wanted, classes=self.classes, shares=self.shares, rng=rng)
 
     def pairs(self, class_ids: Sequence[int], *, rng: RandomSource) -> Dataset:
         """For every class id an image of each value of the attribute, from the same noise; they share ``pair``.
@@ -213,7 +185,7 @@ class DiffusionGenerator:
         """
         if self.cells is None:
             raise ValueError("expected a generator fitted by an attribute; got one that learnt classes")
-        self._check(class_ids)
+        check_class_ids(class_ids, self.classes)
         slots: list[Slot] = []
         for number, class_id in enumerate(class_ids):
             seed, first = Stream.of(rng).child("pair", number).seed, len(slots)
@@ -221,13 +193,3 @@ class DiffusionGenerator:
                 attribute = (self.cells.by, value)
                 slots.append(Slot(len(slots), 0, seed, class_id, "interactive", attribute=attribute, pair=first))
         return Dataset.of(self.generate(slots), classes=self.classes, name="synthetic")
-
-    def _check(self, class_ids: Sequence[int]) -> None:
-        beyond = [c for c in class_ids if not 0 <= c < len(self.classes)]
-        if beyond:
-            raise ValueError(f"expected class ids in 0…{len(self.classes) - 1}; got {beyond[0]}")
-
-    def _draw(self, count: int, stream: Stream) -> list[int]:
-        shares = self.shares or tuple(1 / len(self.classes) for _ in self.classes)
-        drawn = stream.child("classes").numpy().choice(len(self.classes), size=count, p=shares)
-        return [int(c) for c in drawn]

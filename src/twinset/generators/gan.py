@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from twinset.dataset import Dataset, Sample, Task
-from twinset.generators.asking import sample_dataset
+from twinset.generators.asking import class_shares, sample_dataset
 from twinset.models.gan.choices import GanChoices
 from twinset.models.gan.model import GanModel
 from twinset.randomness import RandomSource, Stream
@@ -28,12 +26,10 @@ class GAN(GanChoices):
 
         With ``privacy`` the fit's own randomness comes from a secret, not from ``rng``; class shares are equal.
         """
+        self.check()
         model = self.train(training, rng=Stream.of(rng), workspace=workspace)
-        classes = tuple(training.classes)
-        if self.privacy is not None:
-            return GanGenerator(model, classes, None)
-        counts = np.bincount(training.class_ids, minlength=len(classes))
-        return GanGenerator(model, classes, tuple((counts / counts.sum()).tolist()))
+        shares = class_shares(training) if self.privacy is None else None
+        return GanGenerator(model, tuple(training.classes), shares)
 
     def load(self, folder: Path, *, device: str = "cpu") -> GanGenerator:
         """The generator that a finished fit left in this folder; its classes are called by their numbers."""

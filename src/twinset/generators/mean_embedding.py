@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from twinset.dataset import Dataset, Sample, Task
+from twinset.generators.asking import sample_dataset
 from twinset.images import ImageSpec
-from twinset.models.choices import check_classes
+from twinset.models.calibrated import check_classes
 from twinset.models.private.accounting import Privacy
 from twinset.models.private.mean_embedding import MeanEmbeddingModel, MeanEmbeddingSettings, fit_mean_embedding
 from twinset.randomness import RandomSource
@@ -39,7 +40,7 @@ class MeanEmbedding(MeanEmbeddingSettings):
     ) -> MeanEmbeddingGenerator:
         """A generator fitted on the release; its randomness comes from a secret, not from ``rng``."""
         del rng
-        check_classes(training)
+        check_classes(training, "a mean embedding")
         spec = ImageSpec(*training[0].pixels().shape)
         if max(spec.height, spec.width) > LARGEST_SIDE:
             raise ValueError(
@@ -90,3 +91,7 @@ class MeanEmbeddingGenerator:
         images = self.model.sample([slot.class_id for slot in slots], [slot.rng for slot in slots])
         for slot, pixels in zip(slots, images, strict=True):
             yield slot.sample(pixels, method="mean-embedding")
+
+    def sample(self, wanted: int | Sequence[int], *, rng: RandomSource) -> Dataset:
+        """A dataset of ``wanted`` images with classes in the released proportions, or of one image per class id."""
+        return sample_dataset(self, wanted, classes=self.classes, shares=self.model.shares, rng=rng)

@@ -7,24 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-import numpy as np
-
 from twinset.images import ImageSpec
 from twinset.models.diffusion import fresh_denoiser
 from twinset.models.networks import Family, NetworkSettings
-from twinset.models.training import Trainer, TrainingSet, TrainingSettings, draw_batch
+from twinset.models.probing import PROBE_STEPS, Clock, check_budget, most_able, noise_images, quickest
+from twinset.models.training import Trainer, TrainingSettings, draw_batch
 from twinset.randomness import Stream
 from twinset.threads import torch_threads
 
 WIDTHS = (96, 64, 32)
 TOKEN_WIDTHS = (192, 128, 96)
 LARGEST_FINE_SIDE = 40
-PROBE_STEPS = 3
 ENOUGH_STEPS = 400
 """Steps below which a wider network is not worth its time."""
-
-HOPELESS = 2.0
-"""A network whose first step takes this many times what it may is not timed further: no quicker step would save it."""
 
 SAMPLING_SHARE = 0.75
 """Share of the budget for training; the rest is for the looks at copies."""
@@ -76,7 +71,7 @@ def calibrate(
     device: str = "cpu",
     family: Family | None = None,
     adapt: Callable[[NetworkSettings], NetworkSettings] = lambda network: network,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> DiffusionPlan:
     """The most able network that gets enough steps within ``seconds``, and how many steps it gets.
 
@@ -84,24 +79,17 @@ def calibrate(
 
     Steps are bounded by :data:`MOST_EPOCHS` passes over the training set, but not below :data:`LEAST_USEFUL_STEPS`.
     """
-    if seconds <= 0 or n_training < 1:
-        raise ValueError(f"expected seconds > 0 and training images; got {seconds} and {n_training}")
+    check_budget(seconds, n_training)
     batch = 128 if n_training >= 128 else 64
     most = max(LEAST_USEFUL_STEPS, MOST_EPOCHS * n_training // batch)
-    budget = SAMPLING_SHARE * seconds
-    enough = min(most, ENOUGH_STEPS)
-    plan = None
+    networks = dict.fromkeys(adapt(network) for network in candidates(spec, family=family))
+
+    def timed(network: NetworkSettings, hopeless: float) -> float:
+        return seconds_per_step(network, spec, n_classes, batch, device=device, clock=clock, hopeless=hopeless)
+
     with torch_threads(threads):
-        for network in dict.fromkeys(adapt(network) for network in candidates(spec, family=family)):
-            step = seconds_per_step(
-                network, spec, n_classes, batch, device=device, clock=clock, hopeless=HOPELESS * budget / enough
-            )
-            steps = int(budget / step * (1 + 1e-9))  # the clock's last bits lose no step
-            plan = DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), AUGMENT)
-            if steps >= enough:
-                break
-    assert plan is not None
-    return plan
+        network, steps = most_able(networks, timed, budget=SAMPLING_SHARE * seconds, enough=min(most, ENOUGH_STEPS))
+    return DiffusionPlan(network, batch, max(FEWEST_STEPS, min(steps, most)), AUGMENT)
 
 
 def seconds_per_step(
@@ -111,23 +99,16 @@ def seconds_per_step(
     batch: int,
     *,
     device: str,
-    clock: Callable[[], float],
+    clock: Clock,
     hopeless: float = inf,
 ) -> float:
-    """The quickest of a few training steps on noise, after one that warms up.
-
-    The first of them alone where it takes longer than ``hopeless`` seconds.
-    """
-    rng = Stream(0)
-    images = rng.child("noise").numpy().integers(256, size=(batch, *spec.shape), dtype=np.uint8)
-    data = TrainingSet(images, np.arange(batch, dtype=np.int64) % n_classes)
+    """Of training, on noise (:func:`quickest`)."""
+    data, rng = noise_images(batch, spec, n_classes), Stream(0)
     settings = TrainingSettings(steps=PROBE_STEPS + 1, batch=batch, augment=0.5)
     trainer = Trainer(fresh_denoiser(network, spec, n_classes, sigma_data=0.5, rng=rng), settings, device=device)
-    times = []
-    for step in range(PROBE_STEPS + 1):
-        began = clock()
-        trainer.advance(draw_batch(step, data, settings, null_class=n_classes, sigma_data=0.5, rng=rng))
-        times.append(clock() - began)
-        if step and times[step] > hopeless:
-            break
-    return max(min(times[1:]), 1e-6)
+
+    def step() -> None:
+        drawn = draw_batch(trainer.step, data, settings, null_class=n_classes, sigma_data=0.5, rng=rng)
+        trainer.advance(drawn)
+
+    return quickest(step, clock, hopeless=hopeless)

@@ -19,7 +19,7 @@ from twinset.errors import RunFolderError
 from twinset.images import ImageSpec, PixelBatch, to_model
 from twinset.models.augmentation import PARAMETERS
 from twinset.models.checkpoint import Record, load_tensors, save_tensors
-from twinset.models.looking import LookingFit, Others, fit_key, is_finished, look_remarks, look_steps
+from twinset.models.looking import Look, LookingFit, Others, Weights, fit_key, is_finished, look_remarks, look_steps
 from twinset.models.networks import NetworkSettings, build_network
 from twinset.models.preconditioning import Denoiser, measure_sigma_data
 from twinset.models.private.accounting import Account
@@ -59,7 +59,7 @@ class DiffusionModel:
     spec: ImageSpec
     n_classes: int
     settings: DiffusionSettings
-    history: tuple[dict[str, float | int | bool], ...] = ()
+    history: tuple[Look, ...] = ()
     device: str = "cpu"
     account: Account | None = None
 
@@ -116,7 +116,7 @@ class DiffusionModel:
             "history": json.dumps(self.history),
         }
         if self.account is not None:
-            record["account"] = json.dumps(asdict(self.account))
+            record["account"] = json.dumps(self.account.to_values())
         save_tensors(folder / MODEL_FILE, dict(self.denoiser.named_parameters()), record)
 
     @staticmethod
@@ -128,27 +128,32 @@ class DiffusionModel:
             spec = ImageSpec(**json.loads(str(record["spec"])))
             n_classes, sigma_data = int(str(record["n_classes"])), float(str(record["sigma_data"]))
             history = tuple(json.loads(str(record["history"])))
-            account = Account(**json.loads(str(record["account"]))) if "account" in record else None
-            denoiser = fresh_denoiser(settings.network, spec, n_classes, sigma_data=sigma_data, rng=Stream(0))
-            with torch.no_grad():
-                for name, value in denoiser.named_parameters():
-                    value.copy_(tensors[name])
+            account = Account.from_values(json.loads(str(record["account"]))) if "account" in record else None
+            return model_of(
+                tensors,
+                spec,
+                n_classes,
+                settings,
+                sigma_data=sigma_data,
+                history=history,
+                account=account,
+                device=device,
+            )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunFolderError(
                 f"{folder / MODEL_FILE}: expected a diffusion model of this version; got {error}",
                 hint="remove the file and fit again",
             ) from error
-        return _ready(denoiser, spec, n_classes, settings, history, device, account)
 
 
 def model_of(
-    weights: dict[str, torch.Tensor],
+    weights: Weights,
     spec: ImageSpec,
     n_classes: int,
     settings: DiffusionSettings,
     *,
     sigma_data: float,
-    history: tuple[dict[str, float | int | bool], ...] = (),
+    history: tuple[Look, ...] = (),
     account: Account | None = None,
     device: str = "cpu",
 ) -> DiffusionModel:
@@ -157,18 +162,6 @@ def model_of(
     with torch.no_grad():
         for name, value in denoiser.named_parameters():
             value.copy_(weights[name])
-    return _ready(denoiser, spec, n_classes, settings, history, device, account)
-
-
-def _ready(
-    denoiser: Denoiser,
-    spec: ImageSpec,
-    n_classes: int,
-    settings: DiffusionSettings,
-    history: tuple[dict[str, float | int | bool], ...],
-    device: str,
-    account: Account | None,
-) -> DiffusionModel:
     denoiser = denoiser.to(device).eval().requires_grad_(False)
     return DiffusionModel(denoiser, spec, n_classes, settings, history, device, account)
 
@@ -205,24 +198,22 @@ def fit_diffusion(
     settings: DiffusionSettings,
     rng: Stream,
     folder: Path | None = None,
-    holdout: PixelBatch | None = None,
-    holdout_classes: NDArray[np.int64] | None = None,
+    others: Others | None = None,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> DiffusionModel:
     """A model of uint8 (N, H, W, C) images with int64 (N,) classes.
 
     With ``folder`` the fit keeps a checkpoint about every ten seconds, goes on from it, and saves the model. With
-    ``holdout`` images it looks for copies; without, it cannot and trains to the end. Equal inputs, stream and thread
+    ``others`` it looks for copies; without, it cannot and trains to the end. Equal inputs, stream and thread
     count give equal weights, interrupted or not.
     """
     spec, data = ImageSpec(*images.shape[1:]), TrainingSet(images, class_ids)
-    key = fit_key(asdict(settings), data, rng, holdout)
+    key = fit_key(asdict(settings), data, rng, others)
     if folder is not None and is_finished(folder, MODEL_FILE, key):
         return DiffusionModel.load(folder, device=device)
     denoiser = fresh_denoiser(settings.network, spec, n_classes, sigma_data=measure_sigma_data(images), rng=rng)
     fit = _Fit(denoiser, data, spec, n_classes, settings, rng, folder, key, device)
-    others = None if holdout is None else Others(holdout, holdout_classes)
     fit.run(others, steps=settings.training.steps, progress=progress)
     model = fit.model(fit.kept())
     fit.finish(model)
@@ -262,7 +253,7 @@ class _Fit(LookingFit):
         )
         self.trainer.advance(batch)
 
-    def model(self, weights: dict[str, torch.Tensor]) -> DiffusionModel:
+    def model(self, weights: Weights) -> DiffusionModel:
         """The model with these weights."""
         return model_of(
             weights,

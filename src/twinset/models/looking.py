@@ -224,10 +224,10 @@ def look_remarks(history: Sequence[Look], *, what: str, steps: int) -> tuple[str
     )
 
 
-def fit_key(settings: Mapping[str, object], data: TrainingSet, rng: Stream, holdout: PixelBatch | None) -> str:
+def fit_key(settings: Mapping[str, object], data: TrainingSet, rng: Stream, others: Others | None) -> str:
     """What a checkpoint depends on, as sha256: settings, stream, training images and classes, held-out images."""
     images, class_ids = data
-    held_out = images[:0] if holdout is None else holdout
+    held_out = images[:0] if others is None else others.images
     total = hashlib.sha256(json.dumps([settings, rng.seed, list(images.shape), list(held_out.shape)]).encode())
     for pictures in (images, held_out):
         for start in range(0, len(pictures), 1024):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twinset.errors import UsageError
 from twinset.images import PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
-from twinset.models.optimisers import AdamW
+from twinset.models.descent import Descent
 from twinset.models.preconditioning import Denoiser, denoising_loss, training_noise_levels
 from twinset.randomness import Stream
 
@@ -108,38 +108,20 @@ def learning_rate_at(step: int, settings: TrainingSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (settings.steps - warmup)))
 
 
-def ema_exponent(relative_width: float) -> float:
-    """γ of the power-function average whose σ_rel is this (Karras et al. 2024, equation 126).
-
-    σ_rel = √((γ+1) / ((γ+2)²(γ+3))), solved by bisection.
-
-    >>> round(ema_exponent(0.10), 2), round(ema_exponent(0.05), 2)
-    (6.94, 16.97)
-    """
-    low, high = 0.0, 1e6
-    for _ in range(200):
-        middle = (low + high) / 2
-        width = math.sqrt((middle + 1) / ((middle + 2) ** 2 * (middle + 3)))
-        low, high = (middle, high) if width > relative_width else (low, middle)
-    return (low + high) / 2
-
-
-class Trainer:
+class Trainer(Descent):
     """The state of one training: weights, their average, the optimiser's moments, and the number of steps done."""
 
     def __init__(self, denoiser: Denoiser, settings: TrainingSettings, *, device: str = "cpu") -> None:
         self.settings, self.device = settings, torch.device(device)
-        self.step = 0
         self.denoiser = denoiser.to(self.device)
         if self.device.type == "cuda":
             self.denoiser = self.denoiser.to(memory_format=torch.channels_last)
-        self.parameters = dict(self.denoiser.named_parameters())
-        self.average = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self.optimiser = AdamW(
-            self.parameters.values(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
+        parameters = dict(self.denoiser.named_parameters())
+        optimiser = torch.optim.AdamW(
+            parameters.values(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
         )
+        super().__init__(parameters, optimiser, ema=settings.ema)
         self.model = torch.compile(self.denoiser) if self.device.type == "cuda" else self.denoiser
-        self._exponent = ema_exponent(settings.ema)
 
     def advance(self, batch: Batch) -> float:
         """One optimiser step; returns the loss. A loss that is not finite is a :class:`UsageError`."""
@@ -156,43 +138,9 @@ class Trainer:
                 hint=f"a learning_rate below {self.settings.learning_rate:g}",
             )
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate_at(self.step, self.settings)
-        self.optimiser.step()
+        self.descend(learning_rate_at(self.step, self.settings))
         self.optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        self._update_average()
         return value
-
-    def _update_average(self) -> None:
-        weight = 1 - (1 - 1 / self.step) ** (self._exponent + 1)
-        with torch.no_grad():
-            for name, value in self.parameters.items():
-                self.average[name].lerp_(value, weight)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """All tensors of the state, named ``weights/…``, ``average/…``, ``first/…`` and ``second/…`` (moments)."""
-        state: dict[str, torch.Tensor] = {f"weights/{name}": value for name, value in self.parameters.items()}
-        state |= {f"average/{name}": value for name, value in self.average.items()}
-        for name, value in self.parameters.items():
-            moments = self.optimiser.state.get(value)
-            if moments:
-                state |= {f"first/{name}": moments["exp_avg"], f"second/{name}": moments["exp_avg_sq"]}
-        return state
-
-    def restore(self, tensors: dict[str, torch.Tensor], step: int) -> None:
-        """Continues from the state that :meth:`tensors` gave after ``step`` steps."""
-        self.step = step
-        with torch.no_grad():
-            for name, value in self.parameters.items():
-                value.copy_(tensors[f"weights/{name}"])
-                self.average[name].copy_(tensors[f"average/{name}"])
-                if step:
-                    self.optimiser.state[value] = {
-                        "step": torch.tensor(float(step), device=value.device),
-                        "exp_avg": torch.empty_like(value).copy_(tensors[f"first/{name}"]),
-                        "exp_avg_sq": torch.empty_like(value).copy_(tensors[f"second/{name}"]),
-                    }
 
 
 def _autocast(device: torch.device) -> torch.autocast | nullcontext[None]:

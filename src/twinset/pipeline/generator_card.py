@@ -39,16 +39,6 @@ generator = twinset.{method}().load(Path("{folder}"))  # the folder that this ca
 pictures = generator.sample([0, 0, 1], rng=0)  # a dataset: one picture for each class id of the table above
 """
 
-LOAD_MEAN_EMBEDDING = """\
-from pathlib import Path
-
-from twinset.models.private.mean_embedding import MeanEmbeddingModel
-from twinset.randomness import Stream
-
-generator = MeanEmbeddingModel.load(Path("{folder}"))  # the folder that this card lies in
-pictures = generator.sample([0, 0, 1], [Stream(seed) for seed in range(3)])  # uint8 (N, H, W, C), by class id
-"""
-
 
 @dataclass(frozen=True)
 class _Network:
@@ -67,7 +57,7 @@ class _Network:
         model, name = load_generator(folder).model, folder.name
         if isinstance(model, MeanEmbeddingModel):
             about = f"class-conditional network of width {model.width}, fitted to a mean embedding (DP-MERF)"
-            load = LOAD_MEAN_EMBEDDING.format(folder=name)
+            load = LOAD_GENERATOR.format(method="MeanEmbedding", folder=name)
             return _Network(about, "one release of a mean embedding", model.spec, load, " ".join(model.remarks))
         settings = model.settings
         if isinstance(model, GanModel):

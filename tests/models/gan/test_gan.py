@@ -130,7 +130,7 @@ def test_looks_stop_a_fit_that_copies(monkeypatch: pytest.MonkeyPatch) -> None:
         flagged, p_value, membership_auc, training_hits, holdout_hits = True, 0.001, 0.9, 5, 0
 
     monkeypatch.setattr(looking, "copy_test", lambda *given, **named: Found())
-    model = fit(settings=settings(12, looks=4), holdout=pictures(24)[0])
+    model = fit(settings=settings(12, looks=4), others=looking.Others(pictures(24)[0], None))
     assert [look["step"] for look in model.facts.history] == [3]
     assert fit(settings=settings(4, looks=2)).remarks(("a", "b"))[0].startswith("While the GAN trained, nothing looked")
 

@@ -15,7 +15,6 @@ from twinset.errors import RunFolderError
 from twinset.images import ImageSpec
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings
 from twinset.models.networks import NetworkSettings
-from twinset.models.private import diffusion as diffusion_module
 from twinset.models.private import sitting as sitting_module
 from twinset.models.private.accounting import Privacy, account_of
 from twinset.models.private.diffusion import fit_private_diffusion
@@ -72,7 +71,7 @@ account_once = cache(account_of)
 @pytest.fixture(autouse=True)
 def _every_step_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sitting_module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(diffusion_module, "account_of", account_once)
+    monkeypatch.setattr(sitting_module, "account_of", account_once)
 
 
 def begin(folder: Path, *, key: bytes = bytes(32)) -> None:

@@ -15,7 +15,6 @@ from twinset.errors import RunFolderError
 from twinset.models.gan.model import GanModel, GanSettings
 from twinset.models.gan.networks import GanNetworkSettings
 from twinset.models.gan.training import GanTrainingSettings
-from twinset.models.private import gan as gan_module
 from twinset.models.private import sitting as sitting_module
 from twinset.models.private.accounting import Account, Privacy, account_of
 from twinset.models.private.gan import PrivateGanTrainer, fit_private_gan
@@ -70,7 +69,7 @@ def killer(at: int) -> Callable[[int, int, str], None]:
 def _every_step_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opacus", reason="needs twinset[dp]")
     monkeypatch.setattr(sitting_module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(gan_module, "account_of", account_once)
+    monkeypatch.setattr(sitting_module, "account_of", account_once)
 
 
 def begin(folder: Path) -> Path:
@@ -151,7 +150,7 @@ def test_the_generator_steps_after_so_many_of_the_discriminator() -> None:
     done = []
     for _ in range(STEPS):
         one.advance()
-        done.append((one.step, one.generator.steps))
+        done.append((one.step, one.generator.step))
     assert done == [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)]
 
 

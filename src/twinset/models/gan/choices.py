@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from twinset.dataset import Dataset
-from twinset.errors import RunFolderError
-from twinset.images import ImageSpec, PixelBatch
-from twinset.models.choices import DEFAULT_SECONDS, PLAN_FILE, check_classes
+from twinset.images import ImageSpec
+from twinset.models.calibrated import CalibratedChoices, others_of
 from twinset.models.gan.augmentation import Change
 from twinset.models.gan.calibration import (
     PRIVATE,
@@ -31,16 +24,13 @@ from twinset.models.gan.model import GanModel, GanSettings
 from twinset.models.gan.networks import GanNetworkSettings
 from twinset.models.gan.training import GanTrainingSettings
 from twinset.models.private.accounting import Privacy, check_opacus
+from twinset.models.training import TrainingSet
 from twinset.randomness import Stream
 from twinset.stages import Workspace
-from twinset.store import write_json
-from twinset.threads import torch_threads
-
-DECIDED = tuple(field.name for field in fields(GanPlan))
 
 
 @dataclass(frozen=True)
-class GanChoices:
+class GanChoices(CalibratedChoices[GanPlan, GanModel]):
     """Settings; what is None is decided by calibration for the image size and the time budget.
 
     Networks: ``width``, ``discriminator_width``, ``latent``. Training: ``steps`` of the discriminator, of which every
@@ -52,6 +42,10 @@ class GanChoices:
     ``privacy``: train the discriminator with differential privacy (DP-SGD; extra ``dp``). ``batch`` is then how many
     images a step draws on average, nothing looks for copies while it trains, and there is no ``r1``.
     """
+
+    learner: ClassVar[str] = "a GAN"
+    plan_type: ClassVar[type[object]] = GanPlan
+    decided: ClassVar[tuple[str, ...]] = tuple(field.name for field in fields(GanPlan))
 
     width: int | None = None
     discriminator_width: int | None = None
@@ -72,14 +66,9 @@ class GanChoices:
     def __post_init__(self) -> None:
         self.settings(PRIVATE if self.privacy is not None else USUAL)
 
-    @property
-    def open(self) -> tuple[str, ...]:
-        """The names that calibration has yet to decide."""
-        return tuple(name for name in DECIDED if getattr(self, name) is None)
-
     def settings(self, plan: GanPlan) -> GanSettings:
         """The settings of the model; what is open is that of the plan."""
-        asked = {name: getattr(self, name) for name in DECIDED}
+        asked = {name: getattr(self, name) for name in self.decided}
         plan = replace(plan, **{name: value for name, value in asked.items() if value is not None})
         steps, between = plan.steps, plan.discriminator_steps
         if self.discriminator_steps is None:
@@ -107,12 +96,6 @@ class GanChoices:
         """:class:`MissingExtraError` where privacy is asked for and opacus is not there."""
         if self.privacy is not None:
             check_opacus()
-
-    def resolve(
-        self, spec: ImageSpec, *, n_classes: int, n_training: int, seconds: float, threads: int, device: str = "cpu"
-    ) -> Self:
-        """The same settings with nothing left open (:class:`twinset.stages.CalibratedMethod`)."""
-        return self._with_plan(self._plan(spec, n_classes, n_training, seconds, threads, device)) if self.open else self
 
     def fit_seconds(self, spec: ImageSpec, *, n_classes: int, threads: int, device: str = "cpu") -> float:
         """What a fit with nothing left open takes here, by a probe."""
@@ -142,70 +125,27 @@ class GanChoices:
         plan = replace(plan, steps=fitting.steps, discriminator_steps=fitting.discriminator_steps)
         return replace(self, **{name: getattr(plan, name) for name in self.open})
 
-    def train(self, training: Dataset, *, rng: Stream, workspace: Workspace) -> GanModel:
-        """A model of these labelled images, which are of one size; continues what it finds in the workspace."""
-        check_classes(training)
-        spec, classes = ImageSpec(*training[0].pixels().shape), len(training.classes)
-        settled, holdout = self._settled(training, spec, workspace), workspace.holdout
-        images, class_ids = training.prepared(spec), training.class_ids
-        settings = settled.settings(USUAL)
-        with torch_threads(workspace.threads):
-            if self.privacy is not None:
-                return _private(images, class_ids, classes, settings, self.privacy, workspace)
+    def _fit(self, data: TrainingSet, n_classes: int, rng: Stream, workspace: Workspace) -> GanModel:
+        settings = self.settings(USUAL)
+        if self.privacy is None:
             return fit_gan(
-                images,
-                class_ids,
-                n_classes=classes,
+                *data,
+                n_classes=n_classes,
                 settings=settings,
                 rng=rng,
                 folder=workspace.folder,
-                holdout=holdout.prepared(spec) if holdout is not None else None,
-                holdout_classes=holdout.class_ids if holdout is not None else None,
+                others=others_of(workspace, data),
                 device=workspace.device,
                 progress=workspace.progress,
             )
+        from twinset.models.private.gan import fit_private_gan
 
-    def _settled(self, training: Dataset, spec: ImageSpec, workspace: Workspace) -> Self:
-        """Nothing open. What was decided here is kept in the workspace, or a second start would time otherwise."""
-        if not self.open:
-            return self
-        path = workspace.folder / PLAN_FILE if workspace.folder is not None else None
-        if path is not None and path.exists():
-            return self._with_plan(_read_plan(path))
-        classes, images = len(training.classes), len(training)
-        plan = self._plan(spec, classes, images, DEFAULT_SECONDS, workspace.threads, workspace.device)
-        if path is not None:
-            write_json(path, asdict(plan))
-        return self._with_plan(plan)
-
-
-def _private(
-    images: PixelBatch,
-    class_ids: NDArray[np.int64],
-    n_classes: int,
-    settings: GanSettings,
-    privacy: Privacy,
-    workspace: Workspace,
-) -> GanModel:
-    from twinset.models.private.gan import fit_private_gan
-
-    check_opacus()
-    return fit_private_gan(
-        images,
-        class_ids,
-        n_classes=n_classes,
-        settings=settings,
-        privacy=privacy,
-        folder=workspace.folder,
-        device=workspace.device,
-        progress=workspace.progress,
-    )
-
-
-def _read_plan(path: Path) -> GanPlan:
-    try:
-        return GanPlan(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise RunFolderError(
-            f"{path}: expected the plan of an earlier fit; got {error!r}", hint="remove this file and fit again"
-        ) from error
+        return fit_private_gan(
+            *data,
+            n_classes=n_classes,
+            settings=settings,
+            privacy=self.privacy,
+            folder=workspace.folder,
+            device=workspace.device,
+            progress=workspace.progress,
+        )

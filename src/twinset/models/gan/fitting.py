@@ -27,21 +27,19 @@ def fit_gan(
     settings: GanSettings,
     rng: Stream,
     folder: Path | None = None,
-    holdout: PixelBatch | None = None,
-    holdout_classes: NDArray[np.int64] | None = None,
+    others: Others | None = None,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> GanModel:
-    """A model of uint8 (N, H, W, C) images with int64 (N,) classes; ``folder`` and ``holdout`` as in diffusion.
+    """A model of uint8 (N, H, W, C) images with int64 (N,) classes; ``folder`` and ``others`` as in diffusion.
 
     Equal inputs, stream and thread count give equal weights, interrupted or not.
     """
     spec, data = ImageSpec(*images.shape[1:]), TrainingSet(images, class_ids)
-    key = fit_key(asdict(settings), data, rng, holdout)
+    key = fit_key(asdict(settings), data, rng, others)
     if folder is not None and is_finished(folder, MODEL_FILE, key):
         return GanModel.load(folder, device=device)
     fit = _Fit(data, spec, n_classes, settings, rng, folder, key, device)
-    others = None if holdout is None else Others(holdout, holdout_classes)
     fit.run(others, steps=settings.training.steps, progress=progress)
     model = fit.model(fit.kept())
     made, of_made = sampled_evenly(model, rng=rng.child("diversity"))

@@ -6,7 +6,6 @@ The discriminator is not kept: it has looked at the images, and nobody who makes
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,22 +74,17 @@ class Facts:
     account: Account | None = None
 
     def to_record(self) -> Record:
-        """Plain values; an infinite ε as None."""
+        """Plain values."""
         record: Record = {"history": json.dumps(self.history), "diversity": json.dumps(self.diversity)}
         record["spread"] = self.spread
         if self.account is not None:
-            values = asdict(self.account)
-            values["epsilon"] = self.account.epsilon if math.isfinite(self.account.epsilon) else None
-            record["account"] = json.dumps(values)
+            record["account"] = json.dumps(self.account.to_values())
         return record
 
     @staticmethod
     def from_record(record: Record) -> Facts:
         """The facts that :meth:`to_record` made plain."""
-        account = None
-        if "account" in record:
-            values = json.loads(str(record["account"]))
-            account = Account(**{**values, "epsilon": math.inf if values["epsilon"] is None else values["epsilon"]})
+        account = Account.from_values(json.loads(str(record["account"]))) if "account" in record else None
         spread = record["spread"]
         return Facts(
             tuple(json.loads(str(record["history"]))),

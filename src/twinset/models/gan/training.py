@@ -16,14 +16,12 @@ from torch.nn import functional
 
 from twinset.errors import UsageError
 from twinset.images import to_model
+from twinset.models.descent import Descent, Tensors
 from twinset.models.gan.augmentation import CHANGES, Change, Drawn, change, draw_changes
 from twinset.models.gan.networks import Discriminator, GanGenerator
 from twinset.models.gan.spectral import SpectralNorms
-from twinset.models.optimisers import Adam
-from twinset.models.training import TrainingSet, batch_rows, ema_exponent
+from twinset.models.training import TrainingSet, batch_rows
 from twinset.randomness import Stream
-
-Tensors = dict[str, torch.Tensor]
 
 STEPS_BETWEEN_R1 = 8
 FALLING = 0.5
@@ -105,53 +103,9 @@ def rate_at(step: int, steps: int) -> float:
     return min(1.0, (steps - step) / max(1.0, FALLING * steps))
 
 
-class Side:
-    """One network's parameters, Adam, and the average of the parameters where ``ema`` says how long a memory it has."""
-
-    def __init__(self, parameters: Tensors, *, rate: float, ema: float | None) -> None:
-        self.parameters, self.rate, self.steps = parameters, rate, 0
-        self.average = {} if ema is None else {name: value.detach().clone() for name, value in parameters.items()}
-        self.optimiser = Adam(parameters.values(), lr=rate, betas=(0.0, 0.99), fused=True)
-        self._exponent = 0.0 if ema is None else ema_exponent(ema)
-
-    def descend(self, gradients: Mapping[str, torch.Tensor], *, share: float) -> None:
-        """One step of Adam at this share of the learning rate, and the average after it."""
-        for name, value in self.parameters.items():
-            value.grad = gradients[name].detach()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * share
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        self.steps += 1
-        weight = 1 - (1 - 1 / self.steps) ** (self._exponent + 1)
-        with torch.no_grad():
-            for name, value in self.average.items():
-                value.lerp_(self.parameters[name], weight)
-
-    def tensors(self) -> Tensors:
-        """``weights/…``, ``average/…``, ``second/…`` (moments), ``steps``; first moments are the last gradients."""
-        state: Tensors = {"steps": torch.tensor(self.steps)}
-        state |= {f"weights/{name}": value for name, value in self.parameters.items()}
-        state |= {f"average/{name}": value for name, value in self.average.items()}
-        for name, value in self.parameters.items():
-            if moments := self.optimiser.state.get(value):
-                state[f"second/{name}"] = moments["exp_avg_sq"]
-        return state
-
-    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Continues from what :meth:`tensors` gave."""
-        self.steps = int(tensors["steps"])
-        with torch.no_grad():
-            for name, value in self.parameters.items():
-                value.copy_(tensors[f"weights/{name}"])
-                if name in self.average:
-                    self.average[name].copy_(tensors[f"average/{name}"])
-                if self.steps:
-                    self.optimiser.state[value] = {
-                        "step": torch.tensor(float(self.steps), device=value.device),
-                        "exp_avg": torch.zeros_like(value),
-                        "exp_avg_sq": torch.empty_like(value).copy_(tensors[f"second/{name}"]),
-                    }
+def adam(parameters: Mapping[str, torch.Tensor], learning_rate: float) -> torch.optim.Adam:
+    """Adam without memory of first moments, of either network."""
+    return torch.optim.Adam(parameters.values(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
 
 
 def part_of(tensors: Mapping[str, torch.Tensor], prefix: str) -> Tensors:
@@ -166,12 +120,12 @@ def prefixed(tensors: Mapping[str, torch.Tensor], prefix: str) -> Tensors:
 
 def generator_step(
     made: GanGenerator,
-    own: Side,
+    own: Descent,
     judge: Discriminator,
     weights: Mapping[str, torch.Tensor],
     codes: tuple[torch.Tensor, torch.Tensor, Drawn],
     *,
-    share: float,
+    learning_rate: float,
 ) -> float:
     """One step of the generator on −mean D(changed pictures), the discriminator's ``weights`` held fixed; the loss.
 
@@ -182,7 +136,7 @@ def generator_step(
     pictures = change(made(latent, class_ids), drawn)
     loss = -torch.func.functional_call(judge, fixed, (pictures, class_ids)).mean()
     gradients = torch.autograd.grad(loss, list(own.parameters.values()))
-    own.descend(dict(zip(own.parameters, gradients, strict=True)), share=share)
+    own.descend(learning_rate, dict(zip(own.parameters, gradients, strict=True)))
     return float(loss.detach())
 
 
@@ -202,8 +156,9 @@ class GanTrainer:
         if self.device.type == "cuda":
             self.made.to(memory_format=torch.channels_last)
             self.judge.to(memory_format=torch.channels_last)
-        self.generator = Side(dict(self.made.named_parameters()), rate=settings.learning_rate, ema=settings.ema)
-        self.discriminator = Side(dict(self.judge.named_parameters()), rate=settings.discriminator_rate, ema=None)
+        made, judge = dict(self.made.named_parameters()), dict(self.judge.named_parameters())
+        self.generator = Descent(made, adam(made, settings.learning_rate), ema=settings.ema)
+        self.discriminator = Descent(judge, adam(judge, settings.discriminator_rate), ema=None)
         self.norms = SpectralNorms(self.discriminator.parameters, generator=rng.child("singular vectors").torch())
 
     @property
@@ -223,7 +178,8 @@ class GanTrainer:
         if (self.step + 1) % self.settings.discriminator_steps == 0:
             weights = self.norms.normalised(self.discriminator.parameters)
             codes = batch.latent_again, batch.class_ids, batch.of_made_again
-            loss = generator_step(self.made, self.generator, self.judge, weights, codes, share=share)
+            rate = self.settings.learning_rate * share
+            loss = generator_step(self.made, self.generator, self.judge, weights, codes, learning_rate=rate)
             self._check(loss, "generator")
         self.step += 1
 
@@ -241,7 +197,7 @@ class GanTrainer:
             total = total + STEPS_BETWEEN_R1 * self.settings.r1 * r1(self.judge, weights, real, batch.class_ids)
         gradients = torch.autograd.grad(total, list(self.discriminator.parameters.values()))
         named = dict(zip(self.discriminator.parameters, gradients, strict=True))
-        self.discriminator.descend(named, share=share)
+        self.discriminator.descend(self.settings.discriminator_rate * share, named)
         return float(loss.detach())
 
     def _check(self, loss: float, what: str) -> None:
@@ -262,8 +218,8 @@ class GanTrainer:
     def restore(self, tensors: Tensors, step: int) -> None:
         """Continues from the state that :meth:`tensors` gave after ``step`` steps."""
         self.step = step
-        self.generator.restore(part_of(tensors, "generator/"))
-        self.discriminator.restore(part_of(tensors, "discriminator/"))
+        self.generator.restore(part_of(tensors, "generator/"), step // self.settings.discriminator_steps)
+        self.discriminator.restore(part_of(tensors, "discriminator/"), step)
         self.norms.restore(part_of(tensors, "spectral/"))
 
 

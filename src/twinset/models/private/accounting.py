@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from twinset.errors import MissingExtraError, UsageError
 from twinset.gaussian_privacy import default_delta, sigma_for
@@ -65,6 +66,16 @@ class Account:
     delta: float
     epsilon: float
     clip: float
+
+    def to_values(self) -> dict[str, float | int | None]:
+        """Plain values; an infinite ε as None, since JSON has no such number."""
+        return {**asdict(self), "epsilon": self.epsilon if math.isfinite(self.epsilon) else None}
+
+    @staticmethod
+    def from_values(values: Mapping[str, float | int | None]) -> Account:
+        """The account that :meth:`to_values` made plain."""
+        epsilon = math.inf if values["epsilon"] is None else values["epsilon"]
+        return Account(**{**values, "epsilon": epsilon})  # type: ignore[arg-type]
 
     def sentence(self) -> str:
         """The account in words."""

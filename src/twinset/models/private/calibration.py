@@ -6,22 +6,27 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from twinset.images import ImageSpec
 from twinset.models.calibration import DiffusionPlan
 from twinset.models.diffusion import DiffusionSettings
 from twinset.models.networks import NetworkSettings
-from twinset.models.private.accounting import Account, Privacy
+from twinset.models.private.accounting import Privacy
 from twinset.models.private.diffusion import private_trainer
+from twinset.models.probing import (
+    PRIVATE_PROBE_IMAGES,
+    PROBE_STEPS,
+    Clock,
+    check_budget,
+    noise_images,
+    probed_account,
+    quickest_private,
+)
 from twinset.models.sampling import SamplingSettings
-from twinset.models.training import TrainingSet, TrainingSettings
-from twinset.randomness import Stream
+from twinset.models.training import TrainingSettings
 from twinset.threads import torch_threads
 
 FEWEST_STEPS, MOST_STEPS = 100, 1000
 AUGMENT = 0.3
-PROBE_IMAGES = 16
 
 
 def private_plan(
@@ -36,6 +41,7 @@ def private_plan(
     adapt: Callable[[NetworkSettings], NetworkSettings] = lambda network: network,
 ) -> DiffusionPlan:
     """The plan of a private training: batches of a quarter of the images, as many steps as the time allows."""
+    check_budget(seconds, n_training)
     side = max(spec.height, spec.width)
     patch = 1 if side <= 16 else 2 if side <= 40 else 4 if side <= 96 else 8
     network = adapt(NetworkSettings("unet", 32, 1, 2, patch))
@@ -54,20 +60,14 @@ def seconds_per_step(
     *,
     threads: int,
     device: str = "cpu",
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> float:
-    """The quicker of two steps on a few images of noise, after one that warms up, for as many as a step draws."""
-    images = Stream(0).numpy().integers(256, size=(PROBE_IMAGES, *spec.shape), dtype=np.uint8)
-    data = TrainingSet(images, np.arange(PROBE_IMAGES, dtype=np.int64) % n_classes)
-    probe = replace(settings, looks=0, training=replace(settings.training, batch=PROBE_IMAGES, steps=3))
-    account = Account(1.0, 1.0, 3, 0.5, 1.0, privacy.clip)
-    times = []
+    """By a few images of noise, for as many as a step draws."""
+    data = noise_images(PRIVATE_PROBE_IMAGES, spec, n_classes)
+    asked = replace(settings.training, batch=len(data.images), steps=PROBE_STEPS + 1)
+    probe, account = replace(settings, training=asked, looks=0), probed_account(privacy)
     with torch_threads(threads):
         trainer, draw = private_trainer(
             data, n_classes, probe, account=account, draws=privacy.draws, key=bytes(32), device=device
         )
-        for _ in range(3):
-            began = clock()
-            trainer.advance(draw)
-            times.append(clock() - began)
-    return max(1e-6, min(times[1:])) * settings.training.batch / PROBE_IMAGES
+        return quickest_private(lambda: trainer.advance(draw), clock, batch=settings.training.batch)

@@ -5,7 +5,6 @@ multiplicity, an average of the weights. The network is ours (:mod:`twinset.mode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,8 @@ from twinset.models.classifier import (
     new_network,
     rate_share,
 )
-from twinset.models.private.accounting import Account, Privacy, account_of
-from twinset.models.private.sitting import Sitting, digest_of
+from twinset.models.private.accounting import Account, Privacy
+from twinset.models.private.sitting import Sitting
 from twinset.models.private.trainer import Draw, PrivateTrainer
 from twinset.randomness import Stream
 from twinset.secret_randomness import seed_from
@@ -55,19 +54,12 @@ def fit_private_classifier(
             "expected class_balanced off in private training; got it on", hint="every image is drawn by the same chance"
         )
     height, width, channels = images.shape[1:]
-    described = {"model": settings.to_dict(), "privacy": asdict(privacy), "classes": n_classes}
-    sitting = Sitting(folder, digest_of(images, class_ids), described)
-    account = sitting.account(
-        lambda: account_of(privacy, images=len(images), batch=settings.batch, steps=settings.steps)
-    )
+    sitting = Sitting(folder, images, class_ids, model=settings.to_dict(), privacy=privacy, n_classes=n_classes)
+    account = sitting.account_of_steps(batch=settings.batch, steps=settings.steps)
     if folder is not None and sitting.finished:
         return Classifier.load(folder / MODEL_FILE), account
     network, trainer, draw = _private_trainer(images, labels, n_classes, settings, privacy, account, sitting.key())
-    sitting.restore(trainer)
-    while trainer.step < settings.steps:
-        trainer.advance(draw)
-        sitting.save(trainer)
-        progress(trainer.step, settings.steps, "private steps")
+    sitting.run(trainer, lambda: trainer.advance(draw), steps=settings.steps, progress=progress)
     network.load_state_dict(trainer.average)
     model = Classifier(network.eval(), (height, width, channels), n_classes, settings.width, norm="group")
     if folder is not None:

@@ -23,8 +23,8 @@ from twinset.images import ImageSpec, PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
 from twinset.models.diffusion import DiffusionModel, DiffusionSettings, fresh_denoiser, model_of
 from twinset.models.preconditioning import denoising_loss, training_noise_levels
-from twinset.models.private.accounting import Account, Privacy, account_of
-from twinset.models.private.sitting import Sitting, digest_of
+from twinset.models.private.accounting import Account, Privacy
+from twinset.models.private.sitting import Sitting
 from twinset.models.private.trainer import Draw, PrivateTrainer
 from twinset.models.training import TrainingSet, TrainingSettings, learning_rate_at
 from twinset.randomness import Stream
@@ -51,14 +51,11 @@ def fit_private_diffusion(
     ``settings.training.batch`` is how many images a step draws on average; ``settings.looks`` is not used. With
     ``folder`` the fit goes on from its checkpoint, spends nothing twice, and refuses other data (:class:`Sitting`).
     """
-    spec = ImageSpec(*images.shape[1:])
-    described: dict[str, object] = {"model": asdict(settings), "privacy": asdict(privacy), "classes": n_classes}
-    sitting = Sitting(folder, digest_of(images, class_ids), described)
+    spec, steps = ImageSpec(*images.shape[1:]), settings.training.steps
+    sitting = Sitting(folder, images, class_ids, model=asdict(settings), privacy=privacy, n_classes=n_classes)
     if folder is not None and sitting.finished:
         return DiffusionModel.load(folder, device=device)
-    account = sitting.account(
-        lambda: account_of(privacy, images=len(images), batch=settings.training.batch, steps=settings.training.steps)
-    )
+    account = sitting.account_of_steps(batch=settings.training.batch, steps=steps)
     trainer, draw = private_trainer(
         TrainingSet(images, class_ids),
         n_classes,
@@ -68,11 +65,7 @@ def fit_private_diffusion(
         key=sitting.key(),
         device=device,
     )
-    sitting.restore(trainer)
-    while trainer.step < settings.training.steps:
-        trainer.advance(draw)
-        sitting.save(trainer)
-        progress(trainer.step, settings.training.steps, "private steps")
+    sitting.run(trainer, lambda: trainer.advance(draw), steps=steps, progress=progress)
     model = model_of(
         trainer.average, spec, n_classes, settings, sigma_data=PUBLIC_SIGMA_DATA, account=account, device=device
     )

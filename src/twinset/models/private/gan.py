@@ -21,22 +21,21 @@ import torch
 from numpy.typing import NDArray
 
 from twinset.images import ImageSpec, PixelBatch, to_model
+from twinset.models.descent import Descent, Tensors
 from twinset.models.gan.augmentation import change, draw_changes
 from twinset.models.gan.diversity import spread_within
 from twinset.models.gan.fitting import sampled_evenly
 from twinset.models.gan.model import Facts, GanModel, GanSettings, gan_of
 from twinset.models.gan.networks import build_gan
 from twinset.models.gan.spectral import SpectralNorms
-from twinset.models.gan.training import Side, generator_step, hinge, part_of, prefixed, rate_at
-from twinset.models.private.accounting import Account, Privacy, account_of
-from twinset.models.private.sitting import Sitting, digest_of
+from twinset.models.gan.training import adam, generator_step, hinge, part_of, prefixed, rate_at
+from twinset.models.private.accounting import Account, Privacy
+from twinset.models.private.sitting import Sitting
 from twinset.models.private.trainer import PrivateTrainer
 from twinset.models.training import TrainingSet
 from twinset.randomness import Stream
 from twinset.secret_randomness import seed_from
 from twinset.stages import Progress, silent
-
-Tensors = dict[str, torch.Tensor]
 
 MOST_MADE = 256
 """Pictures of a step of the generator, however large the batches of the discriminator are."""
@@ -60,13 +59,10 @@ def fit_private_gan(
     ``folder`` the fit goes on from its checkpoint, spends nothing twice, and refuses other data (:class:`Sitting`).
     """
     spec, training = ImageSpec(*images.shape[1:]), settings.training
-    described: dict[str, object] = {"model": asdict(settings), "privacy": asdict(privacy), "classes": n_classes}
-    sitting = Sitting(folder, digest_of(images, class_ids), described)
+    sitting = Sitting(folder, images, class_ids, model=asdict(settings), privacy=privacy, n_classes=n_classes)
     if folder is not None and sitting.finished:
         return GanModel.load(folder, device=device)
-    account = sitting.account(
-        lambda: account_of(privacy, images=len(images), batch=training.batch, steps=training.steps)
-    )
+    account = sitting.account_of_steps(batch=training.batch, steps=training.steps)
     trainer = PrivateGanTrainer(
         TrainingSet(images, class_ids),
         n_classes,
@@ -76,11 +72,7 @@ def fit_private_gan(
         key=sitting.key(),
         device=device,
     )
-    sitting.restore(trainer)
-    while trainer.step < training.steps:
-        trainer.advance()
-        sitting.save(trainer)
-        progress(trainer.step, training.steps, "private steps")
+    sitting.run(trainer, trainer.advance, steps=training.steps, progress=progress)
     facts = Facts(account=account)
     model = gan_of(trainer.generator.average, spec, n_classes, settings, facts=facts, device=device)
     made, of_made = sampled_evenly(model, rng=Stream(0).child("spread"))
@@ -122,7 +114,8 @@ class PrivateGanTrainer:
             key=key,
             learning_rate=lambda step: training.discriminator_rate * rate_at(step, training.steps),
         )
-        self.generator = Side(dict(self.made.named_parameters()), rate=training.learning_rate, ema=training.ema)
+        made = dict(self.made.named_parameters())
+        self.generator = Descent(made, adam(made, training.learning_rate), ema=training.ema)
         vectors = stream.child("singular vectors").torch()
         self.norms = SpectralNorms(self.discriminator.parameters, generator=vectors)
 
@@ -175,7 +168,7 @@ class PrivateGanTrainer:
             self.judge,
             self.norms.normalised(self.discriminator.parameters),
             (codes.to(self.device), classes.to(self.device), changes.to(torch.device(self.device))),
-            share=rate_at(self.step - 1, training.steps),
+            learning_rate=training.learning_rate * rate_at(self.step - 1, training.steps),
         )
 
     def tensors(self) -> Tensors:
@@ -189,5 +182,5 @@ class PrivateGanTrainer:
     def restore(self, tensors: Tensors, step: int) -> None:
         """Continues from the state that :meth:`tensors` gave after ``step`` steps."""
         self.discriminator.restore(part_of(tensors, "discriminator/"), step)
-        self.generator.restore(part_of(tensors, "generator/"))
+        self.generator.restore(part_of(tensors, "generator/"), step // self.settings.training.discriminator_steps)
         self.norms.restore(part_of(tensors, "spectral/"))

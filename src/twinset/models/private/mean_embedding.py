@@ -25,9 +25,8 @@ from twinset.errors import RunFolderError
 from twinset.gaussian_privacy import default_delta, sigma_for
 from twinset.images import ImageSpec, PixelBatch, from_model, to_model
 from twinset.models.checkpoint import Record, load_tensors, save_tensors
-from twinset.models.optimisers import Adam
 from twinset.models.private.accounting import NOT_COVERED, Account, Privacy
-from twinset.models.private.sitting import Sitting, digest_of
+from twinset.models.private.sitting import Sitting
 from twinset.randomness import Stream
 from twinset.secret_randomness import seed_from, standard_normals
 from twinset.stages import Progress, silent
@@ -124,7 +123,7 @@ class MeanEmbeddingModel:
             "n_classes": self.n_classes,
             "width": self.width,
             "shares": json.dumps(self.shares),
-            "account": json.dumps(asdict(self.account)),
+            "account": json.dumps(self.account.to_values()),
         }
         save_tensors(folder / MODEL_FILE, self.network.state_dict(), record)
 
@@ -138,7 +137,7 @@ class MeanEmbeddingModel:
             network = _network(spec, classes, width, torch.Generator().manual_seed(0))
             network.load_state_dict(tensors)
             shares = tuple(json.loads(str(record["shares"])))
-            account = Account(**json.loads(str(record["account"])))
+            account = Account.from_values(json.loads(str(record["account"])))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunFolderError(
                 f"{folder / MODEL_FILE}: expected a mean embedding model of this version; got {error}",
@@ -200,8 +199,7 @@ def fit_mean_embedding(
     other data.
     """
     spec = ImageSpec(*images.shape[1:])
-    described = {"model": asdict(settings), "privacy": asdict(privacy), "classes": n_classes}
-    sitting = Sitting(folder, digest_of(images, class_ids), described)
+    sitting = Sitting(folder, images, class_ids, model=asdict(settings), privacy=privacy, n_classes=n_classes)
     if folder is not None and sitting.finished:
         return MeanEmbeddingModel.load(folder)
     account = sitting.account(lambda: _account(privacy, len(images), settings))
@@ -263,7 +261,7 @@ def _match(
     """Adam on ‖released − made‖², the squared distance of the two embeddings of images and classes together."""
     classes = len(target)
     class_ids = torch.arange(classes).repeat_interleave(settings.batch)
-    optimiser = Adam(network.parameters(), lr=settings.learning_rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     for step in range(settings.steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * (1 - step / settings.steps)

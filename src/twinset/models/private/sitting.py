@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,8 +21,9 @@ from numpy.typing import NDArray
 from twinset.errors import RunFolderError
 from twinset.images import PixelBatch
 from twinset.models.checkpoint import load_tensors, save_tensors
-from twinset.models.private.accounting import Account
+from twinset.models.private.accounting import Account, Privacy, account_of
 from twinset.secret_randomness import destroy_key, fresh_key, kept_key
+from twinset.stages import Progress
 from twinset.store import read_json, write_json
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -58,10 +58,24 @@ class Kept(Protocol):
 
 
 class Sitting:
-    """What one private training keeps in ``folder`` (None: nothing, and it cannot be resumed)."""
+    """What one private training keeps in ``folder`` (None: nothing, and it cannot be resumed).
 
-    def __init__(self, folder: Path | None, digest: str, settings: Mapping[str, object]) -> None:
-        self.folder, self.digest = folder, digest
+    It goes on with the same uint8 images (N, H, W, C), int64 classes (N,), settings of the ``model`` and privacy only.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        images: PixelBatch,
+        class_ids: NDArray[np.int64],
+        *,
+        model: Mapping[str, object],
+        privacy: Privacy,
+        n_classes: int,
+    ) -> None:
+        self.folder, self.privacy, self.images = folder, privacy, len(images)
+        self.digest = digest_of(images, class_ids)
+        settings = {"model": model, "privacy": asdict(privacy), "classes": n_classes}
         self.settings = cast("dict[str, object]", json.loads(json.dumps(settings)))
         self.saved_at = time.monotonic()
         self._log: dict[str, object] | None = None
@@ -96,9 +110,11 @@ class Sitting:
             made = fresh()
             self._keep(made, finished=False)
             return made
-        values = cast("dict[str, float | int | None]", self._log["account"])
-        epsilon = math.inf if values["epsilon"] is None else values["epsilon"]
-        return Account(**{**values, "epsilon": epsilon})  # type: ignore[arg-type]
+        return Account.from_values(cast("dict[str, float | int | None]", self._log["account"]))
+
+    def account_of_steps(self, *, batch: int, steps: int) -> Account:
+        """:meth:`account` of DP-SGD: ``steps`` steps with ``batch`` images expected in each."""
+        return self.account(lambda: account_of(self.privacy, images=self.images, batch=batch, steps=steps))
 
     def key(self) -> bytes:
         """The secret of this training."""
@@ -107,14 +123,24 @@ class Sitting:
     def _keep(self, account: Account, *, finished: bool) -> None:
         if self.folder is None:
             return
-        values: dict[str, object] = asdict(account)
-        values["epsilon"] = account.epsilon if math.isfinite(account.epsilon) else None
         self.key()
-        self._log = {"data": self.digest, "settings": self.settings, "account": values, "finished": finished}
+        self._log = {
+            "data": self.digest,
+            "settings": self.settings,
+            "account": account.to_values(),
+            "finished": finished,
+        }
         write_json(self.folder / LOG, self._log)
 
-    def restore(self, trainer: Kept) -> None:
-        """Goes on from the checkpoint, if there is one."""
+    def run(self, trainer: Kept, advance: Callable[[], None], *, steps: int, progress: Progress) -> None:
+        """Trains to the end, on from the checkpoint if there is one; ``advance`` makes one step of the trainer."""
+        self._restore(trainer)
+        while trainer.step < steps:
+            advance()
+            self._save(trainer)
+            progress(trainer.step, steps, "private steps")
+
+    def _restore(self, trainer: Kept) -> None:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
         tensors, record = load_tensors(self.folder / CHECKPOINT)
@@ -124,9 +150,9 @@ class Sitting:
             )
         trainer.restore(tensors, int(str(record["step"])))
 
-    def save(self, trainer: Kept, *, now: bool = False) -> None:
+    def _save(self, trainer: Kept) -> None:
         """Writes a checkpoint if it is time."""
-        if self.folder is None or not (now or time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS):
+        if self.folder is None or time.monotonic() - self.saved_at <= SECONDS_BETWEEN_CHECKPOINTS:
             return
         save_tensors(self.folder / CHECKPOINT, trainer.tensors(), {"data": self.digest, "step": trainer.step})
         self.saved_at = time.monotonic()

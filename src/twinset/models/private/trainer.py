@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinset.models.optimisers import Adam
+from twinset.models.descent import Descent, Tensors
 from twinset.models.private.accounting import Account
-from twinset.models.private.gradients import ImageLoss, Tensors, clipped_sum
-from twinset.models.training import ema_exponent
+from twinset.models.private.gradients import ImageLoss, clipped_sum
 from twinset.secret_randomness import seed_from, standard_normals, uniforms
 
 GRID = 2.0**-20
@@ -25,7 +24,7 @@ Draw = Callable[[NDArray[np.int64], torch.Generator], tuple[torch.Tensor, ...]]
 """Rows of a step to the tensors of their images, first axis one per row."""
 
 
-class PrivateTrainer:
+class PrivateTrainer(Descent):
     """The state of one private training: weights, their average, moments, and the number of steps done."""
 
     def __init__(
@@ -40,12 +39,10 @@ class PrivateTrainer:
         ema: float = 0.05,
         block: int = 64,
     ) -> None:
-        self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
-        self.average = {name: value.clone() for name, value in self.parameters.items()}
+        own = {name: value.detach().clone() for name, value in parameters.items()}
+        super().__init__(own, torch.optim.Adam(own.values(), lr=1.0, betas=(0.9, 0.99)), ema=ema)
         self.loss, self.account, self.images, self.key, self.block = loss, account, images, key, block
-        self.learning_rate, self.step = learning_rate, 0
-        self.optimiser = Adam(self.parameters.values(), lr=1.0, betas=(0.9, 0.99))
-        self._exponent = ema_exponent(ema)
+        self.learning_rate = learning_rate
 
     def rows(self) -> NDArray[np.int64]:
         """Whom this step draws: every image with the same chance, independently."""
@@ -61,15 +58,9 @@ class PrivateTrainer:
             images = draw(rows, generator)
             total, _ = clipped_sum(self.loss, self.parameters, images, clip=self.account.clip, block=self.block)
         expected = self.account.sampling_rate * self.images
-        for name, value in self._noised(total).items():
-            self.parameters[name].grad = (value / expected).to(self.parameters[name])
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate(self.step)
-        self.optimiser.step()
-        self.step += 1
-        weight = 1 - (1 - 1 / self.step) ** (self._exponent + 1)
-        for name, value in self.parameters.items():
-            self.average[name].lerp_(value, weight)
+        noised = self._noised(total)
+        gradients = {name: (value / expected).to(self.parameters[name]) for name, value in noised.items()}
+        self.descend(self.learning_rate(self.step), gradients)
 
     def _noised(self, total: Tensors) -> Tensors:
         """The sums plus N(0, σ²C²) in every coordinate, float64, on a grid."""
@@ -84,25 +75,3 @@ class PrivateTrainer:
             found[name] = ((value.double().cpu() + spread * own) / (GRID * spread)).round() * (GRID * spread)
             start += value.numel()
         return found
-
-    def tensors(self) -> Tensors:
-        """All tensors of the state, named ``weights/…``, ``average/…``, ``first/…`` and ``second/…`` (moments)."""
-        state = {f"weights/{name}": value for name, value in self.parameters.items()}
-        state |= {f"average/{name}": value for name, value in self.average.items()}
-        for name, value in self.parameters.items():
-            if moments := self.optimiser.state.get(value):
-                state |= {f"first/{name}": moments["exp_avg"], f"second/{name}": moments["exp_avg_sq"]}
-        return state
-
-    def restore(self, tensors: Tensors, step: int) -> None:
-        """Continues from the state that :meth:`tensors` gave after ``step`` steps."""
-        self.step = step
-        for name, value in self.parameters.items():
-            value.copy_(tensors[f"weights/{name}"])
-            self.average[name].copy_(tensors[f"average/{name}"])
-            if step:
-                self.optimiser.state[value] = {
-                    "step": torch.tensor(float(step)),
-                    "exp_avg": tensors[f"first/{name}"].clone(),
-                    "exp_avg_sq": tensors[f"second/{name}"].clone(),
-                }
