@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import twinset
+from twinset import cli
 from twinset.contracts import digits
+from twinset.errors import DataError
 from twinset.formats import write
+from twinset.generators.cells import Cell, Cells
 from twinset.generators.gan import GAN
 from twinset.generators.mean_embedding import MeanEmbedding
 from twinset.randomness import Stream
@@ -46,6 +51,28 @@ def test_it_is_attacked_by_fresh_samples_alone(place: Path, kept: str) -> None:
     assert part.controls
     # An untrained generator shows nobody, and the planted copies decide whether that can be said.
     assert part.answer == ("no_leakage_detected" if part.controls[0].found else "inconclusive")
+
+
+@pytest.mark.parametrize("kept", ["0-gan", "1-mean-embedding"])
+def test_the_command_audits_it_and_ends_with_its_code(place: Path, kept: str) -> None:
+    sides = ["--train", str(place / "train"), "--holdout", str(place / "hold")]
+    shown = CliRunner().invoke(cli.app, ["audit", *sides, "--generator", str(place / kept), "-q"])
+    assert shown.exit_code in (0, 5), shown.output
+    said = "no leakage detected" if shown.exit_code == 0 else "inconclusive"
+    assert f"generator: {said}" in shown.output
+    for text in ("extraction", "gan_leaks", "copies of training images among its samples"):
+        assert text in shown.output, text
+
+
+def test_one_by_an_attribute_is_refused_in_one_line(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "0-gan", tmp_path / "0-diffusion")
+    Cells("sex", ("0", "1"), (Cell(0, "f", 9), Cell(1, "m", 9))).save(tmp_path / "0-diffusion")
+    with pytest.raises(DataError) as told:
+        twinset.audit(train=place / "train", holdout=place / "hold", generator=tmp_path / "0-diffusion")
+    assert told.value.message == (
+        f"{tmp_path / '0-diffusion'}: expected a generator of classes alone; got one by 'sex'"
+    )
+    assert told.value.hint == "what it made can be audited: --release dataset"
 
 
 def test_a_generator_that_gives_its_training_images_away_is_found(place: Path) -> None:
