@@ -19,6 +19,7 @@ from twinset.errors import UsageError
 from twinset.images import PixelBatch, to_model
 from twinset.models.augmentation import augment, draw_augmentations
 from twinset.models.descent import Descent
+from twinset.models.optimisers import AdamW
 from twinset.models.preconditioning import Denoiser, denoising_loss, training_noise_levels
 from twinset.randomness import Stream
 
@@ -117,7 +118,7 @@ class Trainer(Descent):
         if self.device.type == "cuda":
             self.denoiser = self.denoiser.to(memory_format=torch.channels_last)
         parameters = dict(self.denoiser.named_parameters())
-        optimiser = torch.optim.AdamW(
+        optimiser = AdamW(
             parameters.values(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
         )
         super().__init__(parameters, optimiser, ema=settings.ema)

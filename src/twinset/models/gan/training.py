@@ -20,6 +20,7 @@ from twinset.models.descent import Descent, Tensors
 from twinset.models.gan.augmentation import CHANGES, Change, Drawn, change, draw_changes
 from twinset.models.gan.networks import Discriminator, GanGenerator
 from twinset.models.gan.spectral import SpectralNorms
+from twinset.models.optimisers import Adam
 from twinset.models.training import TrainingSet, batch_rows
 from twinset.randomness import Stream
 
@@ -103,9 +104,9 @@ def rate_at(step: int, steps: int) -> float:
     return min(1.0, (steps - step) / max(1.0, FALLING * steps))
 
 
-def adam(parameters: Mapping[str, torch.Tensor], learning_rate: float) -> torch.optim.Adam:
+def adam(parameters: Mapping[str, torch.Tensor], learning_rate: float) -> Adam:
     """Adam without memory of first moments, of either network."""
-    return torch.optim.Adam(parameters.values(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
+    return Adam(parameters.values(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
 
 
 def part_of(tensors: Mapping[str, torch.Tensor], prefix: str) -> Tensors:

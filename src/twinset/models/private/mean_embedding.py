@@ -25,6 +25,7 @@ from twinset.errors import RunFolderError
 from twinset.gaussian_privacy import default_delta, sigma_for
 from twinset.images import ImageSpec, PixelBatch, from_model, to_model
 from twinset.models.checkpoint import Record, load_tensors, save_tensors
+from twinset.models.optimisers import Adam
 from twinset.models.private.accounting import NOT_COVERED, Account, Privacy
 from twinset.models.private.sitting import Sitting
 from twinset.randomness import Stream
@@ -261,7 +262,7 @@ def _match(
     """Adam on ‖released − made‖², the squared distance of the two embeddings of images and classes together."""
     classes = len(target)
     class_ids = torch.arange(classes).repeat_interleave(settings.batch)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    optimiser = Adam(network.parameters(), lr=settings.learning_rate)
     for step in range(settings.steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * (1 - step / settings.steps)

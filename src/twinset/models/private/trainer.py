@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from twinset.models.descent import Descent, Tensors
+from twinset.models.optimisers import Adam
 from twinset.models.private.accounting import Account
 from twinset.models.private.gradients import ImageLoss, clipped_sum
 from twinset.secret_randomness import seed_from, standard_normals, uniforms
@@ -40,7 +41,7 @@ class PrivateTrainer(Descent):
         block: int = 64,
     ) -> None:
         own = {name: value.detach().clone() for name, value in parameters.items()}
-        super().__init__(own, torch.optim.Adam(own.values(), lr=1.0, betas=(0.9, 0.99)), ema=ema)
+        super().__init__(own, Adam(own.values(), lr=1.0, betas=(0.9, 0.99)), ema=ema)
         self.loss, self.account, self.images, self.key, self.block = loss, account, images, key, block
         self.learning_rate = learning_rate
 
