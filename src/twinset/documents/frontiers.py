@@ -98,6 +98,7 @@ class RecommendedPart(Document):
     real_test: FigurePart = Field(description="Classifiers trained on the real training images themselves.")
     cost: Difference = Field(description="Real minus recommended on the test images, paired.")
     files: list[str] = Field(description="What was audited, and may go out.")
+    card: str | None = Field(None, description="The model card, where a classifier is recommended.")
 
 
 class FrontierDocument(Document):

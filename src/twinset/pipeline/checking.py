@@ -161,7 +161,7 @@ def _generator(run: Run, source: Source) -> Generator:
     if takes_workspace(source.method):
         return load_source(run.folder, source.number, device=run.machine.device)
     threads = int(run.recipe.threads)
-    fitted = fit(source, run.real, run=run.stream, device=run.machine.device, threads=threads, listener=run.listener)
+    fitted = fit(source, run.real, run=run.fits, device=run.machine.device, threads=threads, listener=run.listener)
     return as_generator(source, fitted, run.folder)
 
 

@@ -155,7 +155,7 @@ def _unaligned(run: Run) -> tuple[Dataset, str] | None:
                 return None
             continue
         with torch_threads(1):
-            generator = plain.method.fit(run.real.training, rng=run.stream.child("fit", source.number))
+            generator = plain.method.fit(run.real.training, rng=run.fits.child("fit", source.number))
             slots = [
                 Slot(number, 0, seed_for(run.key, "by-chance", number), 0, run.recipe.digest())
                 for number in range(BASELINE_IMAGES)

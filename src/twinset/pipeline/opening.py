@@ -49,6 +49,11 @@ class Run:
         return Stream(seed_for(self.key, "run"))
 
     @property
+    def fits(self) -> Stream:
+        """The stream that fits derive from: that of the run, or of its ``fit_seed``."""
+        return self.stream if self.recipe.fit_seed is None else Stream(self.recipe.fit_seed)
+
+    @property
     def executor(self) -> LocalProcesses:
         """Where its tasks run."""
         return LocalProcesses(self.machine.workers)

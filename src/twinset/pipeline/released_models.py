@@ -31,6 +31,7 @@ from twinset.recipe import expanded
 if TYPE_CHECKING:
     from twinset.privacy.attacks.diffusion import ReleasedDiffusion
     from twinset.privacy.attacks.sampled import OnlySampled
+    from twinset.privacy.audit.shadow_shelf import ShadowShelf
 from twinset.threads import torch_threads
 
 
@@ -116,11 +117,12 @@ def audited_models(
     dataset: documents.ReleasePart | None,
     question: AuditQuestion,
     listener: Listener,
+    shelf: ShadowShelf | None = None,
 ) -> tuple[dict[str, documents.ModelPart], list[str]]:
     """The parts of the models that lie at these places, by release, and warnings.
 
-    ``dataset`` is the dataset's part, where that was audited: its blind baseline is theirs. :class:`DataError` for too
-    few images, or models of other classes.
+    ``dataset`` is the dataset's part, where that was audited: its blind baseline is theirs. ``shelf`` keeps shadows for
+    other classifiers. :class:`DataError` for too few images, or models of other classes.
     """
     with torch_threads(1):
         split, warnings = split_of(audited, dataset, question)
@@ -128,15 +130,20 @@ def audited_models(
         for name, place in places.items():
             listener.stage(f"audit the {name}")
             rng = Stream(question.seed).child("audit", name)
-            attacked = audited_classifier if name == "classifier" else audited_generator
-            parts[name] = model_part(attacked(split, place, question, rng), str(place))
+            if name == "classifier":
+                found = audited_classifier(split, place, question, rng, shelf)
+            else:
+                found = audited_generator(split, place, question, rng)
+            parts[name] = model_part(found, str(place))
     return parts, warnings
 
 
-def audited_classifier(split: Split, path: Path, question: AuditQuestion, rng: Stream) -> ModelAudit:
+def audited_classifier(
+    split: Split, path: Path, question: AuditQuestion, rng: Stream, shelf: ShadowShelf | None = None
+) -> ModelAudit:
     """The audit of a kept classifier; its controls are trained as `twinset fit-classifier` trains."""
     from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
-    from twinset.privacy.audit.classifier_release import ClassifierRelease, audit_classifier
+    from twinset.privacy.audit.classifier_release import ClassifierRelease, ShadowAttack, audit_classifier
 
     classifier = load_classifier(path)
     audited = split.audited
@@ -156,7 +163,9 @@ def audited_classifier(split: Split, path: Path, question: AuditQuestion, rng: S
     release = ClassifierRelease(
         classifier, split.targets(names, spec), classifier.n_classes, train, trained_on, split.others(names, spec)
     )
-    return audit_classifier(release, rng=rng, alpha=question.alpha, controls=question.controls, blind=split.blind)
+    prepare = ShadowAttack.prepare if shelf is None else shelf.prepare
+    alpha, controls = question.alpha, question.controls
+    return audit_classifier(release, rng=rng, prepare=prepare, alpha=alpha, controls=controls, blind=split.blind)
 
 
 def audited_generator(split: Split, folder: Path, question: AuditQuestion, rng: Stream) -> ModelAudit:

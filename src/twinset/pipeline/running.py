@@ -37,6 +37,7 @@ from twinset.pipeline.releasing import release
 from twinset.pipeline.reporting import Listener, RunLog
 from twinset.pipeline.resolving import Machine
 from twinset.pipeline.revising import commit_revision, revising
+from twinset.pipeline.taken_fits import take_fits
 from twinset.pipeline.targets import commit_target, committed_target
 from twinset.recipe import WrittenRecipe
 from twinset.redactions import apply_redactions
@@ -45,9 +46,18 @@ from twinset.store import ShardStore, disk_refusals, locked, sync_folder, write_
 
 
 def run(
-    written: WrittenRecipe, *, out: Path | None, workers: int | None, device: str, listener: Listener
+    written: WrittenRecipe,
+    *,
+    out: Path | None,
+    workers: int | None,
+    device: str,
+    listener: Listener,
+    fits_of: Path | None = None,
 ) -> documents.RunDocument:
-    """Runs a recipe to its report, or continues where an earlier sitting stopped."""
+    """Runs a recipe to its report, or continues where an earlier sitting stopped.
+
+    ``fits_of``: a finished run whose fits are taken over, where they would come out the same.
+    """
     folder = run_folder(written, out)
     refuse_inside(folder, written.source)
     machine = Machine.of(workers=workers, device=began_on(folder, device))
@@ -55,7 +65,7 @@ def run(
         fresh = begin(folder, written)
         with taken_back(folder) if fresh else nullcontext():
             opened = open_run(folder, written, machine, listener, reread=True)
-        return finish(opened)
+        return finish(opened, fits_of=fits_of)
 
 
 def resume(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
@@ -91,12 +101,15 @@ def take_back_result(folder: Path) -> None:
         (folder / MANIFEST).unlink(missing_ok=True)
 
 
-def finish(run: Run, *, again: bool = False) -> documents.RunDocument:
-    """Carries a run from what it has committed to its result; ``again``: trains anew what measures usefulness."""
+def finish(run: Run, *, again: bool = False, fits_of: Path | None = None) -> documents.RunDocument:
+    """Carries a run from what it has committed to its result; ``again``: trains anew what measures usefulness;
+    ``fits_of``: a run whose fits are taken over."""
     if finished(run.folder):
         return _where_it_is(result_of(run.folder), run.folder)
     store = ShardStore(run.folder)
     if not store.index_path.exists():
+        if fits_of is not None:
+            take_fits(run, fits_of)
         make(run)
     apply_redactions(run.folder)
     measured: Measured = measure(run, again=again)
@@ -130,7 +143,7 @@ def make(run: Run) -> None:
                 fit(
                     source,
                     run.real,
-                    run=run.stream,
+                    run=run.fits,
                     device=run.machine.device,
                     threads=int(run.recipe.threads),
                     listener=run.listener,

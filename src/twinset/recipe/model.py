@@ -106,6 +106,13 @@ class Recipe(Part):
     )
     release: ReleasePart | None = Field(None, description="Watermark, Content Credentials, and a note on access.")
     seed: int = Field(0, ge=0, lt=2**63)
+    fit_seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="Decides the randomness of fits, so that recipes which differ in what follows fit the same; "
+        "default: all that decides the dataset does.",
+    )
     minutes: float = Field(10.0, gt=0, le=10_000, description="Time that the run should take on this machine.")
     max_attempts: int = Field(8, ge=1, le=100, description="Tries per image before its slot is given up.")
     shard_size: int = Field(128, ge=1, le=100_000, description="Images per shard file.")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from twinset.errors import DataError, MissingExtraError, RunFolderError, UsageError
 from twinset.images import ImageSpec
-from twinset.pipeline.frontier import asking
+from twinset.pipeline.frontier import asking, planning
 from twinset.pipeline.frontier.asking import asked_of, begin, part_of, study_folder, with_minutes
 from twinset.pipeline.frontier.settings import Setting, settings_of
 from twinset.pipeline.reporting import Quiet
+from twinset.pipeline.resolving import Machine
 from twinset.privacy.audit.answers import BlindBaseline
-from twinset.recipe import WrittenRecipe, recipe_from_values
+from twinset.recipe import Recipe, UsePart, WrittenRecipe, recipe_from_values
 
 SMALL = ImageSpec(8, 8, 1)
 
@@ -49,6 +51,43 @@ def test_the_usual_settings_are_the_recipe_its_filters_and_private_generators() 
     assert list(weighed) == ["dataset", "generator", "classifier"]
     assert weighed["generator"] == "no weights that an audit can attack"
     assert not any(found["dp-diffusion-10"].weighed(("dataset", "generator", "classifier")).values())
+
+
+def test_settings_that_fit_the_same_share_the_fit_and_others_stay_as_they_were() -> None:
+    found, _ = usual({"seed": 3})
+    first, second = found["as-written"], found["no-filters"]
+    assert [one.fits_of for one in found.values()] == ["", "as-written", "", "", "", ""]
+    assert first.recipe.fit_seed == second.recipe.fit_seed == second.decided.fit_seed == 3
+    assert second.what == "diffusion (the fit of as-written); no filter"
+    assert found["dp-merf-5"].recipe.fit_seed is None
+    assert usual({"fit_seed": 9})[0]["no-filters"].recipe.fit_seed == 9
+    evolving, _ = usual({"evolve": {}})
+    assert not any(one.fits_of for one in evolving.values())
+    edits = [{"name": name, "generate": [], "edit": [{"use": "classical"}], "align": "off"} for name in "ab"]
+    assert not any(one.fits_of for one in usual({"privacy": {"frontier": {"settings": edits}}})[0].values())
+
+
+def test_a_shared_fit_is_resolved_and_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[Recipe] = []
+
+    def resolved(recipe: Recipe, *_: object) -> Recipe:
+        asked_for.append(recipe)
+        decided = tuple(UsePart.model_validate({**part.model_dump(), "share": 1.0}) for part in recipe.generators)
+        return recipe.model_copy(update={"generate": decided, "count": 10, "threads": 2})
+
+    monkeypatch.setattr(planning, "resolve_once", resolved)
+    monkeypatch.setattr(planning, "_classifier_seconds", lambda *_, **__: 1.0)
+    monkeypatch.setattr(planning, "_fit_seconds", lambda *_: 1000.0)
+    written = recipe_from_values({"data": "builtin:digits", "privacy": {"frontier": {"releases": ["dataset"]}}})
+    settings, _ = settings_of(written.recipe, part_of(written), SMALL)
+    asked = SimpleNamespace(
+        settings=settings[:3], part=part_of(written), real=None, weighed=lambda _: ("dataset",), written=written
+    )
+    found = planning.expected(asked, Machine(1, "cpu"), Quiet())  # type: ignore[arg-type]
+    assert found["no-filters"].seconds == pytest.approx(found["as-written"].seconds - 1000)
+    assert found["dp-merf-1"].seconds == pytest.approx(found["as-written"].seconds)
+    assert [recipe.generators[0].share for recipe in asked_for] == [None, 1.0, None]
+    assert [recipe.threads for recipe in asked_for] == ["auto", 2, "auto"]
 
 
 def test_a_recipe_without_filters_is_tried_with_one_of_near_copies() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,18 @@ from typer.testing import CliRunner
 import twinset
 from twinset import cli, documents
 from twinset.errors import RunFolderError
+from twinset.models.classifier import ClassifierSettings
+from twinset.pipeline.folders import Timings, result_of
 from twinset.pipeline.frontier import making, study
+from twinset.pipeline.frontier.carding import card_of, write_classifier_card
 from twinset.pipeline.frontier.page import page_data
 from twinset.pipeline.frontier.planning import Expected
+from twinset.pipeline.frontier.settings import Setting
+from twinset.pipeline.frontier.trainings import Training
 from twinset.pipeline.frontier.words import frontier as told
+from twinset.pipeline.reporting import Quiet
+from twinset.pipeline.resolving import Machine
+from twinset.randomness import Stream
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,56 @@ def test_page_and_terminal_tell_the_same_without_a_path_of_this_machine(finished
     assert page_data(finished.document).points[0].because == "a leak was found"
     for name in ("copies", "others", "private"):
         assert f" {name} " in text
+
+
+def test_a_recommended_classifier_has_its_model_card(finished: Finished) -> None:
+    weights = finished.folder / "classifiers" / "private" / "dataset-0.safetensors"
+    opened = making.Study(finished.folder, None, None, Machine(1, "cpu"), Quiet(), Timings(finished.folder), {})  # type: ignore[arg-type]
+    made = making.Made(
+        Setting("private", None, None),  # type: ignore[arg-type]
+        finished.folder / "settings" / "private",
+        result_of(finished.folder / "settings" / "private"),
+        None,
+        "",
+        {"classifier": [Training(weights, "dataset", 0, ClassifierSettings(steps=120), Stream(0), weights)]},
+        {"classifier": audited("no leakage detected above an AUC of .6")},
+    )
+    private, found = weighed(finished, "private"), finished.document.recommended
+    assert found is not None
+    document = finished.document.model_copy(
+        update={
+            "recommended": found.model_copy(update={"setting": "private", "release": "classifier"}),
+            "weighed": [*finished.document.weighed, private.model_copy(update={"release": "classifier"})],
+        }
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Setting, "what", "mean-embedding with ε = 5; no filter")
+        write_classifier_card(opened, made, document)
+    card = card_of(weights).read_text()
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() in card
+    assert f"| balanced\\_accuracy | {found.test.value:.3f} | {found.test.low:.3f} … {found.test.high:.3f} |" in card
+    assert "100 real test images of real, which nothing was chosen by" in card
+    assert "No leakage detected above an AUC of .6." in card
+    assert "200 training and 200 held-out real images" in card
+    assert "ε = 5 at δ" in card
+    assert "which was made from real" in card
+    assert "Comparing settings is not covered by any ε" in card
+    assert "120 steps of" in card
+    assert str(finished.folder) not in card
+
+
+def audited(finding: str) -> documents.ModelPart:
+    return documents.ModelPart(
+        release="classifier",
+        source="a file",
+        answer="no_leakage_detected",
+        finding=finding,
+        alpha=0.01,
+        p_value=0.5,
+        p_values={"lira": 0.5},
+        attacks=[],
+        controls=[],
+    )
 
 
 def test_the_command_plans_and_refuses(recipe: dict[str, object], tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from twinset.copytest import Known
 from twinset.privacy.attacks.classifier import SeenClassifier, Shadows, margins
+from twinset.privacy.audit import classifier_release
 from twinset.privacy.audit.answers import BlindBaseline
 from twinset.privacy.audit.classifier_release import (
     ATTACKS,
     ClassifierRelease,
+    Prepare,
     ShadowAttack,
     _canaries,
     audit_classifier,
@@ -17,11 +21,12 @@ from twinset.privacy.audit.classifier_release import (
     views_of,
 )
 from twinset.privacy.audit.model_release import Targets
+from twinset.privacy.audit.shadow_shelf import ShadowShelf
 from twinset.privacy.audit.witnesses import witnesses
 from twinset.privacy.shadows import Networks, ShadowSettings, train_together
 from twinset.randomness import Stream
 
-SETTINGS = ShadowSettings(width=64, steps=500)
+SETTINGS, SMALLEST = ShadowSettings(width=64, steps=500), ShadowSettings(width=8, steps=30)
 Side = tuple[np.ndarray, np.ndarray]
 
 
@@ -104,6 +109,34 @@ def test_a_classifier_of_other_images_passes_where_what_was_planted_is_found(sid
     assert found.independents is not None
     assert found.independents.flagged == 0
     assert "mislabelled images in its training set" in found.finding
+
+
+def test_shadows_of_one_split_are_trained_once_for_several_classifiers_and_answers_stay_as_they_are(
+    sides: list[Side], targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    original = ShadowAttack.prepare
+
+    def quick(*given: object, **named: object) -> ShadowAttack:
+        trained.append(len(given[1]))  # type: ignore[arg-type]
+        return original(*given, **named, settings=SMALLEST, networks=4)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ShadowAttack, "prepare", staticmethod(quick))
+    monkeypatch.setattr(classifier_release, "train_together", partial(train_together, settings=SMALLEST))
+    shelf = ShadowShelf()
+
+    def audited(number: int, prepare: Prepare, *, seed: int = 0) -> object:
+        mine = train(*sides[2], Stream(number))
+        release = ClassifierRelease(mine, targets, 10, lambda *_: mine, sides[number], sides[2])
+        return audit_classifier(release, rng=Stream(seed), prepare=prepare, independent_sets=1)
+
+    kept = [audited(number, shelf.prepare) for number in (0, 2)]
+    assert trained == [len(targets.pictures)] * 2
+    assert len(shelf) == 2
+    assert [audited(number, ShadowAttack.prepare) for number in (0, 2)] == kept
+    assert len(trained) == 2 + 4
+    audited(0, shelf.prepare, seed=1)
+    assert len(shelf) == 4
 
 
 def test_nothing_is_cleared_where_what_was_made_to_leak_is_not_found(sides, targets, shadows) -> None:

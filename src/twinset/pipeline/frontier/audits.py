@@ -14,6 +14,7 @@ from twinset.pipeline.released_models import audited_models
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine
 from twinset.privacy.audit.model_release import Release
+from twinset.privacy.audit.shadow_shelf import ShadowShelf
 from twinset.store import ShardStore, read_json, write_json
 
 AuditPart = documents.ReleasePart | documents.ModelPart
@@ -31,14 +32,17 @@ def audits_of(folder: Path) -> dict[Release, AuditPart | str]:
 
 
 def audit_models(
-    folder: Path, places: dict[Release, Path], *, kept: Path, listener: Listener
+    folder: Path, places: dict[Release, Path], *, kept: Path, listener: Listener, shelf: ShadowShelf
 ) -> dict[Release, AuditPart | str]:
-    """The audits of the models of a finished run, as ``twinset audit RUN --classifier …`` makes them; each kept."""
+    """The audits of the models of a finished run, as ``twinset audit RUN --classifier …`` makes them; each kept.
+
+    ``shelf`` keeps the shadows that settings share: they are of real images alone.
+    """
     found: dict[Release, AuditPart | str] = {}
     for name, place in places.items():
         path = kept / f"{name}.json"
         if not path.exists():
-            part, warnings = _audit_model(folder, name, place, listener)
+            part, warnings = _audit_model(folder, name, place, listener, shelf)
             told = part if isinstance(part, str) else part.model_dump(mode="json", by_alias=True)
             write_json(path, {"audit": told, "warnings": warnings})
         values = read_json(path)
@@ -49,7 +53,7 @@ def audit_models(
 
 
 def _audit_model(
-    folder: Path, name: Release, place: Path, listener: Listener
+    folder: Path, name: Release, place: Path, listener: Listener, shelf: ShadowShelf
 ) -> tuple[documents.ModelPart | str, list[str]]:
     run = reopen(folder, Machine.of(workers=1, device="cpu"), listener)
     part = run.recipe.privacy
@@ -60,7 +64,7 @@ def _audit_model(
     of_dataset = audits_of(folder)["dataset"]
     dataset = of_dataset if isinstance(of_dataset, documents.ReleasePart) else None
     try:
-        parts, warnings = audited_models(audited, {name: place}, dataset, question, listener)
+        parts, warnings = audited_models(audited, {name: place}, dataset, question, listener, shelf)
     except DataError as error:
         return f"the audit could not be made: {error.message}", []
     return parts[name], warnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinset import documents
@@ -13,14 +13,16 @@ from twinset.pipeline.frontier.asking import Asked, same_split
 from twinset.pipeline.frontier.audits import AuditPart, audit_models, audits_of
 from twinset.pipeline.frontier.guarantees import trained_guarantee
 from twinset.pipeline.frontier.planning import Expected
-from twinset.pipeline.frontier.settings import Setting
+from twinset.pipeline.frontier.settings import Setting, fitted_as
 from twinset.pipeline.frontier.trainings import Source, Training, classifier_settings, train_all, trainings
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reference_images import FEWEST
 from twinset.pipeline.reporting import Listener, duration
 from twinset.pipeline.resolving import Machine
 from twinset.pipeline.running import run
+from twinset.pipeline.taken_fits import taken_from
 from twinset.privacy.audit.model_release import Release
+from twinset.privacy.audit.shadow_shelf import ShadowShelf
 from twinset.randomness import Stream
 from twinset.recipe import WrittenRecipe
 from twinset.store import ShardStore, disk_refusals
@@ -29,12 +31,13 @@ from twinset.store import ShardStore, disk_refusals
 @dataclass(frozen=True, eq=False)
 class Made:
     """What a setting has come to: its run, what its trainings spent, and by release the classifiers that judge it and
-    the audit."""
+    the audit. ``fits_of``: the setting whose fits it took over, "" for none."""
 
     setting: Setting
     folder: Path
     result: documents.RunDocument
     trained: documents.GuaranteePart | None
+    fits_of: str
     classifiers: dict[Release, list[Training]]
     audits: dict[Release, AuditPart | str]
 
@@ -47,7 +50,7 @@ class Made:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """An open study. ``plan`` says what every setting may take."""
+    """An open study. ``plan`` says what every setting may take, ``shelf`` keeps what the audits of several need."""
 
     folder: Path
     asked: Asked
@@ -56,6 +59,7 @@ class Study:
     listener: Listener
     timings: Timings
     plan: dict[str, Expected]
+    shelf: ShadowShelf = field(default_factory=ShadowShelf, init=False, repr=False)
 
     @property
     def stream(self) -> Stream:
@@ -92,25 +96,27 @@ class Study:
             result = self._run(setting, folder)
         same_split(self.real, folder)
         accepted = len(ShardStore(folder).accepted(self.real.dataset.classes))
-        trained = trained_guarantee(folder)
+        trained, fits_of = trained_guarantee(folder), taken_from(folder)
         if accepted < FEWEST:
             why = f"{accepted} images were accepted; an audit needs at least {FEWEST}"
-            return Made(setting, folder, result, trained, {}, dict.fromkeys(self.asked.weighed(setting), why))
+            return Made(setting, folder, result, trained, fits_of, {}, dict.fromkeys(self.asked.weighed(setting), why))
         with self.timings.stage(f"classifiers {setting.name}"):
             classifiers = self._classifiers(setting, folder)
         with self.timings.stage(f"audit {setting.name}"):
             audits = self._audits(setting, folder, classifiers)
-        return Made(setting, folder, result, trained, classifiers, audits)
+        return Made(setting, folder, result, trained, fits_of, classifiers, audits)
 
     def _run(self, setting: Setting, folder: Path) -> documents.RunDocument:
         if finished(folder):
             return result_of(folder)
+        recipe, first = setting.recipe, folder.with_name(setting.fits_of) if setting.fits_of else None
         return run(
-            WrittenRecipe(setting.recipe),
+            WrittenRecipe(recipe if first is None else fitted_as(recipe, load_resolved(first))),
             out=folder,
             workers=self.machine.workers,
             device=began_on(folder, self.machine.device),
             listener=self.listener,
+            fits_of=first,
         )
 
     def _classifiers(self, setting: Setting, folder: Path) -> dict[Release, list[Training]]:
@@ -135,7 +141,7 @@ class Study:
         if "classifier" in classifiers:
             places["classifier"] = classifiers["classifier"][0].out
         kept = self.folder / "audits" / setting.name
-        return {**found, **audit_models(folder, places, kept=kept, listener=self.listener)}
+        return {**found, **audit_models(folder, places, kept=kept, listener=self.listener, shelf=self.shelf)}
 
     def _tell(self, number: int) -> None:
         """Which setting is next, and how long all may still take: by the plan, at the pace of the settings before."""

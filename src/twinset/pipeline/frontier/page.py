@@ -29,7 +29,7 @@ def page_data(document: documents.FrontierDocument) -> FrontierPage:
         blind=document.blind,
         test=None if found is None else _test_table(found, document),
         settings=_settings_table(document),
-        files=() if found is None else tuple(_below(file, folder) for file in found.files),
+        files=() if found is None else tuple(_below(file, folder) for file in (*found.files, *_card(found))),
         recipe="" if document.recipe is None else _below(document.recipe, folder),
         not_covered=document.not_covered,
         notes=tuple(document.warnings),
@@ -47,6 +47,10 @@ def answer_of(document: documents.FrontierDocument) -> str:
 def guarantee_text(part: documents.GuaranteePart | None) -> str:
     """ε and δ as a table shows them; "" for no bound."""
     return "" if part is None else f"ε {part.epsilon:.3g}, δ {part.delta:.1e}"
+
+
+def _card(found: documents.RecommendedPart) -> list[str]:
+    return [] if found.card is None else [found.card]
 
 
 def _below(path: str, folder: Path) -> str:

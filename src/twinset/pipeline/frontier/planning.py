@@ -14,14 +14,14 @@ from twinset.generators.mean_embedding import MeanEmbedding
 from twinset.models.private.accounting import Privacy
 from twinset.models.private.mean_embedding import MeanEmbeddingSettings, fit_mean_embedding
 from twinset.pipeline.frontier.asking import Asked, parts_counted
-from twinset.pipeline.frontier.settings import Setting
+from twinset.pipeline.frontier.settings import Setting, fitted_as
 from twinset.pipeline.frontier.trainings import classifier_settings
 from twinset.pipeline.planning import planned
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine, estimate, resolve_once
 from twinset.randomness import Stream
-from twinset.recipe import UsePart
+from twinset.recipe import Recipe, UsePart
 from twinset.threads import torch_threads
 
 BESIDE = 15.0
@@ -54,13 +54,23 @@ def expected(asked: Asked, machine: Machine, listener: Listener) -> dict[str, Ex
     """By setting; what a fit cannot do is refused here, as the noise for its ε is calibrated."""
     listener.stage("calibrate: a few training steps of every setting are timed")
     each = _classifier_seconds(asked, machine, cells=asked.part.seeds)
-    return {setting.name: _expected(asked, setting, machine, listener, each) for setting in asked.settings}
+    found: dict[str, Expected] = {}
+    resolved: dict[str, Recipe] = {}
+    for setting in asked.settings:
+        first = resolved.get(setting.fits_of)
+        decided = setting.decided if first is None else fitted_as(setting.decided, first)
+        resolved[setting.name] = resolve_once(decided, asked.real, machine, listener)
+        fits = 0.0 if first is not None else _fit_seconds(resolved[setting.name], asked.real, machine)
+        found[setting.name] = _expected(asked, setting, resolved[setting.name], fits, each)
+    return found
 
 
-def _expected(asked: Asked, setting: Setting, machine: Machine, listener: Listener, classifiers: float) -> Expected:
-    resolved = resolve_once(setting.decided, asked.real, machine, listener)
-    fits = estimate(resolved, asked.real, machine)["fit"]
-    fits += sum(_matching_seconds(part, asked.real) for part in resolved.generators if part.use == "mean-embedding")
+def _fit_seconds(resolved: Recipe, real: RealData, machine: Machine) -> float:
+    matching = (_matching_seconds(part, real) for part in resolved.generators if part.use == "mean-embedding")
+    return estimate(resolved, real, machine)["fit"] + sum(matching)
+
+
+def _expected(asked: Asked, setting: Setting, resolved: Recipe, fits: float, classifiers: float) -> Expected:
     run = fits + planned(resolved) * SECONDS_PER_IMAGE + BESIDE + AUDIT_OF_DATASET
     weighed = asked.weighed(setting)
     sets = 2 if "generator" in weighed and setting.decided.filters else 1

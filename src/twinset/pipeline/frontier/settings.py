@@ -14,6 +14,7 @@ from twinset.errors import RecipeError
 from twinset.generators.mean_embedding import LARGEST_SIDE
 from twinset.images import ImageSpec
 from twinset.models.private.accounting import Privacy
+from twinset.pipeline.fitting import takes_workspace
 from twinset.pipeline.planning import sources
 from twinset.privacy.audit.model_release import RELEASES, Release
 from twinset.recipe import FrontierPart, FrontierSetting, PrivacyPart, Recipe, UsePart
@@ -31,11 +32,15 @@ NOT_MEASURED: dict[str, object] = {
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """One way to make the twin: ``recipe`` is what its run begins with, ``decided`` the same with its task decided."""
+    """One way to make the twin: ``recipe`` is what its run begins with, ``decided`` the same with its task decided.
+
+    ``fits_of`` names the setting before it that fits the same, "" where none does.
+    """
 
     name: str
     recipe: Recipe
     decided: Recipe
+    fits_of: str = ""
 
     @property
     def what(self) -> str:
@@ -43,7 +48,8 @@ class Setting:
         edits = (f"{part.use} of training images" for part in self.decided.edit)
         made = " and ".join([*(_told(part) for part in self.decided.generators), *edits])
         filters = ", ".join(part.use for part in self.decided.filters)
-        return f"{made}; {f'filters: {filters}' if filters else 'no filter'}"
+        fitted = f" (the fit of {self.fits_of})" if self.fits_of else ""
+        return f"{made}{fitted}; {f'filters: {filters}' if filters else 'no filter'}"
 
     @property
     def private(self) -> bool:
@@ -64,7 +70,42 @@ def settings_of(written: Recipe, part: FrontierPart, spec: ImageSpec) -> tuple[l
     asked, notes = (list(part.settings), []) if part.settings else _usual(written, part, spec)
     minutes = written.minutes if part.minutes is None else part.minutes / len(asked)
     settings = [_setting(written, one, minutes) for one in asked]
-    return settings if part.settings else _distinct(settings), notes
+    return _sharing(settings if part.settings else _distinct(settings)), notes
+
+
+def fitted_as(recipe: Recipe, resolved: Recipe) -> Recipe:
+    """The recipe with what it fits as another setting resolved it: fits that are sized by time are then the same."""
+    return recipe.model_copy(update={"generate": resolved.generate, "edit": resolved.edit, "threads": resolved.threads})
+
+
+def _sharing(settings: Sequence[Setting]) -> list[Setting]:
+    """The settings, those that fit the same with one seed for it: what differs afterwards does not touch their fits."""
+    alike: dict[str, list[Setting]] = {}
+    for one in settings:
+        alike.setdefault(_fitted(one), []).append(one)
+    return [one if len(alike[_fitted(one)]) == 1 else _sharing_with(alike[_fitted(one)][0], one) for one in settings]
+
+
+def _sharing_with(first: Setting, one: Setting) -> Setting:
+    seed = one.recipe.seed if one.recipe.fit_seed is None else one.recipe.fit_seed
+    recipe, decided = (each.model_copy(update={"fit_seed": seed}) for each in (one.recipe, one.decided))
+    return Setting(one.name, recipe, decided, "" if one is first else first.name)
+
+
+def _fitted(setting: Setting) -> str:
+    """What decides the fits of a setting; its name where nothing is fitted and kept, or votes of images follow."""
+    recipe = setting.decided
+    if recipe.evolve is not None or not any(takes_workspace(method) for method in _built(recipe)):
+        return setting.name
+    parts = [[part.model_dump(mode="json") for part in each] for each in (recipe.generators, recipe.edit)]
+    return json.dumps(parts, sort_keys=True)
+
+
+def _built(recipe: Recipe) -> list[object]:
+    made: list[object] = [
+        methods.build("generators", one.use, one.settings, where="generate") for one in recipe.generators
+    ]
+    return made + [methods.build("editors", one.use, one.settings, where="edit") for one in recipe.edit]
 
 
 def _setting(written: Recipe, asked: FrontierSetting, minutes: float) -> Setting:

@@ -14,6 +14,7 @@ from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.folders import Timings, no_empty_folders, refuse_inside
 from twinset.pipeline.frontier import words
 from twinset.pipeline.frontier.asking import asked_of, begin, study_folder, with_minutes
+from twinset.pipeline.frontier.carding import write_classifier_card
 from twinset.pipeline.frontier.choosing import chosen
 from twinset.pipeline.frontier.making import Made, Study
 from twinset.pipeline.frontier.page import page_of
@@ -129,11 +130,13 @@ def weigh(study: Study, made: Made) -> list[Weighed]:
 
 
 def _commit(study: Study, document: documents.FrontierDocument, made: Sequence[Made]) -> None:
-    """The recipe, the page, and last the result."""
+    """The card of a classifier, the recipe, the page, and last the result."""
     path, found = study.folder / RECIPE, document.recommended
     if found is not None:
-        folder = next(one.folder for one in made if one.setting.name == found.setting)
-        text = recommended_recipe(study.asked.written.recipe, load_resolved(folder), document)
+        taken = next(one for one in made if one.setting.name == found.setting)
+        if found.release == "classifier":
+            write_classifier_card(study, taken, document)
+        text = recommended_recipe(study.asked.written.recipe, load_resolved(taken.folder), document)
         write_bytes(path, text.encode())
     else:
         with disk_refusals(path, "to remove an older recommendation"):

@@ -8,6 +8,7 @@ from twinset import __version__, documents
 from twinset.downstream.blind import blind_accuracy
 from twinset.pipeline.fitting import load_resolved, remarks_of
 from twinset.pipeline.frontier.asking import parts_counted
+from twinset.pipeline.frontier.carding import card_of
 from twinset.pipeline.frontier.choosing import Choice
 from twinset.pipeline.frontier.guarantees import together
 from twinset.pipeline.frontier.making import Made, Study
@@ -42,7 +43,7 @@ def document_of(
         decision="release" if recommended is not None else "release_nothing",
         sentence=sentence_of(recommended, found, choice),
         recommended=recommended,
-        not_covered=not_covered([one.trained for one in made]),
+        not_covered=not_covered([one.trained for one in made], once=[not one.fits_of for one in made]),
         recipe=str(study.folder / RECIPE) if recommended is not None else None,
         report=str(study.folder / PAGE),
         warnings=_warnings(study, found),
@@ -51,8 +52,9 @@ def document_of(
     )
 
 
-def not_covered(trained: Sequence[documents.GuaranteePart | None]) -> str:
-    """What no ε covers of a study of settings whose trainings promise this."""
+def not_covered(trained: Sequence[documents.GuaranteePart | None], *, once: Sequence[bool]) -> str:
+    """What no ε covers of a study of settings whose trainings promise this; ``once``: of each whether it trained by
+    itself, and did not take over what another had."""
     text = (
         f"Comparing settings is not covered by any ε. {len(trained)} settings were trained on the same private images, "
         "and the choice is by figures on validation images and by audits that look at training images without noise; "
@@ -60,12 +62,14 @@ def not_covered(trained: Sequence[documents.GuaranteePart | None]) -> str:
         "images."
     )
     bounded = [one for one in trained if one is not None]
-    spent = together(bounded)
+    spent = together([one for one, own in zip(trained, once, strict=True) if own and one is not None])
     if spent is not None:
         text += (
             f" Those with a guarantee, {len(bounded)}, spent ε = {spent.epsilon:.4g} at δ = {spent.delta:.3g} "
             "together, for whoever sees what all of them made."
         )
+        if shared := len(bounded) - sum(own for one, own in zip(trained, once, strict=True) if one is not None):
+            text += f" {shared} of them took over the training of another, which is counted once."
     if unbounded := len(trained) - len(bounded):
         text += f" {unbounded} of {len(trained)} settings were trained without any bound."
     return text
@@ -96,6 +100,7 @@ def _recommended(
         real_test=figure(labels.mean(real, rng=rng.child("real")), len(real)),
         cost=difference(labels.difference(real, own, rng=rng.child("cost"))),
         files=recommended_files(taken.release, setting.result, setting.folder, setting.classifiers),
+        card=str(card_of(setting.classifiers["classifier"][0].out)) if taken.release == "classifier" else None,
     )
 
 

@@ -27,6 +27,7 @@ def frontier(document: documents.FrontierDocument) -> str:
         )
     lines += ["", printable(document.not_covered), *(f"note: {printable(text)}" for text in document.warnings), ""]
     lines += [f"release   {printable(path)}" for path in (found.files if found is not None else ())]
+    lines += [f"card      {printable(found.card)}"] if found is not None and found.card else []
     lines += [f"recipe    {printable(document.recipe)}"] if document.recipe else []
     lines += [f"report    {printable(document.report)}", f"study     {printable(document.folder)}"]
     return "\n".join([*lines, f"took      {duration(sum(one.seconds for one in document.settings))}"])

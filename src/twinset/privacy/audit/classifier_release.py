@@ -121,20 +121,39 @@ class ShadowAttack:
         return {attack.name: attack.scores(alike if isinstance(attack, Lira) else seen) for attack in usable}
 
 
+class Prepare(Protocol):
+    """Makes shadows as :meth:`ShadowAttack.prepare` does."""
+
+    def __call__(
+        self,
+        pictures: PixelBatch,
+        class_ids: Labels,
+        units: NDArray[np.int64],
+        *,
+        n_classes: int,
+        population: tuple[PixelBatch, Labels] | None,
+        rng: Stream,
+    ) -> ShadowAttack:
+        """Shadows of random halves of the families ``units`` (W,) of pictures (W, H, W, C)."""
+        ...
+
+
 def audit_classifier(
     release: ClassifierRelease,
     *,
     rng: Stream,
     attacks: Sequence[ClassifierAttack] = ATTACKS,
     shadows: ShadowAttack | None = None,
+    prepare: Prepare = ShadowAttack.prepare,
     alpha: float = 0.01,
     controls: bool = True,
     independent_sets: int = 5,
     blind: BlindBaseline | None = None,
 ) -> ModelAudit:
-    """Attacks and controls on one classifier; ``shadows`` are those of the targets, trained here where not given."""
+    """Attacks and controls on one classifier; ``shadows`` are those of the targets, trained here where not given, and
+    ``prepare`` trains all."""
     targets = release.targets
-    attack = shadows or ShadowAttack.prepare(
+    attack = shadows or prepare(
         targets.pictures,
         targets.class_ids,
         targets.witnesses.units,
@@ -159,7 +178,8 @@ def audit_classifier(
             members = targets.is_member
             own = release.train(targets.pictures[members], targets.class_ids[members], rng.child("trained_on"))
             made.append(Control.of(TRAINED_ON, int(members.sum()), tested(own), alpha))
-            made += _canaries(release, release.train, attacks, alpha=alpha, rng=rng.child("canaries"))
+            planted = rng.child("canaries")
+            made += _canaries(release, release.train, attacks, alpha=alpha, rng=planted, prepare=prepare)
     return judged(
         "classifier",
         found,
@@ -212,7 +232,13 @@ def _independents(
 
 
 def _canaries(
-    release: ClassifierRelease, train: Train, attacks: Sequence[ClassifierAttack], *, alpha: float, rng: Stream
+    release: ClassifierRelease,
+    train: Train,
+    attacks: Sequence[ClassifierAttack],
+    *,
+    alpha: float,
+    rng: Stream,
+    prepare: Prepare = ShadowAttack.prepare,
 ) -> list[Control]:
     """Held-out images with a wrong label, of which a coin chooses those that a classifier is trained on."""
     targets = release.targets
@@ -227,7 +253,7 @@ def _canaries(
     clean = np.ones(len(targets.pictures), dtype=bool)
     clean[rows] = False  # shadows that know the right label would tell nothing of the wrong one
     known = np.concatenate([pictures, targets.pictures[clean]]), np.concatenate([wrong, targets.class_ids[clean]])
-    attack = ShadowAttack.prepare(
+    attack = prepare(
         *known,
         np.arange(len(known[1])),
         n_classes=release.n_classes,
