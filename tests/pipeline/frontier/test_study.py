@@ -65,6 +65,7 @@ def weighed(found: Finished, setting: str) -> documents.WeighedPart:
     return one
 
 
+@pytest.mark.slow
 def test_what_was_made_before_the_stop_is_not_made_again(finished: Finished) -> None:
     assert sorted(finished.kept) == [
         "classifiers/copies/dataset-0.safetensors",
@@ -77,6 +78,7 @@ def test_what_was_made_before_the_stop_is_not_made_again(finished: Finished) -> 
     assert len(now) == 3 + 4 * 3
 
 
+@pytest.mark.slow
 def test_the_leak_is_found_and_what_others_made_is_recommended(finished: Finished) -> None:
     document = finished.document
     copies, others, private = (weighed(finished, name) for name in ("copies", "others", "private"))
@@ -96,6 +98,7 @@ def test_the_leak_is_found_and_what_others_made_is_recommended(finished: Finishe
     assert (copies.guarantee, others.guarantee) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_settings_share_one_split_and_test_images_are_told_of_the_recommended_alone(finished: Finished) -> None:
     splits = [json.loads((finished.folder / place / "split.json").read_text())["facts"] for place in (
         ".", "settings/copies", "settings/others", "settings/private",
@@ -108,6 +111,7 @@ def test_the_settings_share_one_split_and_test_images_are_told_of_the_recommende
         assert not (finished.folder / "settings" / name / "evaluation" / "utility").exists()
 
 
+@pytest.mark.slow
 def test_what_no_epsilon_covers_is_said(finished: Finished) -> None:
     text = finished.document.not_covered
     assert text.startswith("Comparing settings is not covered by any ε. 3 settings")
@@ -115,6 +119,7 @@ def test_what_no_epsilon_covers_is_said(finished: Finished) -> None:
     assert "2 of 3 settings were trained without any bound" in text
 
 
+@pytest.mark.slow
 def test_the_recommended_recipe_runs_and_makes_the_same_dataset(finished: Finished) -> None:
     path = finished.folder / "recommended.yaml"
     values = yaml.safe_load(path.read_text())
@@ -128,6 +133,7 @@ def test_the_recommended_recipe_runs_and_makes_the_same_dataset(finished: Finish
     assert made.exports
 
 
+@pytest.mark.slow
 def test_the_same_command_again_answers_at_once_with_what_is_kept(
     finished: Finished, recipe: dict[str, object]
 ) -> None:
@@ -140,6 +146,7 @@ def test_the_same_command_again_answers_at_once_with_what_is_kept(
         study.kept_result(finished.folder)
 
 
+@pytest.mark.slow
 def test_page_and_terminal_tell_the_same_without_a_path_of_this_machine(finished: Finished) -> None:
     page, text = (finished.folder / "frontier.html").read_text(), told(finished.document)
     assert "Release the dataset of others" in page
@@ -151,6 +158,7 @@ def test_page_and_terminal_tell_the_same_without_a_path_of_this_machine(finished
         assert f" {name} " in text
 
 
+@pytest.mark.slow
 def test_a_recommended_classifier_has_its_model_card(finished: Finished) -> None:
     weights = finished.folder / "classifiers" / "private" / "dataset-0.safetensors"
     opened = making.Study(finished.folder, None, None, Machine(1, "cpu"), Quiet(), Timings(finished.folder), {})  # type: ignore[arg-type]
