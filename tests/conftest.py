@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # As many processes as cores, up to four, share the machine: each with a thread of its own.
+    # As many processes as cores, up to four, share the machine: each with a thread of its own, and without workers
+    # where a test asks for none.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

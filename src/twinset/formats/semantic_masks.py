@@ -14,7 +14,7 @@ these are painted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -96,13 +96,17 @@ class _Looking:
         parent = str(PurePosixPath(path).parent)
         if parent not in self._around:
             self._around[parent] = {name.casefold(): name for name in _around(self.folder, parent)}
-        return any(self._is_there(place) for place in _wanted(path, self._around[parent]))
+        stem = PurePosixPath(path).stem
+        return any(
+            not self._names(place).isdisjoint(_named(stem, endings))
+            for place, endings in _places(path, self._around[parent])
+        )
 
-    def _is_there(self, path: PurePosixPath) -> bool:
-        parent = str(path.parent) if path.parent.name else ""
-        if parent not in self._inside:
-            self._inside[parent] = frozenset(self.folder.names(parent))
-        return path.name in self._inside[parent]
+    def _names(self, place: PurePosixPath) -> frozenset[str]:
+        below = str(place) if place.name else ""
+        if below not in self._inside:
+            self._inside[below] = frozenset(self.folder.names(below))
+        return self._inside[below]
 
 
 def _around(folder: Folder, parent: str) -> Iterator[str]:
@@ -171,6 +175,13 @@ def _is_mask(path: str, walked: Walked) -> bool:
 
 def _wanted(path: str, folders: Mapping[str, str]) -> Iterator[PurePosixPath]:
     """Where the mask of a picture may lie, most likely places first; only in folders that are there."""
+    stem = PurePosixPath(path).stem
+    for place, endings in _places(path, folders):
+        yield from (place / name for name in _named(stem, endings))
+
+
+def _places(path: str, folders: Mapping[str, str]) -> Iterator[tuple[PurePosixPath, tuple[str, ...]]]:
+    """Folders in which the mask of a picture may lie, and what may stand there between its name and the suffix."""
     place = PurePosixPath(path)
     places = list(sisters(path, IMAGE_FOLDERS, MASK_FOLDERS))
     if len(place.parts) > 1 and place.parts[0].casefold() in SPLIT_NAMES:
@@ -178,14 +189,12 @@ def _wanted(path: str, folders: Mapping[str, str]) -> Iterator[PurePosixPath]:
     for other in places:
         actual = folders.get(str(other.parent).casefold())
         if actual is not None:
-            yield from _named(PurePosixPath(actual) / place.name, ENDINGS)
-    yield from _named(place, SUFFIX_ENDINGS)
+            yield PurePosixPath(actual), ENDINGS
+    yield place.parent, SUFFIX_ENDINGS
 
 
-def _named(place: PurePosixPath, endings: Iterable[str]) -> Iterator[PurePosixPath]:
-    for ending in endings:
-        for suffix in MASK_SUFFIXES:
-            yield place.with_name(f"{place.stem}{ending}{suffix}")
+def _named(stem: str, endings: tuple[str, ...]) -> Iterator[str]:
+    return (f"{stem}{ending}{suffix}" for ending in endings for suffix in MASK_SUFFIXES)
 
 
 def _found_values(folder: Folder, masks: list[str], findings: Findings) -> ValueTable:
