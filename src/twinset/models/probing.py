@@ -62,11 +62,6 @@ def quickest(step: Callable[[], object], clock: Clock, *, hopeless: float = inf)
     return max(min(times[1:]), 1e-6)
 
 
-def quickest_private(step: Callable[[], object], clock: Clock, *, batch: int) -> float:
-    """As :func:`quickest`, of steps on :data:`PRIVATE_PROBE_IMAGES` images, for steps that draw ``batch``."""
-    return quickest(step, clock) * batch / PRIVATE_PROBE_IMAGES
-
-
 def noise_images(count: int, spec: ImageSpec, n_classes: int) -> TrainingSet:
     """As many images of noise, of all classes in turn."""
     images = Stream(0).child("noise").numpy().integers(256, size=(count, *spec.shape), dtype=np.uint8)

@@ -21,12 +21,14 @@ from twinset.models.probing import (
     noise_images,
     probed_account,
     quickest,
-    quickest_private,
 )
 from twinset.randomness import Stream
 from twinset.threads import torch_threads
 
 WIDTHS = (32, 16)
+NEVER = PROBE_STEPS + 2
+"""Steps of the discriminator for one of the generator with which none of the latter is due in a probe."""
+
 ENOUGH_STEPS = 1500
 """Steps below which a wider network is not worth its time."""
 
@@ -120,18 +122,24 @@ def seconds_per_step(
     clock: Clock = time.perf_counter,
     hopeless: float = inf,
 ) -> float:
-    """Of the discriminator, with its share of a step of the generator."""
-    data, rng = noise_images(settings.training.batch, spec, n_classes), Stream(0)
-    probe = replace(settings.training, steps=PROBE_STEPS + 1, discriminator_steps=1)
-    with torch_threads(threads):
+    """Of the discriminator, with its share of a step of the generator; by that of the discriminator if hopeless."""
+    data, rng, latent = noise_images(settings.training.batch, spec, n_classes), Stream(0), settings.network.latent
+
+    def timed(discriminator_steps: int) -> float:
+        probe = replace(settings.training, steps=NEVER, discriminator_steps=discriminator_steps)
         networks = build_gan(settings.network, spec, n_classes, generator=rng.torch())
         trainer = GanTrainer(networks, probe, rng=rng, device=device)
-        latent = settings.network.latent
         return quickest(
             lambda: trainer.advance(draw_gan_batch(trainer.step, data, probe, latent, rng=rng)),
             clock,
             hopeless=hopeless,
         )
+
+    with torch_threads(threads):
+        alone = timed(NEVER)
+        if alone > hopeless:
+            return alone
+        return alone + max(0.0, timed(1) - alone) / settings.training.discriminator_steps
 
 
 def private_seconds_per_step(
@@ -144,14 +152,21 @@ def private_seconds_per_step(
     device: str = "cpu",
     clock: Clock = time.perf_counter,
 ) -> float:
-    """Of the discriminator, by a few images of noise, for as many as a step draws."""
-    from twinset.models.private.gan import PrivateGanTrainer
+    """As :func:`seconds_per_step`, by a few images of noise, for as many as a step draws."""
+    from twinset.models.private.gan import MOST_MADE, PrivateGanTrainer
 
-    data = noise_images(PRIVATE_PROBE_IMAGES, spec, n_classes)
-    asked = replace(settings.training, batch=len(data.images), steps=PROBE_STEPS + 1, discriminator_steps=1)
-    probe, account = replace(settings, training=asked, looks=0), probed_account(privacy)
-    with torch_threads(threads):
+    data, account = noise_images(PRIVATE_PROBE_IMAGES, spec, n_classes), probed_account(privacy)
+    batch = settings.training.batch
+
+    def timed(discriminator_steps: int) -> float:
+        asked = replace(settings.training, batch=len(data.images), steps=NEVER, discriminator_steps=discriminator_steps)
+        probe = replace(settings, training=asked, looks=0)
         trainer = PrivateGanTrainer(
             data, n_classes, probe, account=account, draws=privacy.draws, key=bytes(32), device=device
         )
-        return quickest_private(trainer.advance, clock, batch=settings.training.batch)
+        return quickest(trainer.advance, clock)
+
+    with torch_threads(threads):
+        alone = timed(NEVER)
+        generator = max(0.0, timed(1) - alone) * min(batch, MOST_MADE) / PRIVATE_PROBE_IMAGES
+    return alone * batch / PRIVATE_PROBE_IMAGES + generator / settings.training.discriminator_steps

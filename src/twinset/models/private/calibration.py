@@ -19,7 +19,7 @@ from twinset.models.probing import (
     check_budget,
     noise_images,
     probed_account,
-    quickest_private,
+    quickest,
 )
 from twinset.models.sampling import SamplingSettings
 from twinset.models.training import TrainingSettings
@@ -70,4 +70,5 @@ def seconds_per_step(
         trainer, draw = private_trainer(
             data, n_classes, probe, account=account, draws=privacy.draws, key=bytes(32), device=device
         )
-        return quickest_private(lambda: trainer.advance(draw), clock, batch=settings.training.batch)
+        step = quickest(lambda: trainer.advance(draw), clock)
+    return step * settings.training.batch / PRIVATE_PROBE_IMAGES
