@@ -81,7 +81,7 @@ def cell(method: str, seed: int, seconds: float) -> dict[str, object]:
 def table(results: dict[str, dict[str, object]]) -> str:
     """Means and ranges over seeds."""
     lines = [
-        "| generator | accuracy on real digits | Fréchet distance | diversity: median, lowest | fit | computing | pictures/s |",
+        "| generator | accuracy | Fréchet distance | diversity: median, lowest | fit | computing | pictures/s |",
         "|---|---|---|---|---|---|---|",
     ]
 
