@@ -16,6 +16,7 @@ from twinset.pipeline.frontier.settings import Setting, settings_of
 from twinset.pipeline.reporting import Quiet
 from twinset.pipeline.resolving import Machine
 from twinset.privacy.audit.answers import BlindBaseline
+from twinset.privacy.audit.model_release import RELEASES
 from twinset.recipe import Recipe, UsePart, WrittenRecipe, recipe_from_values
 
 SMALL = ImageSpec(8, 8, 1)
@@ -78,14 +79,17 @@ def test_a_shared_fit_is_resolved_and_timed_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(planning, "resolve_once", resolved)
     monkeypatch.setattr(planning, "_classifier_seconds", lambda *_, **__: 1.0)
     monkeypatch.setattr(planning, "_fit_seconds", lambda *_: 1000.0)
-    written = recipe_from_values({"data": "builtin:digits", "privacy": {"frontier": {"releases": ["dataset"]}}})
+    written = recipe_from_values({"data": "builtin:digits"})
     settings, _ = settings_of(written.recipe, part_of(written), SMALL)
     asked = SimpleNamespace(
-        settings=settings[:3], part=part_of(written), real=None, weighed=lambda _: ("dataset",), written=written
+        settings=settings[:3], part=part_of(written), real=None, weighed=lambda _: RELEASES, written=written
     )
     found = planning.expected(asked, Machine(1, "cpu"), Quiet())  # type: ignore[arg-type]
-    assert found["no-filters"].seconds == pytest.approx(found["as-written"].seconds - 1000)
-    assert found["dp-merf-1"].seconds == pytest.approx(found["as-written"].seconds)
+    first, second, private = (found[name] for name in ("as-written", "no-filters", "dp-merf-1"))
+    assert second.run == pytest.approx(first.run - 1000)
+    assert private.run == pytest.approx(first.run)
+    assert private.audits == pytest.approx(first.audits - planning.SHADOWS)
+    assert second.audits == pytest.approx(private.audits - planning.AUDIT_OF_GENERATOR)
     assert [recipe.generators[0].share for recipe in asked_for] == [None, 1.0, None]
     assert [recipe.threads for recipe in asked_for] == ["auto", 2, "auto"]
 

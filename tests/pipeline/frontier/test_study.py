@@ -17,6 +17,7 @@ from twinset.errors import RunFolderError
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.folders import Timings, result_of
 from twinset.pipeline.frontier import making, study
+from twinset.pipeline.frontier.audits import take_audit
 from twinset.pipeline.frontier.carding import card_of, write_classifier_card
 from twinset.pipeline.frontier.page import page_data
 from twinset.pipeline.frontier.planning import Expected
@@ -26,6 +27,7 @@ from twinset.pipeline.frontier.words import frontier as told
 from twinset.pipeline.reporting import Quiet
 from twinset.pipeline.resolving import Machine
 from twinset.randomness import Stream
+from twinset.store import write_json
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,21 @@ def test_a_recommended_classifier_has_its_model_card(finished: Finished) -> None
     assert "Comparing settings is not covered by any ε" in card
     assert "120 steps of" in card
     assert str(finished.folder) not in card
+
+
+def test_generators_of_the_same_weights_share_one_audit_and_others_do_not(tmp_path: Path) -> None:
+    first, same, other = (tmp_path / name for name in ("first", "same", "other"))
+    for place, weights in ((first, b"1"), (same, b"1"), (other, b"2")):
+        place.mkdir()
+        (place / "model.safetensors").write_bytes(weights)
+    kept = {name: tmp_path / "audits" / name for name in ("first", "same", "other")}
+    told = {"audit": audited("none").model_dump(mode="json", by_alias=True), "warnings": []}
+    write_json(kept["first"] / "generator.json", told)
+    for place in (same, other):
+        take_audit(kept["first"], kept[place.name], first=first, generator=place)
+    taken = json.loads((kept["same"] / "generator.json").read_text())
+    assert taken == {"audit": {**told["audit"], "source": str(same)}, "warnings": [], "taken_from": "first"}  # type: ignore[dict-item]
+    assert not kept["other"].exists()
 
 
 def audited(finding: str) -> documents.ModelPart:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from twinset import documents
 from twinset.errors import DataError
+from twinset.models.diffusion import MODEL_FILE
 from twinset.pipeline.auditing import AuditQuestion, audited_run
 from twinset.pipeline.folders import result_of
+from twinset.pipeline.manifest import sha256_of
 from twinset.pipeline.opening import reopen
 from twinset.pipeline.reference_images import reference_beside
 from twinset.pipeline.released_models import audited_models
@@ -18,6 +20,7 @@ from twinset.privacy.audit.shadow_shelf import ShadowShelf
 from twinset.store import ShardStore, read_json, write_json
 
 AuditPart = documents.ReleasePart | documents.ModelPart
+AUDIT_FILE = "generator.json"
 
 
 def audits_of(folder: Path) -> dict[Release, AuditPart | str]:
@@ -50,6 +53,20 @@ def audit_models(
         told = values["audit"]
         found[name] = told if isinstance(told, str) else documents.ModelPart.model_validate(told)
     return found
+
+
+def take_audit(of: Path, kept: Path, *, first: Path, generator: Path) -> None:
+    """Keeps the audit in the folder ``of``, of the generator ``first``, as that of ``generator`` if its weights are the
+    very same: it is one release, and another look at it would only be another chance of a false alarm.
+    """
+    found, place = of / AUDIT_FILE, kept / AUDIT_FILE
+    if place.exists() or not found.exists() or sha256_of(first / MODEL_FILE) != sha256_of(generator / MODEL_FILE):
+        return
+    values = read_json(found)
+    assert isinstance(values, dict)
+    if not isinstance(values["audit"], str):
+        audit = {**values["audit"], "source": str(generator)}
+        write_json(place, {**values, "audit": audit, "taken_from": of.name})
 
 
 def _audit_model(

@@ -10,7 +10,7 @@ from twinset.executors.local import LocalProcesses
 from twinset.pipeline.fitting import load_resolved, sources_of
 from twinset.pipeline.folders import Timings, began_on, finished, result_of
 from twinset.pipeline.frontier.asking import Asked, same_split
-from twinset.pipeline.frontier.audits import AuditPart, audit_models, audits_of
+from twinset.pipeline.frontier.audits import AuditPart, audit_models, audits_of, take_audit
 from twinset.pipeline.frontier.guarantees import trained_guarantee
 from twinset.pipeline.frontier.planning import Expected
 from twinset.pipeline.frontier.settings import Setting, fitted_as
@@ -141,6 +141,10 @@ class Study:
         if "classifier" in classifiers:
             places["classifier"] = classifiers["classifier"][0].out
         kept = self.folder / "audits" / setting.name
+        if "generator" in places and setting.fits_of:
+            first = folder.with_name(setting.fits_of)
+            of, weights = kept.with_name(first.name), sources_of(load_resolved(first), first)[0].folder
+            take_audit(of, kept, first=weights, generator=places["generator"])
         return {**found, **audit_models(folder, places, kept=kept, listener=self.listener, shelf=self.shelf)}
 
     def _tell(self, number: int) -> None:

@@ -46,7 +46,7 @@ def document_of(
         not_covered=not_covered([one.trained for one in made], once=[not one.fits_of for one in made]),
         recipe=str(study.folder / RECIPE) if recommended is not None else None,
         report=str(study.folder / PAGE),
-        warnings=_warnings(study, found),
+        warnings=_warnings(study, made, found),
         version=__version__,
         seconds=round(sum(study.timings.read().values()), 1),
     )
@@ -116,8 +116,9 @@ def _setting_part(study: Study, made: Made) -> documents.FrontierSettingPart:
     )
 
 
-def _warnings(study: Study, found: Sequence[Weighed]) -> list[str]:
+def _warnings(study: Study, made: Sequence[Made], found: Sequence[Weighed]) -> list[str]:
     audits, alpha = sum(not isinstance(one.audit, str) for one in found), _alpha(study)
+    audits -= sum(bool(one.fits_of) and isinstance(one.audits.get("generator"), documents.ModelPart) for one in made)
     return [
         *study.asked.notes,
         f"{audits} audits at a false alarm rate of {alpha:.3g} each: about {audits * alpha:.2g} releases may be "
