@@ -32,6 +32,14 @@ class YamlFile:
         return None
 
 
+class _BeyondValues(Exception):
+    """``found`` in the line of this number, which no recipe needs."""
+
+    def __init__(self, found: str, line: int | None) -> None:
+        super().__init__(found, line)
+        self.found, self.line = found, line
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML for people: keys are text as it stands there (class names may be numbers), and only true and false
     are booleans: `off`, `on`, `yes` and `no` stay words, as in YAML 1.2."""
@@ -40,6 +48,13 @@ class _Loader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in resolvers if tag != BOOLEAN]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def get_event(self) -> yaml.Event:
+        """The next event, if it is a plain one."""
+        event: yaml.Event = super().get_event()  # type: ignore[no-untyped-call]
+        if found := _beyond_values(event):
+            raise _BeyondValues(found, event.start_mark.line + 1 if event.start_mark else None)
+        return event
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         """A mapping with text keys."""
@@ -74,16 +89,14 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
     except UnicodeDecodeError as error:
         raise RecipeError(f"expected UTF-8 text; got byte {data[error.start]:#04x}", path=name) from error
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if found := _beyond_values(event):
-                raise RecipeError(
-                    f"expected plain values; got {found}",
-                    path=name,
-                    line=event.start_mark.line + 1 if event.start_mark else None,
-                    hint="write the value out, in quotes if it begins with &, * or !",
-                )
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.load(text, Loader=_Loader)
+        node, values = _composed(text)
+    except _BeyondValues as error:
+        raise RecipeError(
+            f"expected plain values; got {error.found}",
+            path=name,
+            line=error.line,
+            hint="write the value out, in quotes if it begins with &, * or !",
+        ) from error
     except RecursionError as error:
         raise RecipeError("expected a few levels of nesting; got too many", path=name) from error
     except yaml.MarkedYAMLError as error:
@@ -101,6 +114,16 @@ def parse_yaml(data: bytes, *, name: str) -> YamlFile:
     lines: dict[KeyPath, int] = {}
     _collect(node, (), lines, name)
     return YamlFile(values, lines, name)
+
+
+def _composed(text: str) -> tuple[yaml.Node | None, object]:
+    """The one document in a text, and its values: read once, as that takes longer than all that is done with them."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _beyond_values(event: yaml.Event) -> str:

@@ -86,17 +86,25 @@ def _scenes(objects: Objects) -> Iterator[Candidate | BadFile]:
 
     Scenes of one split share no digit with those of another. A stand-in for photographs in demonstrations and tests.
     """
-    images, labels = _load()
     origin = Origin(licence=DIGITS_LICENCE)
+    for split, number, data, stated in _drawn():
+        name = f"{split}/{number:03d}"
+        yield Candidate(name, None, split, data=data, origin=origin, objects=objects.picture(stated))
+
+
+@lru_cache(maxsize=1)
+def _drawn() -> tuple[tuple[SplitName, int, bytes, tuple[Stated, ...]], ...]:
+    """Split, number, PNG and objects of every scene: 2 MB."""
+    images, labels = _load()
     wanted = np.flatnonzero(np.isin(labels, SCENE_DIGITS))
     pools = np.array_split(wanted, len(SCENES))
+    drawn = []
     for (split, count), pool in zip(SCENES.items(), pools, strict=True):
         for number in range(count):
             rng = Stream(0).child("digit-scenes", split, number).numpy()
             pixels, stated = _scene(images[pool], labels[pool], rng)
-            name = f"{split}/{number:03d}"
-            picture = objects.picture(stated)
-            yield Candidate(name, None, split, data=encode_png(pixels), origin=origin, objects=picture)
+            drawn.append((split, number, encode_png(pixels), tuple(stated)))
+    return tuple(drawn)
 
 
 def _scene(

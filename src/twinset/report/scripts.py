@@ -46,8 +46,9 @@ def template(name: str) -> Template:
     return environment.get_template(f"{name}.html.j2")
 
 
+@cache
 def plotly_script() -> str:
-    """The plotly script that comes with the installed package."""
+    """The plotly script that comes with the installed package, read once a process: 5 MB."""
     data = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
     text = data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     if "</script" in text.lower():
