@@ -7,7 +7,7 @@ import numpy as np
 from twinset.generators.rendering.raster.compiled import compiled
 from twinset.generators.rendering.srgb import to_linear, to_srgb
 
-__all__ = ["BYTES", "LINEAR", "STEPS", "encoded", "to_linear", "to_srgb"]
+__all__ = ["BYTES", "LINEAR", "STEPS", "encoded", "step_of", "to_linear", "to_srgb"]
 
 STEPS = 16384
 
@@ -20,8 +20,15 @@ BYTES = np.rint(255 * to_srgb(np.arange(STEPS) / (STEPS - 1))).astype(np.uint8)
 
 
 @compiled
+def step_of(value: np.float32) -> np.float32:
+    """The step of linear light, rounded where it is made a whole number; what is brighter than 1 is white."""
+    value = value if value > np.float32(0) else np.float32(0)
+    value = value if value < np.float32(1) else np.float32(1)
+    return value * np.float32(STEPS - 1) + np.float32(0.5)
+
+
+@compiled
 def encoded(value: np.float32) -> np.uint8:
-    """The byte of linear light; what is brighter than 1 is white."""
-    step = int(value * np.float32(STEPS - 1) + np.float32(0.5))
-    byte: np.uint8 = BYTES[min(max(step, 0), STEPS - 1)]
+    """The byte of linear light."""
+    byte: np.uint8 = BYTES[np.uint32(step_of(value))]
     return byte

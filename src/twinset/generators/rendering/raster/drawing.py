@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled, inlined
+from twinset.generators.rendering.raster.compiled import compiled, inlined, larger
 from twinset.generators.rendering.raster.projecting import NEAR, Lattice, crossing_box
 
 SPARE = 8
@@ -80,11 +80,16 @@ def depth_limits(whole: bool, a: float, b: float, c: float) -> Point:
 
 
 @compiled
-def key_of(value: float, low: float, high: float, number: np.int64) -> np.int64:
-    """What is kept of a sample: the bits of float32 1 / depth, between its limits, above the triangle's number."""
+def key_of(value: float, low: float, high: float, number: np.int64, inside: bool | np.bool_) -> float:
+    """What is kept of a sample: the bits of float32 1 / depth, between its limits, above the triangle's number.
+
+    As a float64 of these bits, which order as the integers do; 0 where the sample is not ``inside``.
+    """
     value = low if value < low else value
     value = high if value > high else value
-    return (np.int64(np.float32(value).view(np.int32)) << 32) | number
+    key = (np.int64(np.float32(value).view(np.int32)) << 32) | number
+    kept = key if inside else np.int64(0)
+    return np.int64(kept).view(np.float64)
 
 
 @compiled
@@ -131,6 +136,17 @@ def row_of(first: Edge, second: Edge, third: Edge, plane: Plane, lattice: Lattic
     return r0, r1, r2, plane[1] * y + plane[2], begin, end
 
 
+@inlined
+def hidden(flat: NDArray[np.float64], stride: int, box: Box, key: float) -> bool:
+    """Whether all samples of a box hold at least this key."""
+    for row in range(box[0], box[1] + 1):
+        base = np.uint64(row * stride)
+        for column in range(box[2], box[3] + 1):
+            if flat[base + np.uint64(column)] < key:
+                return False
+    return True
+
+
 @compiled
 def draw(
     points: NDArray[np.float64],
@@ -140,15 +156,22 @@ def draw(
     faces: NDArray[np.int32],
     first_triangle: int,
     lattice: Lattice,
+    later: NDArray[np.int32],
     nearest: NDArray[np.int64],
 ) -> None:
     """Draws one object, whose triangles are numbered from ``first_triangle``, into ``nearest``.
 
-    That is int64 (rows, columns + SPARE), 0 where there is nothing. The others are what ``project`` filled and said.
+    That is int64 (rows, columns + SPARE), 0 where there is nothing. ``later`` (F,) is scratch; the others are what
+    ``project`` filled and said.
     """
     offset, step = lattice[0], lattice[1]
-    stride, flat = np.float64(step), nearest.reshape(-1)
-    for t in range(len(faces)):
+    stride, flat = np.float64(step), nearest.reshape(-1).view(np.float64)
+    count, waiting = len(faces), 0
+    for number in range(2 * count):
+        if number >= count + waiting:
+            break
+        # Fronts first, as they hide most backs of a closed object.
+        t = number if number < count else np.int64(later[np.uint64(number - count)])
         i, j, k = np.uint32(faces[t, 0]), np.uint32(faces[t, 1]), np.uint32(faces[t, 2])
         a, b, c = corner(points, i), corner(points, j), corner(points, k)
         whole = beyond or (a[2] >= NEAR and b[2] >= NEAR and c[2] >= NEAR)
@@ -158,20 +181,25 @@ def draw(
         plane = depth_plane(a, b, c)
         if plane[3] == 0:
             continue
-        e0, e1, e2 = edge_through(b, c, plane[3]), edge_through(c, a, plane[3]), edge_through(a, b, plane[3])
         low, high, most = depth_limits(whole, nearness[i], nearness[j], nearness[k])
+        if number < count:
+            if plane[3] > 0:
+                later[np.uint64(waiting)] = t
+                waiting += 1
+                continue
+        elif hidden(flat, nearest.shape[1], box, key_of(high, high, high, np.int64(first_triangle + t), True)):
+            continue
+        e0, e1, e2 = edge_through(b, c, plane[3]), edge_through(c, a, plane[3]), edge_through(a, b, plane[3])
         for row in range(box[0], box[1] + 1):
             r0, r1, r2, rest, first, last = row_of(e0, e1, e2, plane, lattice, row, box)
             base, start = np.uint64(row * nearest.shape[1] + first), np.float64(offset + step * first)
             # Whole blocks, or none: what lies beyond the last is outside by its edges, or in the spare columns.
-            for n in range(((last - first) | (BLOCK - 1)) + 1):
-                x = start + stride * n
+            for n in range(np.int32((last - first) | (BLOCK - 1)) + np.int32(1)):
+                x = start + stride * np.float64(np.int32(n))
                 near = plane[0] * x + rest
                 inside = (e0[0] * x + r0 > e0[3]) & (e1[0] * x + r1 > e1[3]) & (e2[0] * x + r2 > e2[3]) & (near <= most)
-                key = key_of(near, low, high, np.int64(first_triangle + t))
-                at = base + np.uint64(n)
-                old = flat[at]
-                flat[at] = key if inside & (key > old) else old
+                value, at = key_of(near, low, high, np.int64(first_triangle + t), inside), base + np.uint64(n)
+                flat[at] = larger(value, flat[at])
 
 
 @compiled
@@ -201,9 +229,8 @@ def cover(
         for row in range(box[0], box[1] + 1):
             r0, r1, r2, rest, first, last = row_of(e0, e1, e2, plane, lattice, row, box)
             base, start = np.uint64(row * mask.shape[1] + first), np.float64(offset + step * first)
-            for n in range(((last - first) | (SPARE - 1)) + 1):
-                x = start + stride * n
+            for n in range(np.int32((last - first) | (SPARE - 1)) + np.int32(1)):
+                x = start + stride * np.float64(np.int32(n))
                 near = plane[0] * x + rest
                 inside = (e0[0] * x + r0 > e0[3]) & (e1[0] * x + r1 > e1[3]) & (e2[0] * x + r2 > e2[3]) & (near <= most)
-                at = base + np.uint64(n)
-                flat[at] = 1 if inside else flat[at]
+                flat[base + np.uint64(n)] |= np.uint8(inside)

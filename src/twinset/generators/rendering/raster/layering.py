@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twinset.generators.rendering.raster.colour import LINEAR, encoded
 from twinset.generators.rendering.raster.compiled import compiled
 from twinset.generators.rendering.raster.drawing import SPARE, draw
-from twinset.generators.rendering.raster.painting import Sheet
+from twinset.generators.rendering.raster.picking import Sheet
 from twinset.generators.rendering.raster.projecting import Lattice
 from twinset.generators.rendering.raster.resolving import TENT
 from twinset.generators.rendering.raster.seeing import find_edges, unpack
@@ -106,10 +106,9 @@ def resolve_through(
     passing: NDArray[np.float32],
     surfaces: NDArray[np.int32],
     edges: NDArray[np.uint8],
-    background: NDArray[np.uint8],
     picture: NDArray[np.uint8],
 ) -> None:
-    """Fills ``picture`` uint8 (H, W, 3) with the samples' colours and the background as far as it passes them.
+    """Lays the samples' colours over ``picture`` uint8 (H, W, 3), the background, as far as they do not let it pass.
 
     Both float32 (rows, columns, 3); as in ``resolve``, edges are the tent over nine samples, and where the nearest of
     the ``surfaces`` is none the background shows byte for byte.
@@ -120,12 +119,10 @@ def resolve_through(
         for x in range(width):
             row, column = (2 * y + 1, 2 * x + 1) if doubled else (y, x)
             if edges[y, x] == 0 and surfaces[row, column] < 0:
-                for channel in range(3):
-                    picture[y, x, channel] = background[y, x, channel]
                 continue
             reach = 1 if edges[y, x] else 0
             for channel in range(3):
-                behind = LINEAR[background[y, x, channel]]
+                behind = LINEAR[picture[y, x, channel]]
                 total = np.float32(0)
                 for i in range(-reach, reach + 1):
                     for j in range(-reach, reach + 1):
@@ -152,11 +149,16 @@ class Layers:
         self._edges = np.zeros(size, np.uint8)
 
     def behind(
-        self, seen: Sequence[Seen], catchers: NDArray[np.int64], surface_of: NDArray[np.int32], sheet: Sheet
+        self,
+        seen: Sequence[Seen],
+        catchers: NDArray[np.int64],
+        surface_of: NDArray[np.int32],
+        later: NDArray[np.int32],
+        sheet: Sheet,
     ) -> list[tuple[Sheet, tuple[int, int, int, int]]]:
         """What was drawn behind the nearest surfaces, front to back, and the samples in which there is something.
 
-        ``catchers`` is where they were drawn (or of no rows); ``sheet`` is that of the nearest.
+        ``catchers`` is where they were drawn (or of no rows); ``later`` is scratch; ``sheet`` is that of the nearest.
         """
         self._opaque.fill(0)
         for each in seen:
@@ -165,10 +167,10 @@ class Layers:
             faces, first, cut = each.geometry.faces, each.first_triangle, each.geometry.clear_from
             if cut:
                 drawn = each.points, each.nearness, each.spots, each.beyond
-                draw(*drawn, faces[:cut], first, self._lattice, self._opaque)
+                draw(*drawn, faces[:cut], first, self._lattice, later, self._opaque)
             if cut < len(faces):
                 drawn = each.points, each.nearness, each.spots, each.beyond
-                draw(*drawn, faces[cut:], first + cut, self._lattice, self._alone)
+                draw(*drawn, faces[cut:], first + cut, self._lattice, later, self._alone)
                 file_away(self._alone, each.box, self._stack)
         close(self._stack, self._opaque, catchers, self._boxes)
         found = []

@@ -13,7 +13,7 @@ from twinset.generators.rendering.environments import MATTE, quadric
 from twinset.generators.rendering.raster.blocks import LIGHT_NUMBERS
 from twinset.generators.rendering.raster.colour import to_linear
 from twinset.generators.rendering.raster.drawing import SPARE
-from twinset.generators.rendering.raster.shadows import CELL, NONE, WIDEST, draw_heights, lowest_within, spans, survey
+from twinset.generators.rendering.raster.shadows import CELLS, NONE, WIDEST, draw_heights, lowest_within, spans, survey
 from twinset.generators.rendering.raster.surfaces import Geometry
 from twinset.generators.rendering.scene import Light, Scene
 
@@ -103,7 +103,7 @@ class Lighting:
         size = map_size(*scene.camera.size)
         if self._heights.shape[1] != size or len(self._heights) < len(lights):
             self._heights = np.empty((len(lights), size, size + SPARE), np.float32)
-            self._ranges = np.empty((len(lights), 2, size // CELL, size // CELL), np.float32)
+            self._ranges = np.empty((len(lights), 2, size // CELLS[0], size // CELLS[0]), np.float32)
         numbers = np.zeros((len(lights), LIGHT_NUMBERS), np.float32)
         for row, light in enumerate(lights):
             self._set(numbers[row], light, scene, casters, seen, self._heights[row], self._ranges[row])
@@ -152,9 +152,12 @@ class Lighting:
             shape = caster.geometry
             opaque = shape.faces[: shape.clear_from]
             draw_heights(shape.vertices, opaque, shape.closed, placing, self._flat, heights)
-        survey(heights, ranges[0], ranges[1])
-        blur = np.tan(np.radians(light.softness_degrees) / 2) / texel
-        numbers[6:10] = 1, blur, np.clip(blur * reach, 1, WIDEST), texel
+        blur = math.tan(math.radians(light.softness_degrees) / 2) / texel
+        widest = min(max(blur * reach, 1.0), WIDEST)
+        cell = next(cell for cell in CELLS if cell >= widest + 1)
+        survey(heights, cell, ranges)
+        numbers[6:10] = 1, blur, widest, texel
+        numbers[18] = cell
         numbers[10:14] = *into[0], shift[0]
         numbers[14:18] = *into[1], shift[1]
 

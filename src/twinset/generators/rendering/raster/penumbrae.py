@@ -20,6 +20,7 @@ from twinset.generators.rendering.raster.blocks import (
     LIT,
     MAP_X,
     MAP_Y,
+    OPEN,
     PX,
     PY,
     PZ,
@@ -27,7 +28,6 @@ from twinset.generators.rendering.raster.blocks import (
     SLOPE_Y,
 )
 from twinset.generators.rendering.raster.compiled import compiled
-from twinset.generators.rendering.raster.shadows import CELL
 
 ZERO, HALF, ONE, FOUR = np.float32(0), np.float32(0.5), np.float32(1), np.float32(4)
 STEEPEST = np.float32(6)
@@ -65,59 +65,74 @@ def place(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) ->
 
 @compiled
 def decide_by_cells(
-    block: NDArray[np.float32], count: int, widest: np.float32, size: int, ranges: NDArray[np.float32]
-) -> None:
-    """Settles what lies outside the map, above all around it or below all around it."""
+    block: NDArray[np.float32],
+    places: NDArray[np.int32],
+    count: int,
+    light: NDArray[np.float32],
+    size: int,
+    ranges: NDArray[np.float32],
+) -> int:
+    """Settles what lies outside the map, above all around it or below all around it; lists the rest, and counts it."""
+    widest, cell = light[8], np.uint32(light[18])
     low, high = widest + np.float32(2), np.float32(size) - widest - np.float32(2)
+    left = 0
     for k in range(count):
         column, row = block[MAP_X + k], block[MAP_Y + k]
-        if not ((column > low) & (row > low) & (column < high) & (row < high)):
-            block[LIT + k] = ONE
-        elif block[LIT + k] < ZERO:
-            i, j = np.uint32(column) // np.uint32(CELL), np.uint32(row) // np.uint32(CELL)
-            spread = (abs(block[SLOPE_X + k]) + abs(block[SLOPE_Y + k])) * (widest + ONE)
-            height = block[HEIGHT + k] + block[BIAS + k]
-            if ranges[0, j, i] <= height - spread:
-                block[LIT + k] = ONE
-            elif ranges[1, j, i] > height + spread:
-                block[LIT + k] = ZERO
+        inside = (column > low) & (row > low) & (column < high) & (row < high)
+        i = np.uint32(np.int32(column if inside else low)) // cell
+        j = np.uint32(np.int32(row if inside else low)) // cell
+        spread = (abs(block[SLOPE_X + k]) + abs(block[SLOPE_Y + k])) * (widest + ONE)
+        height = block[HEIGHT + k] + block[BIAS + k]
+        lit = (block[LIT + k] >= ZERO) | (not inside) | (ranges[0, j, i] <= height - spread)
+        dark = ranges[1, j, i] > height + spread
+        block[LIT + k] = ONE if lit else (ZERO if dark else UNKNOWN)
+        places[np.uint64(OPEN + left)] = k
+        left += (not lit) & (not dark)
+    return left
 
 
 @compiled
 def decide_by_corners(
-    block: NDArray[np.float32], count: int, blur: np.float32, widest: np.float32, heights: NDArray[np.float32]
-) -> None:
-    """Settles where nine places around a sample agree; elsewhere LIT becomes minus the width of the blur, in texels."""
-    for k in range(count):
-        if block[LIT + k] >= ZERO:
-            continue
+    block: NDArray[np.float32],
+    places: NDArray[np.int32],
+    count: int,
+    light: NDArray[np.float32],
+    heights: NDArray[np.float32],
+) -> int:
+    """Settles the listed samples where nine places around them agree.
+
+    Elsewhere LIT becomes minus the width of the blur, in texels; the list is left with these, and their count returned.
+    """
+    blur, widest = light[7], light[8]
+    left = 0
+    for listed in range(count):
+        k = np.int64(places[OPEN + listed])
         column, row, bias = block[MAP_X + k], block[MAP_Y + k], block[BIAS + k]
         slope_x, slope_y = block[SLOPE_X + k], block[SLOPE_Y + k]
         shading, distance = ZERO, ZERO
         for j in range(-1, 2):
-            y = int(row + np.float32(j) * widest)
+            y = np.int32(row + np.float32(j) * widest)
             level = block[HEIGHT + k] + slope_y * (np.float32(y) + HALF - row)
             for i in range(-1, 2):
-                x = int(column + np.float32(i) * widest)
+                x = np.int32(column + np.float32(i) * widest)
                 plane = level + slope_x * (np.float32(x) + HALF - column)
                 above = heights[np.uint32(y), np.uint32(x)] - plane
                 shading += ONE if above > bias else ZERO
                 distance += above if above > bias else ZERO
-        if shading == ZERO:
-            block[LIT + k] = ONE
-        elif shading == np.float32(9):
-            block[LIT + k] = ZERO
-        else:
-            block[LIT + k] = -min(max(blur * distance / shading, ONE), widest)
+        part = shading > ZERO and shading < np.float32(9)
+        radius = min(max(blur * distance / max(shading, ONE), ONE), widest)
+        block[LIT + k] = -radius if part else (ONE if shading == ZERO else ZERO)
+        places[np.uint64(OPEN + left)] = k
+        left += int(part)
+    return left
 
 
 @compiled
-def blur_edges(block: NDArray[np.float32], count: int, heights: NDArray[np.float32]) -> None:
-    """The share of light in a box around the sample, by the area of every texel in it."""
-    for k in range(count):
+def blur_edges(block: NDArray[np.float32], places: NDArray[np.int32], count: int, heights: NDArray[np.float32]) -> None:
+    """For the listed samples the share of light in a box around them, by the area of every texel in it."""
+    for listed in range(count):
+        k = np.int64(places[OPEN + listed])
         radius = -block[LIT + k]
-        if radius <= ZERO:
-            continue
         column, row = block[MAP_X + k], block[MAP_Y + k]
         slope_x, slope_y = block[SLOPE_X + k], block[SLOPE_Y + k]
         lit = ZERO
@@ -134,6 +149,7 @@ def blur_edges(block: NDArray[np.float32], count: int, heights: NDArray[np.float
 @compiled
 def find_lit(
     block: NDArray[np.float32],
+    places: NDArray[np.int32],
     count: int,
     light: NDArray[np.float32],
     heights: NDArray[np.float32],
@@ -144,8 +160,7 @@ def find_lit(
         for k in range(count):
             block[LIT + k] = ONE
         return
-    blur, widest = light[7], light[8]
     place(block, count, light)
-    decide_by_cells(block, count, widest, len(heights), ranges)
-    decide_by_corners(block, count, blur, widest, heights)
-    blur_edges(block, count, heights)
+    left = decide_by_cells(block, places, count, light, len(heights), ranges)
+    left = decide_by_corners(block, places, left, light, heights)
+    blur_edges(block, places, left, heights)

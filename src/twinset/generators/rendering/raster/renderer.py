@@ -74,7 +74,6 @@ class Rasterizer:
             workspace = self._idle.get_nowait()
         except Empty:
             workspace = Workspace(self.samples, self._kept)
-        try:
-            yield workspace
-        finally:
-            self._idle.put(workspace)
+        yield workspace
+        # After an error its buffers may hold half a picture: it is not taken up again.
+        self._idle.put(workspace)

@@ -18,34 +18,26 @@ def resolve(
     surfaces: NDArray[np.int32],
     edges: NDArray[np.uint8],
     first_catcher: int,
-    background: NDArray[np.uint8],
     picture: NDArray[np.uint8],
 ) -> None:
-    """Fills ``picture`` uint8 (H, W, 3) from shaded samples; where nothing is, ``background`` shows byte for byte.
+    """Lays shaded samples over ``picture`` uint8 (H, W, 3), the background, where there are edges or shadow catchers.
 
     With two samples a pixel and axis, edges are the tent over nine samples. A surface ≥ ``first_catcher`` holds shares
-    by which it dims the background.
+    by which it dims the background. What else is seen was painted on the picture itself.
     """
     height, width = edges.shape
     doubled = surfaces.shape[0] > height
     for y in range(height):
         for x in range(width):
             row, column = (2 * y + 1, 2 * x + 1) if doubled else (y, x)
-            surface = surfaces[row, column]
             if edges[y, x] == 0:
-                if surface < 0:
-                    for channel in range(3):
-                        picture[y, x, channel] = background[y, x, channel]
-                elif surface < first_catcher:
-                    for channel in range(3):
-                        picture[y, x, channel] = encoded(colours[row, column, channel])
-                else:
+                if surfaces[row, column] >= first_catcher:
                     for channel in range(3):
                         share = colours[row, column, channel]
-                        picture[y, x, channel] = encoded(share * LINEAR[background[y, x, channel]])
+                        picture[y, x, channel] = encoded(share * LINEAR[picture[y, x, channel]])
                 continue
             for channel in range(3):
-                behind = LINEAR[background[y, x, channel]]
+                behind = LINEAR[picture[y, x, channel]]
                 total = np.float32(0)
                 for i in range(-1, 2):
                     for j in range(-1, 2):
@@ -74,18 +66,25 @@ def fill_with_sky(
     They are those, but for edges, of the surfaces 0 … ``first_seen_through`` − 1.
     """
     height, width, _ = picture.shape
-    doubled = surfaces.shape[0] > height
-    grey = sky[0] == sky[1] == sky[2]
+    start, step = (1, 2) if surfaces.shape[0] > height else (0, 1)
+    across = np.empty(width, np.float32)
+    for x in range(width):
+        across[x] = (x + 0.5 - centre[0]) / focal[0]
+    shown, shares = np.empty(width, np.uint8), np.empty(width, np.float32)
     for y in range(height):
+        surface, some = surfaces[step * y + start], np.uint8(0)
+        for x in range(width):
+            here = surface[np.uint64(step * x + start)]
+            shown[x] = (edges[y, x] != 0) | (here < 0) | (here >= first_seen_through)
+            some |= shown[x]
+        if not some:
+            continue
         dy = np.float32((y + 0.5 - centre[1]) / focal[1])
         for x in range(width):
-            surface = surfaces[2 * y + 1, 2 * x + 1] if doubled else surfaces[y, x]
-            if edges[y, x] == 0 and 0 <= surface < first_seen_through:
-                continue
-            dx = np.float32((x + 0.5 - centre[0]) / focal[0])
+            dx = across[x]
             up = (dx * sky[4] + dy * sky[5] + sky[6]) / np.sqrt(dx * dx + dy * dy + np.float32(1))
-            share = np.float32(1) + sky[3] * up
-            red = encoded(sky[0] * share)
-            picture[y, x, 0] = red
-            picture[y, x, 1] = red if grey else encoded(sky[1] * share)
-            picture[y, x, 2] = red if grey else encoded(sky[2] * share)
+            shares[x] = np.float32(1) + sky[3] * up
+        for x in range(width):
+            if shown[x]:
+                for channel in range(3):
+                    picture[y, x, channel] = encoded(sky[channel] * shares[x])

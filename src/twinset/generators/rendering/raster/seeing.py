@@ -22,6 +22,8 @@ def unpack(
 ) -> None:
     """Fills ``nearness``, ``triangles`` and ``surfaces`` (rows, columns), −1 for nothing, from what was drawn.
 
+    ``nearest`` (rows, columns + SPARE) is left with nothing drawn.
+
     ``behind`` is seen where ``nearest`` shows nothing (of length 0: nothing there). ``surface_of`` numbers the surface
     of every triangle, that of triangle 0, which does not exist, being −1.
     """
@@ -34,6 +36,7 @@ def unpack(
                 line[k] = back[k] if line[k] == 0 else line[k]
         for k in range(columns):
             key = line[k]
+            line[k] = 0
             near[k] = np.int32(key >> 32).view(np.float32)
             triangle[k] = np.int32(key & 0x7FFFFFFF)
         for k in range(columns):

@@ -220,6 +220,7 @@ def add_caught(block: NDArray[np.float32], count: int, light: NDArray[np.float32
 @compiled
 def shade(
     block: NDArray[np.float32],
+    places: NDArray[np.int32],
     count: int,
     turning: NDArray[np.float32],
     lens: NDArray[np.float64],
@@ -235,13 +236,14 @@ def shade(
     else:
         add_sky(block, count, sky)
     for k in range(len(lights)):
-        find_lit(block, count, lights[k], heights[k], ranges[k])
+        find_lit(block, places, count, lights[k], heights[k], ranges[k])
         add_light(block, count, lights[k])
 
 
 @compiled
 def catch(
     block: NDArray[np.float32],
+    places: NDArray[np.int32],
     count: int,
     turning: NDArray[np.float32],
     lens: NDArray[np.float64],
@@ -263,7 +265,7 @@ def catch(
         for k in range(count):
             block[FULL_RED + channel * ROW + k] = block[OUT_RED + channel * ROW + k]
     for k in range(len(lights)):
-        find_lit(block, count, lights[k], heights[k], ranges[k])
+        find_lit(block, places, count, lights[k], heights[k], ranges[k])
         add_caught(block, count, lights[k])
     for channel in range(3):
         for k in range(count):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import compiled, larger
 from twinset.generators.rendering.raster.drawing import SPARE
 
 NONE = np.float32(-1e30)
@@ -17,8 +17,8 @@ NONE = np.float32(-1e30)
 WIDEST = 6.0
 """Texels of the widest blur, to either side."""
 
-CELL = 8
-"""Texels a side of the cells whose range of heights is known: at least WIDEST + 2."""
+CELLS = (4, 8)
+"""Texels a side of the cells whose range of heights is known: the first that is at least the widest blur and 1."""
 
 STRIDE = 4
 """Every so many pixels what is seen is asked where it lies."""
@@ -123,51 +123,56 @@ def draw_heights(
             b0, c0 = b_x * x + b_y * y, c_x * x + c_y * y
             h0 = az + h_x * x + h_y * y
             base = np.uint64(row * heights.shape[1] + left)
-            for k in range(((count - 1) | (SPARE - 1)) + 1):
-                right = np.float32(k)
+            for k in range(np.int32((count - 1) | (SPARE - 1)) + np.int32(1)):
+                right = np.float32(np.int32(k))
                 of_b, of_c, height = b0 + b_x * right, c0 + c_x * right, h0 + h_x * right
-                height = lowest if height < lowest else height
+                height = height if height > lowest else lowest
                 height = highest if height > highest else height
                 inside = (of_b >= 0) & (of_c >= 0) & (of_b + of_c <= 1)
                 at = base + np.uint64(k)
-                old = every[at]
-                every[at] = height if inside & (height > old) else old
+                every[at] = larger(height if inside else NONE, every[at])
 
 
 @compiled
-def survey(heights: NDArray[np.float32], highest: NDArray[np.float32], lowest: NDArray[np.float32]) -> None:
-    """Fills ``highest`` and ``lowest`` (size / CELL, size / CELL): the range of every cell and its neighbours."""
-    cells, size = len(highest), len(heights)
+def survey(heights: NDArray[np.float32], cell: int, ranges: NDArray[np.float32]) -> None:
+    """Fills ``ranges`` (2, …, …): the highest and lowest of every cell and its neighbours, from the first on."""
+    size = len(heights)
+    cells = size // cell
     most, least = np.empty(size, np.float32), np.empty(size, np.float32)
+    highest, lowest = ranges[0], ranges[1]
     for j in range(cells):
         most[:] = NONE
-        least[:] = np.float32(1e30)
-        for y in range(CELL):
-            line = heights[j * CELL + y]
+        least[:] = -NONE
+        for y in range(cell):
+            line = heights[j * cell + y]
             for x in range(size):
                 value = line[x]
                 most[x] = value if value > most[x] else most[x]
                 least[x] = value if value < least[x] else least[x]
         for i in range(cells):
-            high, low = NONE, np.float32(1e30)
-            for x in range(CELL):
-                high, low = max(high, most[i * CELL + x]), min(low, least[i * CELL + x])
-            highest[j, i], lowest[j, i] = high, low
-    _widen(highest, np.float32(1))
-    _widen(lowest, np.float32(-1))
+            high, low = NONE, -NONE
+            for x in range(i * cell, (i + 1) * cell):
+                high, low = max(high, most[x]), min(low, least[x])
+            highest[j, i], lowest[j, i] = high, -low
+    _widen(highest, cells)
+    _widen(lowest, cells)
+    for j in range(cells):
+        for i in range(cells):
+            lowest[j, i] = -lowest[j, i]
 
 
 @compiled
-def _widen(values: NDArray[np.float32], sign: np.float32) -> None:
-    """Every cell becomes the largest (sign 1) or least (−1) of itself and its neighbours."""
-    cells = len(values)
-    for _ in range(2):
-        for j in range(cells):
-            before = values[j, 0]
-            for i in range(cells):
-                here, after = values[j, i], values[j, min(i + 1, cells - 1)]
-                values[j, i] = sign * max(sign * before, sign * here, sign * after)
-                before = here
-        for j in range(cells):
-            for i in range(j):
-                values[j, i], values[i, j] = values[i, j], values[j, i]
+def _widen(values: NDArray[np.float32], cells: int) -> None:
+    """Every one of (cells, cells) becomes the largest of itself and its neighbours."""
+    before, line = np.empty(cells, np.float32), np.empty(cells + 2, np.float32)
+    before[:] = values[0, :cells]
+    for j in range(cells):
+        here, after = values[j], values[min(j + 1, cells - 1)]
+        for i in range(cells):
+            value = before[i] if before[i] > here[i] else here[i]
+            line[i + 1] = value if value > after[i] else after[i]
+            before[i] = here[i]
+        line[0], line[cells + 1] = line[1], line[cells]
+        for i in range(cells):
+            value = line[i] if line[i] > line[i + 1] else line[i + 1]
+            here[i] = value if value > line[i + 2] else line[i + 2]

@@ -1,4 +1,4 @@
-"""Textures without flicker: pyramids of halved pictures, looked up between levels and along the stretched axis.
+"""Textures without flicker: pyramids of halved pictures, asked between levels and along the stretched axis.
 
 First every sample of a block says how it is to be looked up, without branches, so that LLVM vectorises it; then come
 the look-ups, in whole numbers: a texture repeats with period 1, and parts of 2²⁴ wrap by themselves.

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.generators.rendering.meshes import Material
-from twinset.generators.rendering.raster.blocks import BLOCK, NUMBERS, WHOLES
+from twinset.generators.rendering.raster.blocks import BLOCK, CORNERS, NUMBERS, PLACES, WHOLES
 from twinset.generators.rendering.raster.drawing import SPARE, cover, draw
+from twinset.generators.rendering.raster.gathering import Desk, Figure
 from twinset.generators.rendering.raster.layering import Layers, resolve_through
 from twinset.generators.rendering.raster.lighting import Caster, Lighting, sky_numbers
-from twinset.generators.rendering.raster.painting import Coat, Desk, Figure, Sheet, Shine, paint
+from twinset.generators.rendering.raster.painting import Canvas, Coat, Shine, paint
+from twinset.generators.rendering.raster.picking import STRETCH, Needed, Sheet, list_needed
 from twinset.generators.rendering.raster.projecting import Lattice, in_camera, project
 from twinset.generators.rendering.raster.resolving import fill_with_sky, resolve
 from twinset.generators.rendering.raster.seeing import CREASE, find_edges, label, unpack
@@ -79,11 +81,17 @@ class Workspace:
         self._samples = samples
         self._kept = kept
         self._lighting = Lighting()
-        self._desk = Desk(np.zeros(NUMBERS, np.float32), np.zeros((WHOLES, BLOCK), np.int64))
+        self._desk = Desk(
+            np.zeros(NUMBERS, np.float32),
+            np.zeros((WHOLES, BLOCK), np.int64),
+            np.zeros(PLACES, np.int32),
+            np.zeros(CORNERS),
+        )
         self._size = (0, 0)
         self._points = np.zeros((0, 3))
         self._nearness = np.zeros(0)
         self._spots = np.zeros((0, 4), np.int32)
+        self._later = np.zeros(0, np.int32)
 
     def silhouettes(self, scene: Scene) -> tuple[NDArray[np.bool_], ...]:
         """For each object the pixels it covers alone."""
@@ -122,21 +130,22 @@ class Workspace:
         through = any(each.translucent for each in seen)
         if through:
             sheets += self._behind_the_nearest(seen, tables, sheets[0][0], tolerance)
-        self._paint(scene, seen, tables, sheets, self._passing if through else self._passing[:0], normals)
-        background = scene.background
+        sky, background = sky_numbers(scene), scene.background
         if background is None and scene.environment is not None:
             background = scene.environment.seen(scene.camera, scene.ambient)
-        elif background is None:
-            background = np.empty((height, width, 3), np.uint8)
+        if background is not None:
+            rgb = np.array(background, np.uint8, order="C")
+        else:
+            rgb = np.empty((height, width, 3), np.uint8)
             opaque = 0 if through else tables.first_catcher
             drawn = self._surfaces, self._edges, opaque
-            fill_with_sky(background, *drawn, sky_numbers(scene), scene.camera.focal, scene.camera.centre)
-        rgb = np.empty((height, width, 3), np.uint8)
-        background = np.require(background, np.uint8, ("C", "W"))
+            fill_with_sky(rgb, *drawn, sky, scene.camera.focal, scene.camera.centre)
+        canvas = Canvas(self._colours, self._passing if through else self._passing[:0], rgb, self._edges, normals)
+        self._paint(self._shine(scene, sky, seen, sheets), seen, tables, sheets, canvas)
         if through:
-            resolve_through(self._colours, self._passing, self._surfaces, self._edges, background, rgb)
+            resolve_through(self._colours, self._passing, self._surfaces, self._edges, rgb)
         else:
-            resolve(self._colours, self._surfaces, self._edges, tables.first_catcher, background, rgb)
+            resolve(self._colours, self._surfaces, self._edges, tables.first_catcher, rgb)
         return Frame(rgb, depth, ids, normals)
 
     def _fit(self, height: int, width: int) -> None:
@@ -156,6 +165,7 @@ class Workspace:
         self._layers: Layers | None = None
         self._flags = np.zeros(columns, np.uint8)
         self._needed = np.ones((rows, columns), np.uint8)
+        self._lists = Needed(np.zeros(rows * columns + 1, np.int32), np.zeros((rows, 2 + columns // STRETCH), np.int32))
         self._edges = np.zeros((height, width), np.uint8)
         self._seen_points = np.zeros(((height // STRIDE + 2) * (width // STRIDE + 2), 3))
 
@@ -166,6 +176,9 @@ class Workspace:
         if len(self._nearness) < starts[-1]:
             self._points, self._nearness = np.zeros((starts[-1], 3)), np.zeros(starts[-1])
             self._spots = np.zeros((starts[-1], 4), np.int32)
+        most = max((len(geometry.faces) for geometry in geometries), default=0)
+        if len(self._later) < most:
+            self._later = np.zeros(most, np.int32)
         lens, pose = _lens(scene), np.array(scene.camera.pose)
         found, triangle, surface = [], 1, 0
         for row, (each, geometry) in enumerate(zip(placed, geometries, strict=True)):
@@ -184,7 +197,6 @@ class Workspace:
         return found
 
     def _draw(self, seen: list[Seen], tables: Tables) -> None:
-        self._nearest.fill(0)
         catching = any(each.placed.catcher for each in seen)
         if catching:
             if not len(self._behind):
@@ -194,13 +206,15 @@ class Workspace:
             if each.in_picture:
                 onto = self._behind if each.placed.catcher else self._nearest
                 faces, first = each.geometry.faces, each.first_triangle
-                draw(each.points, each.nearness, each.spots, each.beyond, faces, first, self._lattice, onto)
+                draw(
+                    each.points, each.nearness, each.spots, each.beyond, faces, first, self._lattice, self._later, onto
+                )
         behind = self._behind if catching else self._behind[:0]
         unpack(self._nearest, behind, tables.surface_of, self._near, self._triangles, self._surfaces)
 
     def _sheet(self, lens: NDArray[np.float64]) -> Sheet:
         """The nearest surfaces."""
-        return Sheet(self._lattice, lens, self._near, self._triangles, self._surfaces, self._needed)
+        return Sheet(self._lattice, lens, self._near, self._triangles, self._surfaces)
 
     def _behind_the_nearest(self, seen: list[Seen], tables: Tables, sheet: Sheet, tolerance: np.float32) -> Sheets:
         """Draws what is seen through translucent surfaces, and readies the lattice for it."""
@@ -211,12 +225,12 @@ class Workspace:
         self._passing.fill(1)
         catching = any(each.placed.catcher for each in seen)
         catchers = self._behind if catching else self._behind[:0]
-        found = self._layers.behind(seen, catchers, tables.surface_of, sheet)
+        found = self._layers.behind(seen, catchers, tables.surface_of, self._later, sheet)
         if self._samples == 2:
             self._layers.join_edges([each for each, _ in found], tolerance, self._edges, self._needed)
         return found
 
-    def _shine(self, scene: Scene, seen: list[Seen], sheets: Sheets) -> Shine:
+    def _shine(self, scene: Scene, sky: NDArray[np.float32], seen: list[Seen], sheets: Sheets) -> Shine:
         """The scene's light on all that is seen."""
         offset, step = self._lattice[:2]
         sheet = sheets[0][0]
@@ -226,18 +240,10 @@ class Workspace:
             points = np.concatenate([points, self._layers.points([each for each, _ in sheets[1:]])])
         throwing = [each for each in seen if each.geometry.clear_from and not each.placed.catcher]
         casters = [Caster(each.geometry, each.placing) for each in throwing]
-        return Shine(sky_numbers(scene), *self._lighting.lit(scene, casters, points))
+        return Shine(sky, *self._lighting.lit(scene, casters, points))
 
-    def _paint(
-        self,
-        scene: Scene,
-        seen: list[Seen],
-        tables: Tables,
-        sheets: Sheets,
-        passing: NDArray[np.float32],
-        normals: NDArray[np.float32],
-    ) -> None:
-        shine = self._shine(scene, seen, sheets)
+    def _paint(self, shine: Shine, seen: list[Seen], tables: Tables, sheets: Sheets, canvas: Canvas) -> None:
+        list_needed(self._needed, self._surfaces, self._lists.columns, self._lists.marks)
         painted = [(each, each.figure, _groups(each, len(tables.object_of))) for each in seen if each.in_picture]
         for layer, (sheet, area) in enumerate(sheets):
             for each, figure, groups in painted:
@@ -252,8 +258,8 @@ class Workspace:
                 for wanted, material in groups:
                     pyramid = self._kept.pyramid(material)
                     coat = Coat(wanted, tables.reflecting, pyramid.texels, pyramid.levels)
-                    catches, labelled = each.placed.catcher, normals[: 0 if layer else None]
-                    paint(figure, box, coat, sheet, shine, self._desk, catches, self._colours, passing, labelled)
+                    onto = canvas._replace(normals=canvas.normals[:0]) if layer else canvas
+                    paint(figure, box, coat, sheet, self._lists, shine, self._desk, each.placed.catcher, onto)
 
 
 def _lens(scene: Scene) -> NDArray[np.float64]:
@@ -282,16 +288,16 @@ def _tables(seen: list[Seen]) -> Tables:
 
 
 def _groups(seen: Seen, length: int) -> list[tuple[NDArray[np.uint8], Material]]:
-    """The object's surfaces: those without texture together, every other on its own."""
+    """The object's surfaces, from 1 on: those without texture together, every other on its own."""
     plain = np.zeros(length, np.uint8)
     found: list[tuple[NDArray[np.uint8], Material]] = []
     for row, material in enumerate(seen.placed.mesh.materials):
         if material.texture is None or seen.placed.catcher:
             if not plain.any():
                 found.append((plain, Material()))
-            plain[seen.first_surface + row] = 1
+            plain[1 + seen.first_surface + row] = 1
         else:
             alone = np.zeros(length, np.uint8)
-            alone[seen.first_surface + row] = 1
+            alone[1 + seen.first_surface + row] = 1
             found.append((alone, material))
     return found
