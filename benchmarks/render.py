@@ -13,9 +13,10 @@ is a path tracer: what it draws is more real, and the ratio says nothing about t
     uv pip install --python peers-bpy/bin/python bpy
 
 Every side draws the same scene again and again and is warmed up first. Processor time stands beside wall time: a busy
-machine distorts it less. Threads share one renderer; processes have one each. ``--images`` draws so many different
-pictures, one of five meshes new in each, and says how much memory the process held on the way (0: left out; Linux
-only). The last line is JSON.
+machine distorts it less. Threads share one renderer; processes have one each. A peer runs as one process (pyrender of
+one thread, Cycles of one for every core), and then as one process of one thread for every core; the fastest way of each
+side is set beside the other's in pictures a second. ``--images`` draws so many different pictures, one of five meshes
+new in each, and says how much memory the process held on the way (0: left out; Linux only). The last line is JSON.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,16 +170,78 @@ def memory_of(pictures: int, threads: int = 2, stops: int = 20) -> dict[str, obj
     return {"pictures": pictures, "threads": threads, "held_mib": held, "growth_mib": round(max(half) - half[0], 1)}
 
 
-def peer(python: str, name: str, scene: Path, repeats: int, threads: int) -> dict[str, float] | str:
-    """What the peer measured, or why it did not."""
-    names = ("OMP_NUM_THREADS", "LP_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(names, str(threads))
+def peer(python: str, name: str, scene: Path, repeats: int, processes: int, threads: int) -> dict[str, float] | str:
+    """What so many processes of a peer measured, each of so many threads, or why they did not.
+
+    They begin together when all are warm; ``images_per_s`` is of all together, the rest of one.
+    """
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "LP_NUM_THREADS"), str(threads))
     command = [python, str(PEERS), name, str(scene), str(repeats)]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if answer.returncode:
-        return (answer.stderr.strip().splitlines() or ["no word"])[-1]
-    lines = [line for line in answer.stdout.splitlines() if line.startswith("{")]
-    found: dict[str, float] = json.loads(lines[-1])
+    pipe = subprocess.PIPE
+    with ExitStack() as stack:
+        logs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(processes)]
+        running = [
+            stack.enter_context(
+                subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True, env=environment)
+            )
+            for log in logs
+        ]
+        ready = [any(line == "ready\n" for line in one.stdout or ()) for one in running]
+        if all(ready):
+            start = time.perf_counter()
+            for one in running:
+                assert one.stdin is not None
+                one.stdin.write("go\n")
+                one.stdin.flush()
+            rows = [[line for line in one.stdout or () if line.startswith("{")] for one in running]
+            wall = time.perf_counter() - start
+            if all(rows):
+                found: list[dict[str, float]] = [json.loads(lines[-1]) for lines in rows]
+                means = {part: sum(row[part] for row in found) / processes for part in ("wall_s", "processor_s")}
+                return means | {"repeats": repeats, "images_per_s": processes * repeats / wall}
+        for one in running:
+            one.kill()
+        logs[0].seek(0)
+        return (logs[0].read().strip().splitlines() or ["no word"])[-1]
+
+
+def beside(name: str, ways: dict[str, dict[str, float]], own: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The fastest of a peer's ways beside the fastest of ours, in pictures a second of the whole machine."""
+    fastest, best = (max(rows, key=lambda way: rows[way]["images_per_s"]) for rows in (ways, own))
+    theirs, ours = ways[fastest]["images_per_s"], own[best]["images_per_s"]
+    print(
+        f"fastest of each: {name} {theirs:.2f} images/s ({fastest}), twinset {ours:.0f} ({best}): {ours / theirs:.1f}×"
+    )
+    return {"theirs_per_s": theirs, "ours_per_s": ours, "ratio": ours / theirs}
+
+
+def compared(
+    python: str, name: str, scene: Path, repeats: int, own: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float] | str]:
+    """A peer on one thread or all cores, and as one process of one thread for each core."""
+    cores = os.cpu_count() or 1
+    found: dict[str, dict[str, float] | str] = {}
+    ways: dict[str, dict[str, float]] = {}
+    for processes, threads in dict.fromkeys([(1, 1 if name == "pyrender" else cores), (cores, 1)]):
+        way = f"{processes} processes of {threads} threads"
+        found[f"{name}, {way}"] = row = peer(python, name, scene, repeats, processes, threads)
+        if isinstance(row, str):
+            print(f"{name}, {way}: {row}")
+            continue
+        ways[way] = row
+        speed, times = (
+            row["images_per_s"],
+            f"{1e3 * row['wall_s']:.0f} ms, {1e3 * row['processor_s']:.0f} ms of processor",
+        )
+        print(f"{name}, {way}: {speed:.2f} images/s; a picture {times}", flush=True)
+        alike = own.get(f"{threads} threads")
+        if processes == 1 and alike:
+            ratios = {part: row[part] / alike[part] for part in ("wall_s", "processor_s")}
+            found[f"{name} / twinset {threads}"] = ratios
+            faster = f"{ratios['wall_s']:.1f}× as fast, {ratios['processor_s']:.1f}× by processor time"
+            print(f"  we, {threads} threads: {faster}")
+    if ways:
+        found[f"fastest, beside {name}"] = beside(name, ways, own)
     return found
 
 
@@ -186,42 +250,33 @@ def main() -> None:
     arguments.add_argument("--peers", help="an interpreter with pyrender")
     arguments.add_argument("--cycles", help="an interpreter with bpy")
     arguments.add_argument("--threads", default="1,2,4")
-    arguments.add_argument("--processes", default="")
+    arguments.add_argument("--processes", default="1,2,4")
     arguments.add_argument("--pictures", type=int, default=200)
     arguments.add_argument("--images", type=int, default=0)
     given = arguments.parse_args()
     scene = benchmark_scene()
     found: dict[str, object] = {"machine": machine("numba"), "triangles": sum(len(o.mesh.faces) for o in scene.objects)}
+    own: dict[str, dict[str, float]] = {}
     for kind, counts, measured in (
         ("threads", given.threads, by_threads),
         ("processes", given.processes, by_processes),
     ):
         for count in (int(text) for text in counts.split(",") if text):
-            row = measured(count, given.pictures)
-            found[f"twinset {count}" if kind == "threads" else f"twinset {count} {kind}"] = row
+            own[f"{count} {kind}"] = row = measured(count, given.pictures)
             speed, each = row["images_per_s"], 1e3 * row["processor_s"]
-            first = found.get("twinset 1")
-            times = f", {speed / first['images_per_s']:.2f}× one thread" if isinstance(first, dict) else ""
+            first = own.get("1 threads")
+            times = f", {speed / first['images_per_s']:.2f}× one thread" if first else ""
             print(f"twinset, {count} {kind}: {speed:.0f} images/s, {each:.1f} ms of processor each{times}", flush=True)
+    found |= {f"twinset {way}": row for way, row in own.items()}
     if given.images:
         found["memory"] = memory = memory_of(given.images)
         print(f"memory over {given.images} images: {memory['held_mib']} MiB; {memory['growth_mib']} in the last half")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "scene.npz")
         write(scene, path)
-        for python, name, repeats, threads in ((given.peers, "pyrender", 20, 1), (given.cycles, "cycles", 3, 4)):
-            if not python:
-                continue
-            found[name] = row = peer(python, name, path, repeats, threads)
-            beside = found.get(f"twinset {threads}")
-            if isinstance(row, str) or not isinstance(beside, dict):
-                print(f"{name}: {row}")
-                continue
-            ratios = {part: row[part] / beside[part] for part in ("wall_s", "processor_s")}
-            found[f"{name} / twinset {threads}"] = ratios
-            times = f"{1e3 * row['wall_s']:.0f} ms, {1e3 * row['processor_s']:.0f} ms of processor"
-            faster = f"{ratios['wall_s']:.1f}× as fast, {ratios['processor_s']:.1f}× by processor time"
-            print(f"{name}, {threads} threads: {times}; we are {faster}")
+        for python, name, repeats in ((given.peers, "pyrender", 20), (given.cycles, "cycles", 3)):
+            if python:
+                found |= compared(python, name, path, repeats, own)
     print("Realism is not equal: a path tracer draws soft light between surfaces, a rasteriser does not.")
     print(json.dumps(found))
 

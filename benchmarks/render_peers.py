@@ -2,7 +2,8 @@
 
     PYTHON render_peers.py {pyrender|cycles} SCENE.npz REPEATS
 
-``SCENE.npz`` holds the meshes, poses, camera and light that ``render.py`` wrote. Prints one line of JSON.
+``SCENE.npz`` holds the meshes, poses, camera and light that ``render.py`` wrote. Prints a line "ready" when it is warm,
+waits for a line of input, so that several may begin together, and prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ def cycles_side(scene, repeats):
 
 
 def timed(picture, repeats):
+    """Warms up, says so, waits for a line, and draws; medians, and what all took together."""
     picture()
+    print("ready", flush=True)
+    sys.stdin.readline()
     walls, processors = [], []
     for _ in range(repeats):
         wall, processor = time.perf_counter(), time.process_time()
