@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 import twinset
 from twinset import cli, documents
+from twinset.dataset import Sample
 from twinset.errors import RunFolderError
+from twinset.images import ImageSpec
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.folders import Timings, result_of
-from twinset.pipeline.frontier import making, study
+from twinset.pipeline.frontier import making, study, trainings
 from twinset.pipeline.frontier.audits import take_audit
 from twinset.pipeline.frontier.carding import card_of, write_classifier_card
 from twinset.pipeline.frontier.page import page_data
@@ -27,6 +32,8 @@ from twinset.pipeline.frontier.words import frontier as told
 from twinset.pipeline.reporting import Quiet
 from twinset.pipeline.resolving import Machine
 from twinset.randomness import Stream
+from twinset.recipe import recipe_from_values
+from twinset.stages import Slot
 from twinset.store import write_json
 
 
@@ -210,6 +217,24 @@ def test_generators_of_the_same_weights_share_one_audit_and_others_do_not(tmp_pa
     taken = json.loads((kept["same"] / "generator.json").read_text())
     assert taken == {"audit": {**told["audit"], "source": str(same)}, "warnings": [], "taken_from": "first"}  # type: ignore[dict-item]
     assert not kept["other"].exists()
+
+
+def test_a_generator_is_judged_by_as_many_images_as_were_asked_for_however_few_a_filter_let_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Shows:
+        def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+            for slot in slots:
+                yield slot.sample(np.full((2, 2, 1), slot.class_id, np.uint8), method="shows")
+
+    counted = recipe_from_values({"data": "builtin:digits", "count": {"a": 3, "b": 2}}).recipe
+    monkeypatch.setattr(trainings, "load_resolved", lambda _: counted)
+    monkeypatch.setattr(trainings, "load_source", lambda *_, **__: Shows())
+    real = SimpleNamespace(dataset=SimpleNamespace(classes=("a", "b")), spec=ImageSpec(2, 2, 1))
+    task = Training(Path(), "generator", 0, ClassifierSettings(), Stream(0), Path())
+    pictures, class_ids = trainings._training_set(task, real)  # type: ignore[arg-type]
+    assert class_ids.tolist() == [0, 0, 0, 1, 1]
+    assert pictures[:, 0, 0, 0].tolist() == [0, 0, 0, 1, 1]
 
 
 def audited(finding: str) -> documents.ModelPart:

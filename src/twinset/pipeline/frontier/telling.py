@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from twinset import __version__, documents
 from twinset.downstream.blind import blind_accuracy
+from twinset.formats.counting import counted
 from twinset.pipeline.fitting import load_resolved, remarks_of
 from twinset.pipeline.frontier.asking import parts_counted
 from twinset.pipeline.frontier.carding import card_of
@@ -121,8 +122,8 @@ def _warnings(study: Study, made: Sequence[Made], found: Sequence[Weighed]) -> l
     audits -= sum(bool(one.fits_of) and isinstance(one.audits.get("generator"), documents.ModelPart) for one in made)
     return [
         *study.asked.notes,
-        f"{audits} audits at a false alarm rate of {alpha:.3g} each: about {audits * alpha:.2g} releases may be "
-        "flagged by chance.",
+        f"{counted(audits, 'audits')} at a false alarm rate of {alpha:.3g} each: about {audits * alpha:.2g} releases "
+        "may be flagged by chance.",
         "The held-out images of the audits are the validation and the test images; usefulness was measured on test "
         "images for the recommended release alone.",
         *(f"{one.candidate.key}: {one.audit}" for one in found if isinstance(one.audit, str)),

@@ -16,7 +16,8 @@ from twinset.downstream import unbalanced
 from twinset.executors.local import LocalProcesses
 from twinset.images import PixelBatch
 from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
-from twinset.pipeline.fitting import load_source
+from twinset.pipeline.fitting import load_resolved, load_source
+from twinset.pipeline.planning import counts_of
 from twinset.pipeline.real import RealData, load_real
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.utility_study import training_targets
@@ -26,7 +27,8 @@ from twinset.stages import Slot
 from twinset.store import ShardStore
 
 Source = Literal["real", "dataset", "generator"]
-"""The real training images; what a run accepted; as many fresh pictures of its generator, which no filter saw."""
+"""The real training images; what a run accepted; as many fresh pictures of its generator as the run was to make, which
+no filter saw: how many a filter let pass says nothing of the generator."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +104,17 @@ def _training_set(task: Training, real: RealData) -> tuple[PixelBatch, NDArray[n
     """Pictures and targets."""
     if task.source == "real":
         return real.training.prepared(real.spec), real.training.class_ids
-    accepted = _accepted(task.folder)
     if task.source == "dataset":
+        accepted = _accepted(task.folder)
         return accepted.prepared(real.spec), training_targets(accepted, len(real.dataset.classes))
+    counts = counts_of(load_resolved(task.folder), real.dataset.classes)
+    class_ids = np.repeat(np.arange(len(counts)), counts)
     drawn = [
         Slot(row, 0, task.stream.child("sample", row).seed, int(class_id), "frontier")
-        for row, class_id in enumerate(accepted.class_ids)
+        for row, class_id in enumerate(class_ids)
     ]
     made = load_source(task.folder, 0, device="cpu").generate(drawn)
-    return np.stack([real.spec.prepare(sample.pixels()) for sample in made]), accepted.class_ids
+    return np.stack([real.spec.prepare(sample.pixels()) for sample in made]), class_ids
 
 
 @lru_cache(maxsize=2)
