@@ -45,6 +45,13 @@ DIRECT = 2
 MOST_SIDES = 16
 """Translucent surfaces on a path besides."""
 
+SCALAR_AIDS = 4
+"""Paths a pixel by which the scalar variant finds the denoiser's aids."""
+
+
+AIDS: dict[str, object] = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"}
+"""What the denoiser is told: reflectance and normals."""
+
 
 class Mitsuba:
     """Opens renderers on Mitsuba."""
@@ -188,21 +195,40 @@ class MitsubaTracer:
         aids: bool = False,
     ) -> Light32:
         """(H, W, 4) linear light and coverage; with ``aids`` (H, W, 10), reflectance and normals beside them."""
+        import drjit
         import mitsuba
 
         path = {"type": "path", "max_depth": depth, "hide_emitters": True}
-        integrator = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal", "image": path} if aids else path
         whole = mitsuba.load_dict({"type": "scene", **around, **shapes}, optimize=False)
-        drawer = mitsuba.load_dict(integrator)
-        total = np.zeros((*view.size, 10 if aids else 4))
+        if not aids:
+            return self._traced(scene, view, whole, path, 4, self._samples)
+        if not self.variant.startswith("scalar"):
+            return self._traced(scene, view, whole, {**AIDS, "image": path}, 10, self._samples)
+        # Its integrator of these takes the interpreter's lock for every path: further threads would only fight for it.
+        light = self._traced(scene, view, whole, path, 4, self._samples)
+        drjit.set_thread_count(1)
+        try:
+            found = self._traced(scene, view, whole, AIDS, 6, min(SCALAR_AIDS, self._samples))
+        finally:
+            drjit.set_thread_count(threads())
+        return np.concatenate([light, found], axis=-1)
+
+    def _traced(
+        self, scene: Scene, view: View, whole: object, drawer: dict[str, object], channels: int, paths: int
+    ) -> Light32:
+        """(H, W, channels) that a drawer finds in a loaded scene, the mean over so many paths a pixel."""
+        import mitsuba
+
+        drawing = mitsuba.load_dict(drawer)
         height, width = view.size
+        total = np.zeros((height, width, channels))
         most = max(1, MOST_LANES // (height * width))
-        for number, first in enumerate(range(0, self._samples, most)):
-            count = min(most, self._samples - first)
+        for number, first in enumerate(range(0, paths, most)):
+            count = min(most, paths - first)
             seed = seed_for(scene.seed, "mitsuba", number) & 0xFFFFFFFF
             seeing = mitsuba.load_dict(sensor(view, count))
-            part = mitsuba.render(whole, sensor=seeing, integrator=drawer, spp=count, seed=seed)
-            total += count / self._samples * np.array(part, dtype=np.float64)
+            part = mitsuba.render(whole, sensor=seeing, integrator=drawing, spp=count, seed=seed)
+            total += count / paths * np.array(part, dtype=np.float64)
         return total.astype(np.float32)
 
 
