@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import pytest
@@ -60,10 +61,15 @@ def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
 
 
+@cache
+def mesh_of(family: str, seed: int) -> Mesh:
+    """Built once for all tests that look at it; no test may change it."""
+    return built(FAMILIES[family], draw(FAMILIES[family], rng=Stream(seed)))
+
+
 @pytest.fixture(params=list(FAMILIES))
 def drawn(request: pytest.FixtureRequest) -> list[Mesh]:
-    family = FAMILIES[request.param]
-    return [built(family, draw(family, rng=Stream(seed))) for seed in range(DRAWN)]
+    return [mesh_of(request.param, seed) for seed in range(DRAWN)]
 
 
 def test_objects_stand_on_the_ground_around_the_axis(drawn: list[Mesh]) -> None:
@@ -106,7 +112,7 @@ def test_sizes_stay_within_what_a_renderer_likes(drawn: list[Mesh]) -> None:
 def test_keypoints_have_the_same_names_in_every_shape_and_lie_on_the_object(family: Family) -> None:
     names = set()
     for seed in range(8):
-        mesh = built(family, draw(family, rng=Stream(seed)))
+        mesh = mesh_of(family.name, seed)
         names.add(frozenset(mesh.keypoints))
         low, high = mesh.bounds.astype(np.float64)
         slack = 0.1 * (high - low)
@@ -194,9 +200,8 @@ def test_shape_ids_name_the_topology_and_tell_sizes_apart() -> None:
 def test_real_world_sizes() -> None:
     spans = {"chair": (0.7, 1.15), "table": (0.4, 0.8), "bag": (0.15, 1.1), "car": (1.0, 2.2), "bus": (2.3, 4.2)}
     for name, (low, high) in spans.items():
-        family = FAMILIES[name]
         for seed in range(10):
-            mesh = built(family, draw(family, rng=Stream(seed)))
+            mesh = mesh_of(name, seed)
             assert low <= mesh.bounds[1, 2] <= high, name
     lengths = [
         np.ptp(built(FAMILIES["car"], {**draw(FAMILIES["car"], rng=1), "body": body, "size": size}).vertices[:, 0])
