@@ -171,14 +171,17 @@ def _other_test(data: UtilityData) -> UtilityData:
 def test_another_plan_seed_training_set_or_version_takes_nothing_over(
     studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studies.sit(classified())
-    assert not taken(studies.sit(classified(4), seed=6))
-    assert not taken(studies.sit(classified(4), settings=replace(PLAN.settings, steps=5)))
-    assert not taken(studies.sit(_other_training(classified(4))))
-    assert not taken(studies.sit(_other_test(classified(4))))
-    monkeypatch.setattr(real_cells, "computed_by", lambda: {"torch": "another"})
-    assert not taken(studies.sit(classified(4)))
+    few: dict[str, object] = {"seeds": 1, "extra_seeds": 0}
+    studies.sit(classified(), **few)
+    assert not taken(studies.sit(classified(4), **few, seed=6))
+    assert not taken(studies.sit(classified(4), **few, settings=replace(PLAN.settings, steps=5)))
+    assert not taken(studies.sit(_other_training(classified(4)), **few))
+    assert not taken(studies.sit(_other_test(classified(4)), **few))
+    with monkeypatch.context() as patch:
+        patch.setattr(real_cells, "computed_by", lambda: {"torch": "another"})
+        assert not taken(studies.sit(classified(4), **few))
     assert studies.notes.heard == []
+    assert taken(studies.sit(classified(6), **few))
 
 
 def test_what_an_evaluation_trains_again_is_trained_and_older_results_vouch_for_nothing(studies: Studies) -> None:

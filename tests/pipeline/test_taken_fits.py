@@ -82,7 +82,6 @@ def test_a_run_with_other_filters_takes_the_fit_over_as_it_would_make_it_itself(
 @pytest.mark.parametrize(
     ("changed", "differs"),
     [
-        ({"fit_seed": 8}, "fit_seed"),
         ({"fit_seed": None}, "fit_seed, the streams"),
         ({"generate": [{**TINY, "steps": 5}]}, "generate"),
         ({"seed": 3, "split": {"shots": 20}}, "the real images"),
