@@ -30,6 +30,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, 
     return made.eval(), str(path)
 
 
+@pytest.mark.slow
 def test_probabilities_and_maps_are_those_of_the_forward_pass(network: tuple[torch.nn.Module, str]) -> None:
     made, path = network
     images = torch.rand(2, 3, 299, 299, generator=torch.Generator().manual_seed(0)) * 2 - 1

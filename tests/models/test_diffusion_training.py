@@ -131,6 +131,7 @@ def plan(seconds: float, step: float, images: int = 100) -> tuple[NetworkSetting
     return found.network, found.steps
 
 
+@pytest.mark.slow
 def test_more_time_gives_more_steps_up_to_a_limit_and_then_a_wider_network() -> None:
     widest, narrowest = candidates(SPEC)[0], candidates(SPEC)[-1]
     assert plan(5, 0.1) == (narrowest, FEWEST_STEPS)

@@ -57,6 +57,7 @@ def painted(generator: CopyPasteGenerator, slot: Slot) -> tuple[np.ndarray, list
     return canvas, found
 
 
+@pytest.mark.slow
 def test_pictures_and_labels_equal_the_painters_algorithm(masked: Dataset, slots: Slots) -> None:
     settings = CopyPaste(blending=("none",), placement="uniform", count=(12, 30), min_visible=0.3, **RIGID)
     generator = settings.fit(masked, rng=0)

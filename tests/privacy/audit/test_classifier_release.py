@@ -139,6 +139,7 @@ def test_shadows_of_one_split_are_trained_once_for_several_classifiers_and_answe
     assert len(shelf) == 4
 
 
+@pytest.mark.slow
 def test_nothing_is_cleared_where_what_was_made_to_leak_is_not_found(sides, targets, shadows) -> None:
     release = ClassifierRelease(Unmoved(), targets, 10, lambda *_: Unmoved(), sides[2])
     found = audit_classifier(release, rng=Stream(0), shadows=shadows, independent_sets=1)
