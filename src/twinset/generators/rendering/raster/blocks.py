@@ -34,4 +34,4 @@ WHOLES = 6
 
 LIGHT_NUMBERS = 20
 """Of a light: direction 0–2, radiance 3–5, shadows 6, blur 7, widest blur 8, texel 9, axes of the
-map's columns 10–13 and rows 14–17, a cell's side 18."""
+map's columns 10–13 and rows 14–17, binary logarithm of a cell's side 18."""

@@ -1,4 +1,4 @@
-"""Machine code by numba: compiled at the first call, kept on disk, run without the interpreter's lock.
+"""Machine code by numba: compiled at the first call, kept on disk, mostly run without the interpreter's lock.
 
 Without ``fastmath`` LLVM neither reorders nor contracts: additions, multiplications, divisions and square roots are
 those of IEEE 754, so that ids and depth have the same bits on every processor.
@@ -21,6 +21,14 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def compiled(function: Function) -> Function:
     """The function as machine code; divisions by zero give inf or NaN, as in NumPy."""
     return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def brief(function: Function) -> Function:
+    """The same, for a small share of a picture's time: it keeps the interpreter's lock.
+
+    Where several threads draw, taking the lock again after a few microseconds costs more than they do.
+    """
+    return cast("Function", numba.njit(cache=True, error_model="numpy")(function))
 
 
 def inlined(function: Function) -> Function:

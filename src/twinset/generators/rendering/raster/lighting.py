@@ -157,7 +157,7 @@ class Lighting:
         cell = next(cell for cell in CELLS if cell >= widest + 1)
         survey(heights, cell, ranges)
         numbers[6:10] = 1, blur, widest, texel
-        numbers[18] = cell
+        numbers[18] = cell.bit_length() - 1
         numbers[10:14] = *into[0], shift[0]
         numbers[14:18] = *into[1], shift[1]
 

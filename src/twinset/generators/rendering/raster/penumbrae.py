@@ -73,14 +73,14 @@ def decide_by_cells(
     ranges: NDArray[np.float32],
 ) -> int:
     """Settles what lies outside the map, above all around it or below all around it; lists the rest, and counts it."""
-    widest, cell = light[8], np.uint32(light[18])
+    widest, bits = light[8], np.uint32(light[18])
     low, high = widest + np.float32(2), np.float32(size) - widest - np.float32(2)
     left = 0
     for k in range(count):
         column, row = block[MAP_X + k], block[MAP_Y + k]
         inside = (column > low) & (row > low) & (column < high) & (row < high)
-        i = np.uint32(np.int32(column if inside else low)) // cell
-        j = np.uint32(np.int32(row if inside else low)) // cell
+        i = np.uint32(np.int32(column if inside else low)) >> bits
+        j = np.uint32(np.int32(row if inside else low)) >> bits
         spread = (abs(block[SLOPE_X + k]) + abs(block[SLOPE_Y + k])) * (widest + ONE)
         height = block[HEIGHT + k] + block[BIAS + k]
         lit = (block[LIT + k] >= ZERO) | (not inside) | (ranges[0, j, i] <= height - spread)

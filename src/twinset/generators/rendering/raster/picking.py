@@ -45,7 +45,13 @@ def list_needed(
         flag, surface = flags[row], surfaces[row]
         for stretch in range(marks.shape[1] - 1):
             marks[row, stretch] = count
-            for column in range(stretch * STRETCH, min((stretch + 1) * STRETCH, across)):
+            begin, end = stretch * STRETCH, min((stretch + 1) * STRETCH, across)
+            some = np.uint8(0)
+            for column in range(begin, end):
+                some |= flag[np.uint64(column)]
+            if some == 0:
+                continue
+            for column in range(begin, end):
                 at = np.uint64(column)
                 columns[np.uint64(count)] = column
                 count += int((flag[at] != 0) & (surface[at] >= 0))

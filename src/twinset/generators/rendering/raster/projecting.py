@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import brief, compiled
 
 NEAR = 1e-3
 """Metres: what is nearer is cut away, exactly at every sample."""
@@ -24,7 +24,7 @@ Box = tuple[int, int, int, int]
 """First and last row, first and last column of samples; last < first where there are none."""
 
 
-@compiled
+@brief
 def in_camera(camera: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray[np.float64]:
     """(3, 4) object to camera coordinates, of two poses (4, 4) into the world.
 
@@ -44,7 +44,18 @@ def in_camera(camera: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray
     return found
 
 
-@compiled
+@brief
+def turning_in(placing: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(3, 3) by which directions turn that are placed by such a map, which scales evenly: each column is the scale."""
+    found = np.empty((3, 3), np.float32)
+    length = np.sqrt(placing[0, 0] * placing[0, 0] + placing[1, 0] * placing[1, 0] + placing[2, 0] * placing[2, 0])
+    for row in range(3):
+        for column in range(3):
+            found[row, column] = placing[row, column] / length
+    return found
+
+
+@brief
 def project(
     vertices: NDArray[np.float32],
     placing: NDArray[np.float64],

@@ -11,6 +11,8 @@ from twinset.generators.rendering.raster.compiled import compiled
 TENT = (np.outer((1, 2, 1), (1, 2, 1)) / 16).astype(np.float32)
 """Shares of the nine samples of an edge."""
 
+WHITE, ONE, TWO = np.float32(1), np.uint64(1), np.uint64(2)
+
 
 @compiled
 def resolve(
@@ -26,7 +28,8 @@ def resolve(
     by which it dims the background. What else is seen was painted on the picture itself.
     """
     height, width = edges.shape
-    doubled = surfaces.shape[0] > height
+    doubled, across = surfaces.shape[0] > height, surfaces.shape[1]
+    flat, every, drawn = picture.reshape(-1), colours.reshape(-1), surfaces.reshape(-1)
     for y in range(height):
         for x in range(width):
             row, column = (2 * y + 1, 2 * x + 1) if doubled else (y, x)
@@ -36,19 +39,22 @@ def resolve(
                         share = colours[row, column, channel]
                         picture[y, x, channel] = encoded(share * LINEAR[picture[y, x, channel]])
                 continue
-            for channel in range(3):
-                behind = LINEAR[picture[y, x, channel]]
-                total = np.float32(0)
-                for i in range(-1, 2):
-                    for j in range(-1, 2):
-                        part = TENT[i + 1, j + 1]
-                        found = surfaces[row + i, column + j]
-                        value = behind
-                        if found >= 0:
-                            value = min(colours[row + i, column + j, channel], np.float32(1))
-                            value = value * behind if found >= first_catcher else value
-                        total += part * value
-                picture[y, x, channel] = encoded(total)
+            at = np.uint64(3 * (y * width + x))
+            back_r, back_g, back_b = LINEAR[flat[at]], LINEAR[flat[at + ONE]], LINEAR[flat[at + TWO]]
+            red = green = blue = np.float32(0)
+            for i in range(3):
+                for j in range(3):
+                    part = TENT[i, j]
+                    sample = (row + i - 1) * across + column + j - 1
+                    found, of = drawn[np.uint64(sample)], np.uint64(3 * sample)
+                    r, g, b = back_r, back_g, back_b
+                    if found >= 0:
+                        r, g, b = every[of], every[of + ONE], every[of + TWO]
+                        r, g, b = r if r < WHITE else WHITE, g if g < WHITE else WHITE, b if b < WHITE else WHITE
+                        if found >= first_catcher:
+                            r, g, b = r * back_r, g * back_g, b * back_b
+                    red, green, blue = red + part * r, green + part * g, blue + part * b
+            flat[at], flat[at + ONE], flat[at + TWO] = encoded(red), encoded(green), encoded(blue)
 
 
 @compiled
@@ -67,6 +73,7 @@ def fill_with_sky(
     """
     height, width, _ = picture.shape
     start, step = (1, 2) if surfaces.shape[0] > height else (0, 1)
+    grey = sky[0] == sky[1] == sky[2]
     across = np.empty(width, np.float32)
     for x in range(width):
         across[x] = (x + 0.5 - centre[0]) / focal[0]
@@ -86,5 +93,7 @@ def fill_with_sky(
             shares[x] = np.float32(1) + sky[3] * up
         for x in range(width):
             if shown[x]:
-                for channel in range(3):
-                    picture[y, x, channel] = encoded(sky[channel] * shares[x])
+                red = encoded(sky[0] * shares[x])
+                picture[y, x, 0] = red
+                picture[y, x, 1] = red if grey else encoded(sky[1] * shares[x])
+                picture[y, x, 2] = red if grey else encoded(sky[2] * shares[x])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import brief, compiled
 
 CREASE = 0.35
 """Change of a surface's slope towards the camera, as a tangent, from which a pixel counts as an edge."""
@@ -83,7 +83,7 @@ def find_edges(
                 needed[2 * y + 1, 2 * x + 1] = 1
 
 
-@compiled
+@brief
 def label(
     nearness: NDArray[np.float32],
     surfaces: NDArray[np.int32],

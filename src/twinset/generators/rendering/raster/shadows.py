@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled, larger
+from twinset.generators.rendering.raster.compiled import brief, compiled, larger
 from twinset.generators.rendering.raster.drawing import SPARE
 
 NONE = np.float32(-1e30)
@@ -18,13 +18,14 @@ WIDEST = 6.0
 """Texels of the widest blur, to either side."""
 
 CELLS = (4, 8)
-"""Texels a side of the cells whose range of heights is known: the first that is at least the widest blur and 1."""
+"""Texels a side of the cells whose range of heights is known: powers of two, the first that is at least the widest
+blur and 1."""
 
 STRIDE = 4
 """Every so many pixels what is seen is asked where it lies."""
 
 
-@compiled
+@brief
 def seen_points(
     nearness: NDArray[np.float32],
     surfaces: NDArray[np.int32],
@@ -48,7 +49,7 @@ def seen_points(
     return count
 
 
-@compiled
+@brief
 def spans(points: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, A): least and largest coordinate of the points (N, 3) along each of the axes (A, 3)."""
     found = np.empty((2, len(axes)), np.float64)
@@ -61,7 +62,7 @@ def spans(points: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.
     return found
 
 
-@compiled
+@brief
 def lowest_within(
     points: NDArray[np.float64], axes: NDArray[np.float64], first: NDArray[np.float64], last: NDArray[np.float64]
 ) -> float:

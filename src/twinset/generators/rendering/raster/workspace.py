@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from twinset.generators.rendering.raster.layering import Layers, resolve_through
 from twinset.generators.rendering.raster.lighting import Caster, Lighting, sky_numbers
 from twinset.generators.rendering.raster.painting import Canvas, Coat, Shine, paint
 from twinset.generators.rendering.raster.picking import STRETCH, Needed, Sheet, list_needed
-from twinset.generators.rendering.raster.projecting import Lattice, in_camera, project
+from twinset.generators.rendering.raster.projecting import Lattice, in_camera, project, turning_in
 from twinset.generators.rendering.raster.resolving import fill_with_sky, resolve
 from twinset.generators.rendering.raster.seeing import CREASE, find_edges, label, unpack
 from twinset.generators.rendering.raster.shadows import STRIDE, seen_points
@@ -57,8 +56,7 @@ class Seen:
     @property
     def figure(self) -> Figure:
         """What painting needs of it."""
-        # Poses scale evenly: each column is as long as the scale.
-        turning = (self.placing[:, :3] / math.sqrt(self.placing[:, 0] @ self.placing[:, 0])).astype(np.float32)
+        turning = turning_in(self.placing)
         mesh = self.geometry
         return Figure(self.points, mesh.vertices, mesh.faces, mesh.normals, mesh.uv, self.first_triangle, turning)
 
