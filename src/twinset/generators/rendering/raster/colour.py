@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import inner
 from twinset.generators.rendering.srgb import to_linear, to_srgb
 
 __all__ = ["BYTES", "LINEAR", "STEPS", "encoded", "step_of", "to_linear", "to_srgb"]
@@ -19,7 +19,7 @@ BYTES = np.rint(255 * to_srgb(np.arange(STEPS) / (STEPS - 1))).astype(np.uint8)
 """The byte of every step of linear light; a fifth of a byte at most lies between two steps."""
 
 
-@compiled
+@inner
 def step_of(value: np.float32) -> np.float32:
     """The step of linear light, rounded where it is made a whole number; what is brighter than 1 is white."""
     value = value if value > np.float32(0) else np.float32(0)
@@ -27,7 +27,7 @@ def step_of(value: np.float32) -> np.float32:
     return value * np.float32(STEPS - 1) + np.float32(0.5)
 
 
-@compiled
+@inner
 def encoded(value: np.float32) -> np.uint8:
     """The byte of linear light."""
     byte: np.uint8 = BYTES[np.uint32(step_of(value))]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import compiled, inlined, larger
+from twinset.generators.rendering.raster.compiled import compiled, inlined, inner, larger
 from twinset.generators.rendering.raster.projecting import NEAR, Lattice, crossing_box
 
 SPARE = 8
@@ -42,7 +42,7 @@ Row = tuple[float, float, float, float, int, int]
 # costs more than they do.
 
 
-@compiled
+@inner
 def plane_through(a: Point, b: Point, c: Point) -> Plane:
     """A plane's normal in homogeneous coordinates, and its product with a point: < 0 for a front face, 0 on edge."""
     ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
@@ -51,7 +51,7 @@ def plane_through(a: Point, b: Point, c: Point) -> Plane:
     return nx, ny, nz, nx * a[0] + ny * a[1] + nz * a[2]
 
 
-@compiled
+@inner
 def edge_through(a: Point, b: Point, sign: float) -> Edge:
     """The edge function of two points; of (b, a) exactly the negative.
 
@@ -62,7 +62,7 @@ def edge_through(a: Point, b: Point, sign: float) -> Edge:
     return x, y, sign * (a[0] * b[1] - a[1] * b[0]), (-1e-300 if x > 0 or (x == 0 and y > 0) else 0.0)
 
 
-@compiled
+@inner
 def depth_plane(a: Point, b: Point, c: Point) -> Plane:
     """1 / depth over the lattice (coefficients of x, of y, constant), and the sign of the side seen, 0 on edge."""
     nx, ny, nz, side = plane_through(a, b, c)
@@ -70,7 +70,7 @@ def depth_plane(a: Point, b: Point, c: Point) -> Plane:
     return nx * inverse, ny * inverse, nz * inverse, (1.0 if side > 0 else (-1.0 if side < 0 else 0.0))
 
 
-@compiled
+@inner
 def depth_limits(whole: bool, a: float, b: float, c: float) -> Point:
     """Least, largest and largest allowed 1 / depth of a triangle with these at its corners."""
     if whole:
@@ -79,7 +79,7 @@ def depth_limits(whole: bool, a: float, b: float, c: float) -> Point:
     return 0.0, np.inf, 1.0 / NEAR
 
 
-@compiled
+@inner
 def key_of(value: float, low: float, high: float, number: np.int64, inside: bool | np.bool_) -> float:
     """What is kept of a sample: the bits of float32 1 / depth, between its limits, above the triangle's number.
 
@@ -92,7 +92,7 @@ def key_of(value: float, low: float, high: float, number: np.int64, inside: bool
     return np.int64(kept).view(np.float64)
 
 
-@compiled
+@inner
 def row_ends(x: Point, rest: Point, lattice: Lattice, first: int, last: int) -> tuple[int, int]:
     """The samples of a row that may be inside three edges (coefficients of x, and the rest), one to spare at each end.
 

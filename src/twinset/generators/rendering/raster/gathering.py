@@ -40,7 +40,7 @@ from twinset.generators.rendering.raster.blocks import (
     X,
     Y,
 )
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import inner
 from twinset.generators.rendering.raster.drawing import Plane, Point, plane_through
 from twinset.generators.rendering.raster.picking import Sheet
 
@@ -69,19 +69,19 @@ class Desk(NamedTuple):
     corners: NDArray[np.float64]
 
 
-@compiled
+@inner
 def line_through(a: Point, b: Point) -> Point:
     """The edge function of two points (of x, of y, constant): up to a factor the weight of the third corner."""
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
-@compiled
+@inner
 def mixed(la: Point, lb: Point, lc: Point, a: float, b: float, c: float) -> Point:
     """A value of the corners, as the plane over the lattice that is to be divided by that of the value 1."""
     return la[0] * a + lb[0] * b + lc[0] * c, la[1] * a + lb[1] * b + lc[1] * c, la[2] * a + lb[2] * b + lc[2] * c
 
 
-@compiled
+@inner
 def face_normal(a: Point, b: Point, c: Point, fx: float, fy: float, cx: float, cy: float) -> Plane:
     """The face's unit normal in camera coordinates, turned to the camera, and −1 where that is its back, else 1."""
     qx, qy, qz, side = plane_through(a, b, c)
@@ -91,7 +91,7 @@ def face_normal(a: Point, b: Point, c: Point, fx: float, fy: float, cx: float, c
     return nx * length, ny * length, nz * length, turn
 
 
-@compiled
+@inner
 def widest_axes(ux: float, uy: float, uz: float, vx: float, vy: float, vz: float) -> tuple[int, int]:
     """The two axes of the object's frame onto which the triangle with these sides is projected as large as can be."""
     nx, ny, nz = abs(uy * vz - uz * vy), abs(uz * vx - ux * vz), abs(ux * vy - uy * vx)
@@ -100,13 +100,13 @@ def widest_axes(ux: float, uy: float, uz: float, vx: float, vy: float, vz: float
     return (0, 2) if ny > nz else (0, 1)
 
 
-@compiled
+@inner
 def corner(corners: NDArray[np.float64], number: int, k: int) -> Point:
     """One of the corners of a sample's triangle."""
     return corners[3 * number * ROW + k], corners[(3 * number + 1) * ROW + k], corners[(3 * number + 2) * ROW + k]
 
 
-@compiled
+@inner
 def seat(desk: Desk, count: int, figure: Figure, sheet: Sheet) -> None:
     """Where the samples lie, their depth and their triangles."""
     block, places = desk.block, desk.places
@@ -122,7 +122,7 @@ def seat(desk: Desk, count: int, figure: Figure, sheet: Sheet) -> None:
         places[TRIANGLE + k] = triangles[at] - first
 
 
-@compiled
+@inner
 def fetch(desk: Desk, count: int, figure: Figure) -> None:
     """Gathers the corners of the samples' triangles."""
     places, corners, points, faces = desk.places, desk.corners, figure.points, figure.faces
@@ -134,7 +134,7 @@ def fetch(desk: Desk, count: int, figure: Figure) -> None:
                 corners[(3 * number + axis) * ROW + k] = points[vertex, axis]
 
 
-@compiled
+@inner
 def fetch_normals(desk: Desk, count: int, normals: NDArray[np.float32]) -> None:
     """Gathers the normals at the corners of the samples' triangles."""
     block, places = desk.block, desk.places
@@ -145,7 +145,7 @@ def fetch_normals(desk: Desk, count: int, normals: NDArray[np.float32]) -> None:
                 block[CORNER_NORMALS + (3 * number + axis) * ROW + k] = normals[t, number, axis]
 
 
-@compiled
+@inner
 def trace_flat(desk: Desk, count: int, figure: Figure, sheet: Sheet) -> None:
     """The normals of the samples' faces, and 0 for normals between corners: triangle by triangle, as they are large."""
     block, places, points, faces = desk.block, desk.places, figure.points, figure.faces
@@ -168,7 +168,7 @@ def trace_flat(desk: Desk, count: int, figure: Figure, sheet: Sheet) -> None:
         begun = end
 
 
-@compiled
+@inner
 def trace_smooth(desk: Desk, count: int, figure: Figure, sheet: Sheet) -> None:
     """The normals of the samples' faces, and those between the corners."""
     block, corners = desk.block, desk.corners
@@ -193,7 +193,7 @@ def trace_smooth(desk: Desk, count: int, figure: Figure, sheet: Sheet) -> None:
             block[NX + axis * ROW + k] = sa * block[at] + sb * block[at + 3 * ROW] + sc * block[at + 6 * ROW]
 
 
-@compiled
+@inner
 def trace(desk: Desk, count: int, figure: Figure, sheet: Sheet, textured: bool) -> None:
     """Where the samples lie, the normals of their faces, and normals between the corners (0 where there are none).
 
@@ -209,7 +209,7 @@ def trace(desk: Desk, count: int, figure: Figure, sheet: Sheet, textured: bool) 
         trace_flat(desk, count, figure, sheet)
 
 
-@compiled
+@inner
 def fetch_uv(desk: Desk, count: int, figure: Figure) -> None:
     """Gathers texture coordinates of the triangles' corners; of a mesh without any, two axes of its own frame."""
     block, places = desk.block, desk.places
@@ -233,7 +233,7 @@ def fetch_uv(desk: Desk, count: int, figure: Figure) -> None:
             block[at + 4 * ROW] = vertices[m, axes[axis]]
 
 
-@compiled
+@inner
 def unwrap(desk: Desk, count: int, figure: Figure) -> None:
     """Texture coordinates of the samples, 0…1, and how they change over a pixel across and down."""
     block, corners = desk.block, desk.corners
@@ -257,7 +257,7 @@ def unwrap(desk: Desk, count: int, figure: Figure) -> None:
         block[DOWN_V + k] = (plane_v[1] - v * plane_1[1]) * inverse
 
 
-@compiled
+@inner
 def dip(desk: Desk, count: int, sheet: Sheet, reflecting: NDArray[np.float32]) -> None:
     """The samples' colours, roughness and metallic, by their surface, which are mostly all of one."""
     block, places, surfaces = desk.block, desk.places, sheet.surfaces.reshape(-1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twinset.generators.rendering.raster.blocks import AT, NX, OUT_RED, PIXEL, RED, ROW, STEP
 from twinset.generators.rendering.raster.colour import BYTES, step_of
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import compiled, inner
 from twinset.generators.rendering.raster.gathering import Desk, Figure, dip, trace, unwrap
 from twinset.generators.rendering.raster.picking import Needed, Sheet, choose
 from twinset.generators.rendering.raster.shading import catch, shade
@@ -52,7 +52,7 @@ class Canvas(NamedTuple):
     normals: NDArray[np.float32]
 
 
-@compiled
+@inner
 def scatter(desk: Desk, count: int, canvas: Canvas) -> None:
     """Writes the samples' colours to the lattice; of pixels that are no edges, their bytes to the picture."""
     block, places = desk.block, desk.places
@@ -73,7 +73,7 @@ def scatter(desk: Desk, count: int, canvas: Canvas) -> None:
                 flat[at + np.uint64(channel)] = block[OUT_RED + channel * ROW + k]
 
 
-@compiled
+@inner
 def scatter_shares(desk: Desk, count: int, canvas: Canvas) -> None:
     """Writes what a shadow catcher's samples leave of the light to the lattice."""
     block, places, flat = desk.block, desk.places, canvas.colours.reshape(-1)
@@ -83,7 +83,7 @@ def scatter_shares(desk: Desk, count: int, canvas: Canvas) -> None:
             flat[at + np.uint64(channel)] = block[OUT_RED + channel * ROW + k]
 
 
-@compiled
+@inner
 def scatter_through(
     desk: Desk, count: int, catches: bool, sheet: Sheet, reflecting: NDArray[np.float32], canvas: Canvas
 ) -> None:
@@ -101,7 +101,7 @@ def scatter_through(
             passing[at] = passes * through
 
 
-@compiled
+@inner
 def scatter_normals(desk: Desk, count: int, canvas: Canvas) -> None:
     """Writes the normals at pixel centres to the picture of normals."""
     block, places, normals = desk.block, desk.places, canvas.normals.reshape(-1)

@@ -27,7 +27,7 @@ from twinset.generators.rendering.raster.blocks import (
     SLOPE_X,
     SLOPE_Y,
 )
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import inner
 
 ZERO, HALF, ONE, FOUR = np.float32(0), np.float32(0.5), np.float32(1), np.float32(4)
 STEEPEST = np.float32(6)
@@ -36,7 +36,7 @@ STEEPEST = np.float32(6)
 UNKNOWN = np.float32(-1)
 
 
-@compiled
+@inner
 def place(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) -> None:
     """Where every sample lies in the map, and how its surface's height changes a texel."""
     lx, ly, lz, texel = light[0], light[1], light[2], light[9]
@@ -63,7 +63,7 @@ def place(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) ->
         block[BIAS + k] = texel + HALF * (abs(slope_x) + abs(slope_y))
 
 
-@compiled
+@inner
 def decide_by_cells(
     block: NDArray[np.float32],
     places: NDArray[np.int32],
@@ -91,7 +91,7 @@ def decide_by_cells(
     return left
 
 
-@compiled
+@inner
 def decide_by_corners(
     block: NDArray[np.float32],
     places: NDArray[np.int32],
@@ -127,7 +127,7 @@ def decide_by_corners(
     return left
 
 
-@compiled
+@inner
 def blur_edges(block: NDArray[np.float32], places: NDArray[np.int32], count: int, heights: NDArray[np.float32]) -> None:
     """For the listed samples the share of light in a box around them, by the area of every texel in it."""
     for listed in range(count):
@@ -146,7 +146,7 @@ def blur_edges(block: NDArray[np.float32], places: NDArray[np.int32], count: int
         block[LIT + k] = lit / (FOUR * radius * radius)
 
 
-@compiled
+@inner
 def find_lit(
     block: NDArray[np.float32],
     places: NDArray[np.int32],

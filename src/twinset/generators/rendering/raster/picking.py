@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.generators.rendering.raster.blocks import AT, BLOCK, COLUMN, LINE, PIXEL
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import compiled, inner
 from twinset.generators.rendering.raster.projecting import Lattice
 
 STRETCH = 64
@@ -58,7 +58,7 @@ def list_needed(
         marks[row, marks.shape[1] - 1] = count
 
 
-@compiled
+@inner
 def choose(
     row: int,
     begun: int,

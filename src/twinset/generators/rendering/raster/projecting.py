@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import brief, compiled
+from twinset.generators.rendering.raster.compiled import brief, inner
 
 NEAR = 1e-3
 """Metres: what is nearer is cut away, exactly at every sample."""
@@ -99,19 +99,19 @@ def project(
     return top, bottom, left, right, not nearer
 
 
-@compiled
+@inner
 def sample_after(place: float, count: int) -> int:
     """The first of ``count`` samples at or after a place: 0 … count."""
     return int(min(max(np.ceil(place - 1e-6), 0.0), float(count)))
 
 
-@compiled
+@inner
 def sample_before(place: float, count: int) -> int:
     """The last of ``count`` samples at or before a place: −1 … count − 1."""
     return int(min(max(np.floor(place + 1e-6), -1.0), float(count - 1)))
 
 
-@compiled
+@inner
 def crossing_box(a: Point, b: Point, c: Point, lattice: Lattice) -> Box:
     """The samples within the bounds of what a triangle that may cross the depth NEAR has beyond it."""
     offset, step, rows, columns = lattice

@@ -41,7 +41,7 @@ from twinset.generators.rendering.raster.blocks import (
     X,
     Y,
 )
-from twinset.generators.rendering.raster.compiled import compiled
+from twinset.generators.rendering.raster.compiled import inner
 from twinset.generators.rendering.raster.penumbrae import find_lit
 
 ZERO, HALF, ONE, TWO, THIRD2 = (np.float32(value) for value in (0, 0.5, 1, 2, 2 / 3))
@@ -53,7 +53,7 @@ PLAIN = 7
 """Numbers of a sky without an environment."""
 
 
-@compiled
+@inner
 def orient(block: NDArray[np.float32], count: int, turning: NDArray[np.float32], lens: NDArray[np.float64]) -> None:
     """Positions, directions to the camera and unit normals turned to it, in camera coordinates.
 
@@ -91,7 +91,7 @@ def orient(block: NDArray[np.float32], count: int, turning: NDArray[np.float32],
         block[TOWARDS_VIEW + k] = mx * vx + my * vy + mz * vz
 
 
-@compiled
+@inner
 def add_sky(block: NDArray[np.float32], count: int, sky: NDArray[np.float32]) -> None:
     """Sets the colours to what the sky lights; ``sky`` (7,): radiance, share that depends on height, upwards."""
     red, green, blue, share = sky[0], sky[1], sky[2], sky[3]
@@ -122,7 +122,7 @@ def add_sky(block: NDArray[np.float32], count: int, sky: NDArray[np.float32]) ->
         block[OUT_BLUE + k] = blue * (keeps * b * matte + (base_b + (top_b - base_b) * fresnel) * shining)
 
 
-@compiled
+@inner
 def polynomial(
     x: np.float32,
     y: np.float32,
@@ -138,7 +138,7 @@ def polynomial(
     return value if value > ZERO else ZERO
 
 
-@compiled
+@inner
 def add_surroundings(block: NDArray[np.float32], count: int, sky: NDArray[np.float32], matte_only: bool) -> None:
     """As :func:`add_sky`, of an environment: ``sky`` (67,). ``matte_only`` sets what white matte surfaces show."""
     for channel in range(3):
@@ -168,7 +168,7 @@ def add_surroundings(block: NDArray[np.float32], count: int, sky: NDArray[np.flo
             block[OUT_RED + row + k] = (ONE - metallic) * colour * matte + (base + (top - base) * fresnel) * shining
 
 
-@compiled
+@inner
 def add_light(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) -> None:
     """Adds what a light brings, by how much of it every sample sees."""
     lx, ly, lz, red, green, blue = light[0], light[1], light[2], light[3], light[4], light[5]
@@ -205,7 +205,7 @@ def add_light(block: NDArray[np.float32], count: int, light: NDArray[np.float32]
         block[OUT_BLUE + k] += blue * seen * (matte * b + shine * (base_b + (ONE - base_b) * fresnel))
 
 
-@compiled
+@inner
 def add_caught(block: NDArray[np.float32], count: int, light: NDArray[np.float32]) -> None:
     """Adds what a light brings to white matte ground, with its shadows and without."""
     for k in range(count):
@@ -217,7 +217,7 @@ def add_caught(block: NDArray[np.float32], count: int, light: NDArray[np.float32
             block[FULL_RED + channel * ROW + k] += light[3 + channel] * full
 
 
-@compiled
+@inner
 def shade(
     block: NDArray[np.float32],
     places: NDArray[np.int32],
@@ -240,7 +240,7 @@ def shade(
         add_light(block, count, lights[k])
 
 
-@compiled
+@inner
 def catch(
     block: NDArray[np.float32],
     places: NDArray[np.int32],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.generators.rendering.raster.compiled import brief, compiled, larger
+from twinset.generators.rendering.raster.compiled import brief, compiled, inner, larger
 from twinset.generators.rendering.raster.drawing import SPARE
 
 NONE = np.float32(-1e30)
@@ -162,7 +162,7 @@ def survey(heights: NDArray[np.float32], cell: int, ranges: NDArray[np.float32])
             lowest[j, i] = -lowest[j, i]
 
 
-@compiled
+@inner
 def _widen(values: NDArray[np.float32], cells: int) -> None:
     """Every one of (cells, cells) becomes the largest of itself and its neighbours."""
     before, line = np.empty(cells, np.float32), np.empty(cells + 2, np.float32)
