@@ -65,6 +65,7 @@ def released(real: Path, tmp_path_factory: pytest.TempPathFactory) -> documents.
         return twinset.run(recipe_of(real, on_leak="warn", on_inconclusive="warn"), out=out, workers=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_the_generator_goes_out_audited_and_with_its_card(released: documents.RunDocument) -> None:
     folder = Path(released.run)
     assert released.audit is not None
@@ -90,6 +91,7 @@ def test_the_generator_goes_out_audited_and_with_its_card(released: documents.Ru
     assert twinset.verify(folder, samples=0, quiet=True).ok
 
 
+@pytest.mark.slow
 def test_the_card_says_how_the_weights_are_loaded(
     released: documents.RunDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_card_says_how_the_weights_are_loaded(
     assert pictures.class_ids.tolist() == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_an_audit_of_the_run_asks_what_its_recipe_releases(released: documents.RunDocument) -> None:
     place = Path(released.run)
     assert Released(place).of_recipe().asked() == ("dataset", "generator")
@@ -113,6 +116,7 @@ def made_up(answer: str) -> release_audit.Judged:
     return Judged(answer, f"{answer}: made up", withheld=True)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_generator_that_leaks_stays_and_the_dataset_goes_out(
     released: documents.RunDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:

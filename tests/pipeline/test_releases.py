@@ -59,6 +59,7 @@ def test_the_command_audits_a_classifier_and_ends_with_its_code(place: Path) -> 
     assert "dataset:" not in found.output
 
 
+@pytest.mark.slow
 def test_the_command_audits_a_generator_beside_it_and_ends_with_the_worst(place: Path) -> None:
     both = ("--classifier", str(place / "c.safetensors"), "--generator", str(place / "0-diffusion"))
     shown = CliRunner().invoke(cli.app, words(place, *both, "--json"))
