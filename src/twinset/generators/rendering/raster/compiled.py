@@ -17,29 +17,29 @@ from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+# Its stubs do not know of wrappers.
+_njit = cast("Callable[..., Callable[[Callable[..., object]], object]]", numba.njit)
+
 
 def compiled(function: Function) -> Function:
     """The function as machine code; divisions by zero give inf or NaN, as in NumPy."""
-    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function))
+    return cast("Function", _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function))
 
 
 def inner(function: Function) -> Function:
-    """The same, for compiled functions alone to call: taking arguments from Python is half of what compiling costs."""
+    """The same, for compiled functions alone to call: without an entry from Python there is less to compile."""
     wrappers = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
-    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy", **wrappers)(function))
+    return cast("Function", _njit(cache=True, nogil=True, error_model="numpy", **wrappers)(function))
 
 
 def brief(function: Function) -> Function:
-    """The same, for a small share of a picture's time: it keeps the interpreter's lock.
-
-    Where several threads draw, taking the lock again after a few microseconds costs more than they do.
-    """
-    return cast("Function", numba.njit(cache=True, error_model="numpy", no_cfunc_wrapper=True)(function))
+    """The same, for what takes microseconds: it keeps the interpreter's lock, which else had to be waited for again."""
+    return cast("Function", _njit(cache=True, error_model="numpy", no_cfunc_wrapper=True)(function))
 
 
 def inlined(function: Function) -> Function:
     """The same, written out wherever a compiled function calls it: arrays cost no count of references then."""
-    return cast("Function", numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+    return cast("Function", _njit(inline="always", nogil=True, error_model="numpy")(function))
 
 
 def _larger(_typing_context: object, first: Type, second: Type) -> tuple[Signature, Callable[..., Value]]:
@@ -54,6 +54,6 @@ def _larger(_typing_context: object, first: Type, second: Type) -> tuple[Signatu
 larger = cast("Callable[..., float]", intrinsic(_larger))
 """The larger of two floats of one kind that are no NaN, in compiled code.
 
-Of a comparison and a choice LLVM makes a store by mask where the result goes back to memory; some processors (AMD Zen)
-take ten times as long for that.
+Of a comparison and a choice LLVM makes a store by mask where the result goes back to memory, which AMD's processors are
+slow at.
 """

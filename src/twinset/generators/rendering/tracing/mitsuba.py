@@ -204,7 +204,7 @@ class MitsubaTracer:
             return self._traced(scene, view, whole, path, 4, self._samples)
         if not self.variant.startswith("scalar"):
             return self._traced(scene, view, whole, {**AIDS, "image": path}, 10, self._samples)
-        # Its integrator of these takes the interpreter's lock for every path: further threads would only fight for it.
+        # Its integrator of these takes locks, the interpreter's among them: further threads only make it slower.
         light = self._traced(scene, view, whole, path, 4, self._samples)
         drjit.set_thread_count(1)
         try:
