@@ -2,11 +2,15 @@
 
 Without ``fastmath`` LLVM neither reorders nor contracts: additions, multiplications, divisions and square roots are
 those of IEEE 754, so that ids and depth have the same bits on every processor.
+
+numba keeps what it compiled until the function's own file changes, and the functions and constants that went into it
+lie in others: code of before would meet arrays of now. What is kept is therefore stamped by all files beside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
@@ -20,21 +24,39 @@ Function = TypeVar("Function", bound=Callable[..., object])
 # Its stubs do not know of wrappers.
 _njit = cast("Callable[..., Callable[[Callable[..., object]], object]]", numba.njit)
 
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Name, size and time of change (ns) of every Python file in a folder."""
+    found = ((path.name, path.stat()) for path in sorted(folder.glob("*.py")))
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
+
+
+STAMP = stamp_of(Path(__file__).parent)
+
+
+def _kept(function: Function, **options: bool) -> Function:
+    """Compiled, and kept on disk under :data:`STAMP`, which numba has no public way to say."""
+    made = _njit(cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+    if (file := getattr(getattr(made, "_cache", None), "_cache_file", None)) is not None:
+        file._source_stamp = STAMP
+    return cast("Function", made)
+
 
 def compiled(function: Function) -> Function:
     """The function as machine code; divisions by zero give inf or NaN, as in NumPy."""
-    return cast("Function", _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function))
+    return _kept(function, nogil=True)
 
 
 def inner(function: Function) -> Function:
     """The same, for compiled functions alone to call: without an entry from Python there is less to compile."""
-    wrappers = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
-    return cast("Function", _njit(cache=True, nogil=True, error_model="numpy", **wrappers)(function))
+    return _kept(function, nogil=True, no_cpython_wrapper=True)
 
 
 def brief(function: Function) -> Function:
     """The same, for what takes microseconds: it keeps the interpreter's lock, which else had to be waited for again."""
-    return cast("Function", _njit(cache=True, error_model="numpy", no_cfunc_wrapper=True)(function))
+    return _kept(function)
 
 
 def inlined(function: Function) -> Function:
