@@ -242,6 +242,8 @@ REFERENCES = {
     "frontier-evolution-none": "font",
 }
 WIDE, HIGH, EDGE = 640, 380, 56
+LINE = 15
+"""Pixels from one label to the next below."""
 
 
 def figure(results: Mapping[str, dict[str, object]], epsilons: Sequence[float]) -> str:
@@ -262,11 +264,13 @@ def figure(results: Mapping[str, dict[str, object]], epsilons: Sequence[float]) 
         body.append(f'<path d="M{EDGE} {y}H{right}" stroke="#ddd"/>')
         body.append(f'<text x="{EDGE - 8}" y="{y + 4}" text-anchor="end">{tick:g}</text>')
     body += [f'<text x="{at(e, 0)[0]}" y="{HIGH - EDGE + 20}" text-anchor="middle">{e:g}</text>' for e in epsilons]
-    for name, label in REFERENCES.items():
-        if (value := mean(name)) is not None:
-            y = at(1, value)[1]
-            body.append(f'<path d="M{EDGE} {y}H{right}" stroke="#777" stroke-dasharray="5 4"/>')
-            body.append(f'<text x="{right + 6}" y="{y + 4}" fill="#555">{label}</text>')
+    known = {label: value for name, label in REFERENCES.items() if (value := mean(name)) is not None}
+    below = 0.0
+    for label, value in sorted(known.items(), key=lambda one: -one[1]):
+        y = at(1, value)[1]
+        below = max(y + 4, below + LINE)
+        body.append(f'<path d="M{EDGE} {y}H{right}" stroke="#777" stroke-dasharray="5 4"/>')
+        body.append(f'<text x="{right + 6}" y="{below}" fill="#555">{label}</text>')
     for number, (method, colour) in enumerate(COLOURS.items()):
         points = [(e, mean(f"frontier-{method}-{e:g}")) for e in epsilons]
         places = [at(e, value) for e, value in points if value is not None]
