@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from gap_distances import Told, distances, print_distances
 from gap_images import images_of
 from gap_sets import SETS, STEPS, GapSet, Halves, halves_of
@@ -116,7 +115,6 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path, default=None, help="A folder for contact sheets beside real images.")
     parser.add_argument("--cells", type=Path, default=None, help="Where results are kept; default: the cache folder.")
     options = parser.parse_args()
-    np.seterr(all="warn")
     cells = options.cells or cache_folder() / "benchmarks" / "gap"
     deadline = time.monotonic() + 60 * options.minutes
     rows = [one_set(name, options, cells, deadline) for name in options.sets.split(",")]

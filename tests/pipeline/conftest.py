@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +46,19 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write(labelled(digits.take(pool), wrong), root / "harmful", "imagefolder")
     write(digits.take(train), root / "copier", "imagefolder")
     return {name: root / name for name in ("real", "helpful", "harmful", "copier")}
+
+
+@pytest.fixture
+def by_card(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Dataset]:
+    """What the code in a released generator's card makes, run where the card says: in the folder ``export``."""
+
+    def made(export: Path) -> Dataset:
+        monkeypatch.chdir(export)
+        text = Path("generator/MODEL_CARD.md").read_text()
+        found: dict[str, object] = {}
+        exec(text[text.index("```python") :].removeprefix("```python\n").removesuffix("```\n"), found)
+        pictures = found["pictures"]
+        assert isinstance(pictures, Dataset)
+        return pictures
+
+    return made
