@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from _pytest.doctest import DoctestModule
 
+SLOW_SECONDS = 1.5
+"""Of a test that is marked slow and does not say how slow."""
+
 # Some machines forbid Python to keep bytecode; then every process of every test compiles house and tests anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -23,6 +26,10 @@ def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collecto
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process ends with a long one while the others have nothing to do."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files with the slowest tests come first: no process then ends with a long one while the others have nothing to do."""
+    seconds: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("slow")
+        if mark is not None:
+            seconds[item.path] = max(seconds.get(item.path, 0.0), mark.kwargs.get("seconds", SLOW_SECONDS))
+    items.sort(key=lambda item: -seconds.get(item.path, 0.0))

@@ -27,6 +27,7 @@ def code(document: str, language: str = "python") -> list[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_generator_of_the_plugin_page_passes_its_contract(tmp_path: Path) -> None:
     blocks = code("docs/plugins.md")
     assert len(blocks) == 2
@@ -47,7 +48,7 @@ def test_the_generator_of_the_plugin_page_passes_its_contract(tmp_path: Path) ->
     assert re.search(r"[3-9] passed", ended.stdout), ended.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=45)
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     (block,) = code("README.md")
     quick = block.replace("steps=500", "steps=150").replace("sample(200", "sample(40")

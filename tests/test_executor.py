@@ -46,6 +46,7 @@ def test_no_tasks_is_no_work() -> None:
     assert list(LocalProcesses(2).map(nested(), [])) == []
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_comes_back_as_itself() -> None:
     def fail(number: int) -> int:
         raise DataError(f"{number}: expected better")

@@ -200,6 +200,7 @@ def test_gaps_between_splits_and_copies_are_told_of_objects_too(annotated: Path)
     assert any(line.split()[:3] == ["person", "2", "10"] for line in lines)
 
 
+@pytest.mark.slow
 @needs_data
 def test_blood_cells_have_their_boxes_and_oddities_told() -> None:
     """Counts of the set's README, and of a plain count of its XML files."""
@@ -217,6 +218,7 @@ def test_blood_cells_have_their_boxes_and_oddities_told() -> None:
     InspectDocument.model_validate(document)
 
 
+@pytest.mark.slow
 @needs_data
 def test_boxes_of_aerial_cars_that_stick_out_are_told() -> None:
     """The three of the set's README; a plain count of all lines; a class that is named and never shown."""
@@ -323,6 +325,7 @@ def test_each_picture_is_decoded_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(calls) == 30
 
 
+@pytest.mark.slow
 def test_inspecting_loads_no_network(tmp_path: Path) -> None:
     put(tmp_path / "cat/1.png", picture(1))
     code = (

@@ -38,6 +38,7 @@ def test_shapes_nearer_to_the_real_ones_than_the_others_stay() -> None:
     assert not dropped(means, 20, 0)
 
 
+@pytest.mark.slow
 def test_of_equal_shapes_any_is_dropped_in_no_more_runs_than_the_error_rate_says() -> None:
     """Sixty runs at .2: 24 or more would happen once in two thousand."""
     runs = [dropped(np.full(20, 1.2), 8, seed, error_rate=0.2, deviations=0.01, least_excess=0.0) for seed in range(60)]
@@ -117,6 +118,7 @@ def test_the_elbow_finds_shapes_that_deviations_do_not() -> None:
     assert dropped(means, 40, 0, rule="elbow", most_dropped=0.6) == {f"s{k:02d}" for k in range(8, 20)}
 
 
+@pytest.mark.slow
 def test_the_elbow_drops_nothing_of_equal_shapes_more_often_than_the_error_rate_says() -> None:
     settings = {"rule": "elbow", "error_rate": 0.2, "least_excess": 0.0}
     runs = [dropped(np.full(20, 1.2), 8, seed, **settings) for seed in range(60)]

@@ -21,6 +21,7 @@ def noise(dataset_of):
     return dataset_of(images, np.arange(60) % 10, prefix="noise", synthetic=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["knn", "kde"])
 def test_noise_goes_and_real_scans_stay(real, noise, kind):
     made = real[2]
@@ -35,6 +36,7 @@ def test_a_pilot_of_real_scans_alone_costs_hardly_any(real):
     assert kept >= 0.98 * len(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["knn", "kde"])
 def test_a_pilot_of_nothing_but_noise_cannot_raise_its_own_threshold(real, noise, kind):
     judge = fitted(real, noise, kind=kind)

@@ -66,6 +66,7 @@ def test_two_networks_that_are_missing_are_both_named(tmp_path: Path) -> None:
     assert "inception.safetensors: expected" in shown.stderr
 
 
+@pytest.mark.slow
 def test_what_needs_no_weights_is_still_measured_beside_what_lacks_them(tmp_path: Path) -> None:
     shown = called(["compare", "nowhere", "there", "--metrics", "kid,perceptual"], tmp_path)
     assert shown.stdout.splitlines()[0] == "4"

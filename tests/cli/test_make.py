@@ -49,6 +49,7 @@ def test_two_recipes_at_once_do_not_share_a_folder(tmp_path: Path, called: Calle
         assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.lock"]
 
 
+@pytest.mark.slow
 def test_a_moved_run_answers_with_where_it_is(tmp_path: Path, called: Called) -> None:
     digits = twinset_package.load("builtin:digits")
     digits.take(range(100)).export(tmp_path / "real", format="imagefolder")

@@ -58,6 +58,7 @@ def recipe(real: Path, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.mark.slow
 def test_a_sheet_shows_every_picture_beside_its_labels(
     recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Called
 ) -> None:

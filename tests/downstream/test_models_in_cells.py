@@ -185,6 +185,7 @@ def test_only_whole_safetensors_are_weights(name: str, model: str, tmp_path: Pat
     assert usable_weights(model, tmp_path / name) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "model"),
     [("objects", None), ("pixels", None), ("pixels", "lraspp_mobilenet_v3_large")],
@@ -194,7 +195,7 @@ def test_real_steps_are_timed(kind: Kind, model: str | None) -> None:
     assert 1e-4 < seconds_per_step(small, kind, n_classes=2) < 10
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 @pytest.mark.parametrize("model", ["fasterrcnn_mobilenet_v3_large_320_fpn", MASKED])
 def test_real_steps_of_detectors_of_torchvision_are_timed(model: str) -> None:
     assert 1e-3 < seconds_per_step(replace(SETTINGS, model=model), "objects", n_classes=2) < 60

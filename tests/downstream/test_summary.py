@@ -154,7 +154,7 @@ def without_synthetic() -> list[CellResult]:
     return [run_cell(cell, data, plan=DIGITS, study="test") for cell in cells]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 @pytest.mark.parametrize(("shuffled", "decision"), [(False, "use"), (True, "do_not_use")])
 def test_hidden_real_images_are_worth_using_and_shuffled_labels_are_not(
     shuffled: bool, decision: str, without_synthetic: list[CellResult]

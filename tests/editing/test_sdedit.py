@@ -40,6 +40,7 @@ def mean_change(editor: SDEditor, digits: Dataset, strength: float) -> float:
     )
 
 
+@pytest.mark.slow
 def test_the_change_grows_with_the_strength(editor: SDEditor, digits: Dataset) -> None:
     little, half, all_ = (mean_change(editor, digits, strength) for strength in (0.05, 0.5, 1.0))
     assert little < 3

@@ -56,6 +56,7 @@ def clip(built: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_whole_model_at_length_one(clip: Path) -> None:
     from transformers import CLIPModel, CLIPTokenizer
 

@@ -29,6 +29,7 @@ def test_features_of_an_image_do_not_depend_on_its_company(embedder: RandomConvo
     assert embedder.fitted_on == frozenset()
 
 
+@pytest.mark.slow
 def test_neighbours_in_fixed_features_are_mostly_of_the_same_class() -> None:
     dataset = digits(600)
     features = embed_images(RandomConvolution(), dataset.prepared(SPEC)).astype(np.float64)

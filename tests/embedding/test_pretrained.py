@@ -53,6 +53,7 @@ def resnet18(path: Path) -> nn.Module:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 def test_features_are_those_of_the_network_on_the_resized_normalised_picture(tmp_path: Path) -> None:
     network = resnet18(tmp_path / "resnet18.safetensors").eval()
@@ -71,6 +72,7 @@ def test_features_are_those_of_the_network_on_the_resized_normalised_picture(tmp
     assert embedder.fitted_on == frozenset()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 def test_dinov2_gives_the_class_token_and_a_name_with_the_digest(dinov2: Path) -> None:
     import hashlib
@@ -164,6 +166,7 @@ def test_inception_loads_from_one_file(tmp_path: Path) -> None:
     assert embed_images(embedder, IMAGES[:2], batch=2).shape == (2, 2048)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 def test_black_and_white_reach_inception_as_minus_one_and_one(tmp_path: Path) -> None:
     # torchvision's weights came from TensorFlow, whose Inception was trained on pixels in [-1, 1].

@@ -61,6 +61,7 @@ def test_unrelated_quality_is_not_significant() -> None:
     assert max(p_values) > 0.5
 
 
+@pytest.mark.slow
 def test_repeated_images_of_a_family_add_no_certainty() -> None:
     draw = np.random.default_rng(5)
     x = draw.normal(size=12)

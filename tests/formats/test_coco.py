@@ -448,6 +448,7 @@ AWKWARD = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     elements=st.lists(st.dictionaries(st.sampled_from(["id", "x", "},{"]), AWKWARD, max_size=3), max_size=12),
@@ -530,6 +531,7 @@ def _mask(kind: str, size: tuple[int, int], rng: np.random.Generator) -> Rle | P
     return Polygons(*size, tuple(rings))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     said=st.lists(instances(), min_size=1, max_size=4),
@@ -681,6 +683,7 @@ def test_what_coco_has_no_field_for_is_counted() -> None:
     assert coco.losses(small()) == {}
 
 
+@pytest.mark.slow
 def test_class_labels_soft_labels_and_captions_come_back(tmp_path: Path, awkward: Dataset) -> None:
     write(awkward, tmp_path / "out")
     back, _ = read(tmp_path / "out", on_bad_input="refuse")

@@ -167,6 +167,7 @@ JSON = st.recursive(
 KEYS = ("label", "box", "rle", "polygons", "area", "crowd", "confidence", "amodal_box", "keypoints", "attributes")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=10) | JSON, max_size=3))
 def test_no_json_brings_a_traceback(objects: list[object]) -> None:

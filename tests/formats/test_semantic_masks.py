@@ -359,6 +359,7 @@ def test_a_sample_without_a_map_is_written_as_ignored_and_counted(tmp_path: Path
         write(boxed, tmp_path / "boxed", "masks")
 
 
+@pytest.mark.slow
 @needs_data
 def test_camvid_as_its_readme_counts_it() -> None:
     dataset, report = read(DATA / "camvid", on_bad_input="refuse")

@@ -148,6 +148,7 @@ def test_hostile_or_damaged_xml_is_one_error(text: str, told: str, put: Put, tmp
     assert told in report.bad_files[0].problem
 
 
+@pytest.mark.slow
 def test_deep_nesting_is_survived() -> None:
     deep = b"<annotation>" + b"<a>" * 200_000 + b"</a>" * 200_000 + b"</annotation>"
     assert parse_record(deep, Findings()).objects == []
@@ -433,6 +434,7 @@ def test_losses_are_counted() -> None:
     assert voc.losses(Dataset.of(samples, classes=["cat"])) == expected
 
 
+@pytest.mark.slow
 @needs_data
 def test_bccd_as_its_readme_counts_it() -> None:
     dataset, report = read(DATA / "bccd")

@@ -22,6 +22,7 @@ pytest.importorskip("opacus", reason="needs twinset[dp]")
 TINY = {"family": "transformer", "width": 32, "depth": 1, "levels": 1, "patch": 4, "augment": 0.2, "sampler_steps": 3}
 
 
+@pytest.mark.slow
 def test_a_recipe_s_values_make_a_private_diffusion_that_says_what_it_spent(tmp_path: Path) -> None:
     values = {**TINY, "steps": 3, "batch": 12, "privacy": {"epsilon": 5, "delta": 1e-3, "clip": 1.0}}
     method = methods.build("generators", "diffusion", values, where="generate.0")

@@ -56,6 +56,7 @@ def test_the_widest_network_with_enough_steps_is_taken(
     assert limits[0] == pytest.approx(2 * 75 / 400)
 
 
+@pytest.mark.slow
 def test_networks_are_built_and_trained_without_pytorchs_compiler() -> None:
     code = (
         "import sys, torch\nfrom twinset.models.networks import NetworkSettings, build_network\n"

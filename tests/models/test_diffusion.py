@@ -51,12 +51,14 @@ def fit(**changes: object) -> DiffusionModel:
     return fit_diffusion(images, class_ids, **values)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["unet", "transformer"])
 def test_equal_streams_give_equal_weights(family: str) -> None:
     assert equal(fit(settings=settings(family=family)), fit(settings=settings(family=family)))
     assert not equal(fit(settings=settings(family=family)), fit(settings=settings(family=family), rng=Stream(4)))
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit()
     monkeypatch.setattr(looking, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
@@ -74,6 +76,7 @@ def test_a_fit_that_is_killed_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: p
     assert equal(whole, resumed)
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     holdout = Stream(1).numpy().integers(256, size=(24, 8, 8, 1), dtype=np.uint8)
     images = Stream(2).numpy().integers(256, size=(40, 8, 8, 1), dtype=np.uint8)
@@ -110,6 +113,7 @@ def test_a_fit_that_is_killed_while_it_looks_looks_again(tmp_path: Path, monkeyp
     assert equal(whole, resumed)
 
 
+@pytest.mark.slow
 def test_another_fit_s_checkpoint_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     fit(folder=tmp_path)
@@ -164,6 +168,7 @@ class Found:
         return self
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p_values", "looked", "kept"),
     [
@@ -200,6 +205,7 @@ def test_it_says_when_nothing_could_look_for_copies() -> None:
     assert fit(settings=settings(4, looks=0)).remarks == ()
 
 
+@pytest.mark.slow
 def test_varying_little_changes_little() -> None:
     model = fit(settings=settings(60))
     images, class_ids = pictures(4)

@@ -84,6 +84,7 @@ def test_too_few_images_to_audit_are_told(notes: Notes) -> None:
     assert "needs at least 8 images of each; there are 40 to make, 16 training and 7 held-out families" in told
 
 
+@pytest.mark.slow
 def test_plan_and_run_say_it_before_anything_is_made(
     places: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_folders_are_audited_and_pairs_are_named(folders: Path) -> None:
     document = twinset.audit(
         synthetic=folders / "leaky",
@@ -64,6 +65,7 @@ def test_folders_are_audited_and_pairs_are_named(folders: Path) -> None:
     assert document.warnings == []
 
 
+@pytest.mark.slow
 def test_without_reference_images_the_attacks_that_need_them_are_left_out_and_it_is_said(folders: Path) -> None:
     document = twinset.audit(
         synthetic=folders / "fair", train=folders / "train", holdout=folders / "hold", controls=False
@@ -73,6 +75,7 @@ def test_without_reference_images_the_attacks_that_need_them_are_left_out_and_it
     assert document.warnings == ["without reference images (real ones of neither side) the density attacks cannot run"]
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_found_and_ends_with_its_code(folders: Path) -> None:
     words = ["audit", "--train", str(folders / "train"), "--holdout", str(folders / "hold"), "--no-controls", "-q"]
     leaky = CliRunner().invoke(cli.app, [*words, "--synthetic", str(folders / "leaky")])

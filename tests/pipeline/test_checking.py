@@ -46,6 +46,7 @@ def verified(folder: Path, samples: int = 4) -> documents.VerifyDocument:
     return pipeline.verify(folder, samples=samples, device="auto", listener=Quiet())
 
 
+@pytest.mark.slow
 def test_edits_are_made_again(finished: documents.RunDocument) -> None:
     found = verified(Path(finished.run), samples=20)
     assert (found.ok, found.regenerated, found.digest) == (True, 20, finished.digest)
@@ -105,6 +106,7 @@ def test_a_gate_that_was_off_has_not_passed_a_test(finished: documents.RunDocume
     assert "not tested" in words.run(finished)
 
 
+@pytest.mark.slow
 def test_the_resolved_recipe_of_a_relative_path_runs(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +150,7 @@ def test_settings_that_cannot_work_are_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_comparison_shows_its_gate_and_leaves_shared_images_out(real: Path, tmp_path: Path) -> None:
     digits = twinset.load(real)
     digits.take(range(0, 150)).export(tmp_path / "train", format="imagefolder")

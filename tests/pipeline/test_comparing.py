@@ -90,6 +90,7 @@ def test_utility_is_the_study_of_a_run_with_mirroring_and_soft_labels(
     assert sorted(map(tuple, targets.tolist())) == sorted([SOFT[0], SOFT[1]] * 10)
 
 
+@pytest.mark.slow
 def test_digits_are_not_mirrored(tmp_path: Path, studied: list[tuple[UtilityData, UtilityPlan]]) -> None:
     digits = twinset.load("builtin:digits")
     held = written(digits.take(range(150)), tmp_path / "held")
@@ -241,6 +242,7 @@ def test_features_are_compared_with_features_only(tmp_path: Path) -> None:
         twinset.compare(tmp_path / "real.npy", tmp_path / "real.npy", by="class")
 
 
+@pytest.mark.slow
 def test_all_metrics_run_and_those_without_weights_name_the_file_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

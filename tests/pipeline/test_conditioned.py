@@ -74,6 +74,7 @@ def finished(table: Path, tmp_path_factory: pytest.TempPathFactory) -> documents
     return twinset.run(written(table), out=tmp_path_factory.mktemp("conditioned") / "run", workers=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_every_group_has_its_images_and_pairs_are_whole(finished: documents.RunDocument) -> None:
     made = twinset.load(Path(finished.run) / "export" / "parquet")
     told = list(zip(made.class_ids.tolist(), made.attribute("pen"), strict=True))
@@ -117,6 +118,7 @@ def test_the_report_tells_counts_before_and_after_and_shows_pairs(finished: docu
     assert "say nothing of pen" in page
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_in_the_same_dataset_and_a_resolved_recipe_in_the_same_run(
     finished: documents.RunDocument, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_pilot_in_which_no_object_can_be_judged_tells_its_pictures_all_the_sam
     )
 
 
+@pytest.mark.slow
 def test_what_was_committed_is_not_done_again_and_a_killed_pilot_ends_in_the_same(
     tmp_path: Path, real: RealData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

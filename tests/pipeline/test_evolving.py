@@ -79,6 +79,7 @@ def finished(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_rounds_and_tells_of_them(finished: Path) -> None:
     folder = finished / "models" / "0-copypaste"
     assert sorted(path.name for path in (folder / "evolution").iterdir()) == [f"round-00{n}.json" for n in range(3)]
@@ -103,6 +104,7 @@ def test_samples_of_an_evolved_run_can_be_made_again(finished: Path) -> None:
     assert pipeline.verify(finished, samples=3, device="cpu", listener=Quiet()).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 2])
 def test_a_run_that_is_killed_while_it_evolves_ends_in_the_same_dataset(
     number: int, real: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +114,7 @@ def test_a_run_that_is_killed_while_it_evolves_ends_in_the_same_dataset(
     assert document.digest == json.loads((finished / "result.json").read_text())["digest"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_repeats_its_round_with_the_same_noise_and_destroys_the_key_in_the_end(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +132,7 @@ def test_a_killed_run_repeats_its_round_with_the_same_noise_and_destroys_the_key
     assert key.hex().encode() not in everything
 
 
+@pytest.mark.slow
 def test_noise_follows_from_no_recipe(real: Path, tmp_path: Path) -> None:
     """Whoever has recipe and data could take it off again."""
     votes = [
@@ -139,6 +143,7 @@ def test_noise_follows_from_no_recipe(real: Path, tmp_path: Path) -> None:
     assert votes[0]["votes"] != votes[1]["votes"]
 
 
+@pytest.mark.slow
 def test_noise_over_a_generator_that_saw_the_images_is_told_and_not_claimed(real: Path, tmp_path: Path) -> None:
     folder = run(real, tmp_path / "run", sigma=4.0, rounds=1)
     outcome = json.loads(evolved_path(folder).read_text())
@@ -225,6 +230,7 @@ def test_an_epsilon_becomes_the_noise_that_it_takes() -> None:
     assert epsilon(sigma, 7, 1e-4, sensitivity=0.5) == pytest.approx(2.0, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_every_class_of_a_classification_run_has_its_own_winners(tmp_path: Path) -> None:
     written = recipe_from_values({"data": "builtin:digits", "seed": 3})
     data = prepare_real(written.recipe, *read_real(written), tmp_path / "run")

@@ -86,6 +86,7 @@ def test_auc_compares_within_classes() -> None:
     assert ((scores[member][:, None] > scores[~member][None]).mean()) < 0.3
 
 
+@pytest.mark.slow
 def test_intervals_of_the_auc_hold_for_all_groups_at_once() -> None:
     """Three groups without a leak: in 19 of 20 draws all three intervals hold one half, and the gap's holds 0."""
     held, gaps = [], []

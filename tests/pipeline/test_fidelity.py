@@ -68,6 +68,7 @@ def test_a_run_and_a_comparison_see_the_same_through_a_network_of_others(
     assert len(str(made.scores["frechet_distance"].protocol["weights_sha256"])) == 64
 
 
+@pytest.mark.slow
 def test_a_run_measures_what_its_recipe_names_and_says_what_is_missing(
     pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def twice() -> Dataset:
     return digits.concat(copies)
 
 
+@pytest.mark.slow
 def test_a_run_passes_the_families_of_its_held_out_images(twice: Dataset, tmp_path: Path) -> None:
     twice.export(tmp_path / "real", format="imagefolder")
     twinset.load("builtin:digits").take(range(200, 260)).export(tmp_path / "synthetic", format="imagefolder")

@@ -119,6 +119,7 @@ def test_held_out_images_are_not_handed_out_as_synthetic(
     assert "take them out of the folder" in str(e.value.hint)
 
 
+@pytest.mark.slow
 def test_near_copies_of_held_out_images_are_counted_not_refused(
     scenes: Dataset, real: RealData, tmp_path: Path
 ) -> None:

@@ -103,7 +103,7 @@ def easy(drawn: object) -> InferredMetadata:
     return infer_metadata(drawn.synthetic, drawn.easy, embedders=EMBEDDERS, rng=Stream(0))  # type: ignore[attr-defined]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=130)
 def test_the_easy_set_is_inferred_and_the_error_on_real_pictures_stated(
     study: ModuleType, easy: InferredMetadata
 ) -> None:
@@ -156,6 +156,7 @@ def discs() -> InferredMetadata:
     )
 
 
+@pytest.mark.slow
 def test_what_pictures_and_objects_say_is_inferred_and_written_in_its_own_unit(discs: InferredMetadata) -> None:
     truth = small(20, seed=2, told=True)
     document = document_of(discs, synthetic="a", real="b")

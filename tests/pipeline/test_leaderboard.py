@@ -50,6 +50,7 @@ def test_sets_that_are_no_runs_need_real_images(folders: dict[str, Path]) -> Non
         twinset.leaderboard(folders["alike"], real=folders["real"], extractor="self")
 
 
+@pytest.mark.slow
 def test_runs_are_ranked_on_their_own_held_out_images_if_those_are_the_same(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:

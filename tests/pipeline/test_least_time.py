@@ -46,6 +46,7 @@ def told(folder: Path, *, minutes: float, steps: object = "auto") -> list[str]:
     return [text for text in heard.told if "minutes are too few" in text]
 
 
+@pytest.mark.slow
 def test_a_budget_below_the_least_is_named_with_the_least(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINSET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(budget, "_seconds_per_step", lambda *_: 0.1)

@@ -178,11 +178,13 @@ def test_copypaste_is_searched_over_the_settings_of_the_measures(real: Path) -> 
         matching.configurable(generator, ["brightness"], name="copypaste")
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_search_and_tells_of_it(finished: Path) -> None:
     assert len(json.loads((finished / "models" / "0-copypaste" / "trials.json").read_text())) >= 1
     assert "Matching of copypaste with the exposed images" in (finished / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_searches_ends_in_the_same_dataset(
     real: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +212,7 @@ def test_weights_are_of_images_but_where_objects_follow_one_by_one() -> None:
     assert matching._weight(one, placed, ["box_area", "count"]) == 0.6
 
 
+@pytest.mark.slow
 def test_the_twin_of_a_matched_run_follows_what_was_found(real: Path, tmp_path: Path) -> None:
     numbers = {"box_area": {"means": [0.008], "stds": [0.1]}}
     changes = {"target": {"numbers": numbers}, "match": {**MATCH, "trials": 0}}

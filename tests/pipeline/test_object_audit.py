@@ -75,6 +75,7 @@ def test_objects_keep_class_picture_and_name(sets: dict[str, Dataset]) -> None:
     assert np.array_equal(shown, found.training[1].pixels())
 
 
+@pytest.mark.slow
 def test_pasted_objects_are_found_where_whole_pictures_show_nothing(sets: dict[str, Dataset]) -> None:
     question = AuditQuestion(controls=False)
     pasted = examine(audited(sets, "pasted"), question, Quiet())

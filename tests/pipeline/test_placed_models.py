@@ -211,7 +211,7 @@ def test_a_run_with_a_trainer_of_ones_own_ends_in_a_verdict(real: Path, tmp_path
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_a_run_that_trains_a_detector_of_torchvision(real: Path, tmp_path: Path) -> None:
     written = {**recipe(real, model=DETECTOR, steps=1, size=[48, 48], batch=2), "task": "detection"}
     document = twinset.run(written, out=tmp_path / "run", workers=2)

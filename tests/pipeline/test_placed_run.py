@@ -117,6 +117,7 @@ def test_verify_makes_pasted_images_again(finished: documents.RunDocument) -> No
     assert found.regenerated == 3
 
 
+@pytest.mark.slow
 def test_what_is_for_other_labels_is_refused_before_anything_is_made(folders: dict[str, Path], tmp_path: Path) -> None:
     data = str(folders["coco"])
     for part, settings in (
@@ -158,7 +159,7 @@ MADE_ONLY = {"embedder": {"use": "random"}, "utility": "off", "metadata": False,
 
 
 @needs_data
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 @pytest.mark.parametrize(
     ("name", "bad", "problem"), [("bccd", 2, "with an area"), ("aerial_cars", 3, "expected a box inside")]
 )

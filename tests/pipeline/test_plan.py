@@ -33,6 +33,7 @@ def plan() -> PlanDocument:
     return plan_of()
 
 
+@pytest.mark.slow
 def test_a_plan_counts_images_and_objects(plan: PlanDocument) -> None:
     real = twinset.load("builtin:digit-scenes")
     lines = words.plan(plan).splitlines()
@@ -83,6 +84,7 @@ def test_an_export_that_would_lose_all_labels_is_refused_in_the_plan(name: str) 
     assert "coco" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_an_export_that_loses_some_is_noted() -> None:
     notes = plan_of(export=["kitti", "coco"]).notes
     assert [n for n in notes if n.startswith("export")] == [

@@ -126,6 +126,7 @@ def taken(results: dict[str, CellResult]) -> set[str]:
     return {key for key, result in results.items() if result.taken_from}
 
 
+@pytest.mark.slow
 def test_without_some_synthetic_images_the_real_cells_are_taken_over_as_they_would_come_out_again(
     studies: Studies, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_without_some_synthetic_images_the_real_cells_are_taken_over_as_they_wou
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["objects", "pixels"])
 def test_of_detectors_and_segmenters_too(kind: Kind, studies: Studies, tmp_path: Path) -> None:
     studies.sit(placed(kind))
@@ -168,6 +170,7 @@ def _other_test(data: UtilityData) -> UtilityData:
     return replace(data, test_images=255 - data.test_images)
 
 
+@pytest.mark.slow
 def test_another_plan_seed_training_set_or_version_takes_nothing_over(
     studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +187,7 @@ def test_another_plan_seed_training_set_or_version_takes_nothing_over(
     assert taken(studies.sit(classified(6), **few))
 
 
+@pytest.mark.slow
 def test_what_an_evaluation_trains_again_is_trained_and_older_results_vouch_for_nothing(studies: Studies) -> None:
     studies.sit(classified())
     assert not taken(studies.sit(classified(4), again=True))
@@ -192,6 +196,7 @@ def test_what_an_evaluation_trains_again_is_trained_and_older_results_vouch_for_
     assert not taken(studies.sit(classified(6)))
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_trained_again(studies: Studies) -> None:
     first = studies.sit(placed("objects"))
     one, two = sorted(key for key, result in first.items() if result.cell.recipe.share == 0)[:2]
@@ -203,6 +208,7 @@ def test_what_is_damaged_is_trained_again(studies: Studies) -> None:
     assert plain(second[one]) == plain(first[one])
 
 
+@pytest.mark.slow
 def test_a_redaction_trains_only_what_synthetic_images_have_a_part_in(tmp_path: Path) -> None:
     digits, _ = read("builtin:digits")
     write(digits.take(np.flatnonzero(digits.class_ids < 2)[:160]), tmp_path / "real", "imagefolder")

@@ -145,6 +145,7 @@ def test_ranks_of_figures_tell_apart_what_their_errors_allow() -> None:
     assert {(one.best, one.worst) for one in three} == {(1, 3)}
 
 
+@pytest.mark.slow
 def test_two_runs_at_two_sizes_or_by_two_extractors_do_not_compare(tmp_path: Path) -> None:
     digits = twinset.load("builtin:digits")
     for name, rows in (("real", range(120)), ("made", range(120, 180))):

@@ -81,6 +81,7 @@ def ran(digits: Path, tmp_path: Path) -> Ran:
     return run
 
 
+@pytest.mark.slow
 def test_a_leak_withholds_the_export_and_the_report_shows_who_leaked(ran: Ran) -> None:
     found = ran("smoothed")
     assert found.audit is not None
@@ -100,6 +101,7 @@ def test_a_leak_withholds_the_export_and_the_report_shows_who_leaked(ran: Ran) -
     assert f"{pair['synthetic']} → {pair['training']}" in page
 
 
+@pytest.mark.slow
 def test_what_is_only_warned_of_goes_out_with_the_warning(ran: Ran) -> None:
     found = ran("smoothed", on_leak="warn")
     assert found.audit is not None
@@ -123,6 +125,7 @@ def test_an_audit_that_cannot_be_made_is_inconclusive_and_its_answer_is_the_reci
     assert not (Path(found.run) / "evaluation" / "audit.json").exists()
 
 
+@pytest.mark.slow
 def test_a_clean_set_goes_out_and_is_withdrawn_when_a_later_look_blocks_it(
     ran: Ran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +159,7 @@ def test_a_withdrawal_that_was_interrupted_is_ended(tmp_path: Path) -> None:
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.slow
 def test_images_taken_out_are_in_nothing_that_is_released(ran: Ran) -> None:
     found = ran("mixed", on_leak="warn", on_inconclusive="warn")
     folder = Path(found.run)
@@ -202,6 +206,7 @@ def _killed_between_record_and_index(folder: Path, copies: list[str]) -> None:
     assert not set(copies) & set(store.accepted([str(n) for n in range(10)]).ids)
 
 
+@pytest.mark.slow
 def test_children_of_a_real_image_are_taken_out_and_unknown_ids_change_nothing(digits: Path, tmp_path: Path) -> None:
     recipe = recipe_of(digits, "apart") | {"generate": [], "edit": [{"use": "classical"}], "count": 80}
     del recipe["privacy"]

@@ -69,6 +69,7 @@ def marked(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     return run(folders, tmp_path_factory.mktemp("run") / "run", release)
 
 
+@pytest.mark.slow
 def test_the_folder_is_found_by_its_key_and_by_no_other(
     marked: documents.RunDocument, folders: dict[str, Path]
 ) -> None:

@@ -51,6 +51,7 @@ def words(place: Path, *more: str) -> list[str]:
     return ["audit", "--train", str(place / "train"), "--holdout", str(place / "hold"), "--no-controls", "-q", *more]
 
 
+@pytest.mark.slow
 def test_the_command_audits_a_classifier_and_ends_with_its_code(place: Path) -> None:
     found = CliRunner().invoke(cli.app, words(place, "--classifier", str(place / "c.safetensors")))
     assert found.exit_code == 6, found.output
@@ -75,6 +76,7 @@ def test_the_command_audits_a_generator_beside_it_and_ends_with_the_worst(place:
     assert "classifier: leak found: " in text
 
 
+@pytest.mark.slow
 def test_a_classifier_is_trained_and_kept_with_its_classes(place: Path, tmp_path: Path) -> None:
     few = tmp_path / "few"
     for digit in (1, 7):

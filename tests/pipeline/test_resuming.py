@@ -70,6 +70,7 @@ def verified(folder: Path) -> documents.VerifyDocument:
     return pipeline.verify(folder, samples=4, device="auto", listener=Quiet())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["measure", "release", "write_manifest", "write_json"])
 def test_an_interrupted_evaluation_is_ended_by_resume(
     finished: documents.RunDocument, run: Path, at: str, monkeypatch: pytest.MonkeyPatch

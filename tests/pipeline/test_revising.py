@@ -63,6 +63,7 @@ def blackened(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(real, tmp_path_factory.mktemp("black") / "run", far="black-box", paint="black")
 
 
+@pytest.mark.slow
 def test_far_objects_lose_label_and_pixels_and_pictures_stay(real: Path, blackened: Path, tmp_path: Path) -> None:
     black, boxes = pictures(blackened), pictures(made(real, tmp_path / "boxes", far="drop-box"))
     for found in (black, boxes):
@@ -87,6 +88,7 @@ def test_revised_pictures_can_be_made_again(blackened: Path) -> None:
     assert pipeline.verify(blackened, samples=4, device="cpu", listener=Quiet()).ok
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_before_ends_in_the_same_dataset(
     real: Path, blackened: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_run_that_is_killed_between_two_of_them_fits_the_second_on_the_same_pi
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_where_whole_pictures_go_the_cut_and_the_real_scores_are_kept_too(real: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     align = [{"use": "object-density"}, {"use": "density"}, {"use": "object-density", "neighbours": 1}]

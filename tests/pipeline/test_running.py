@@ -221,7 +221,7 @@ def undisturbed(
     return SMALL, request.getfixturevalue("finished")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=90)
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_run_that_is_killed_and_resumed_ends_in_the_same_dataset(
     undisturbed: tuple[dict[str, object], documents.RunDocument], tmp_path: Path

@@ -158,6 +158,7 @@ def test_nothing_is_said_in_classification(scenes: Dataset) -> None:
     assert samples_of(open_run(scenes, task="classification"), None, None, None, None) is None  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_segmenters_are_judged_by_the_confusions_of_each_image(scenes: Dataset, tmp_path: Path) -> None:
     data = SimpleNamespace(kind="pixels", instances=lambda part: pytest.fail(f"no objects in {part}"))
     study = PlacedStudy(data, tmp_path)  # type: ignore[arg-type]

@@ -82,6 +82,7 @@ def released(
     return twinset.run(recipe_of(real, GENERATORS[request.param]), out=out, workers=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_it_goes_out_audited_by_its_samples_and_with_its_card(released: documents.RunDocument) -> None:
     folder = Path(released.run)
     place = folder / "export" / "generator"

@@ -68,6 +68,7 @@ def digest(run: Path) -> str:
     return str(json.loads((run / "result.json").read_text())["digest"])
 
 
+@pytest.mark.slow
 def test_a_run_with_other_filters_takes_the_fit_over_as_it_would_make_it_itself(root: Path) -> None:
     notes = Notes()
     own, taken = ran(root, "own"), ran(root, "taken", fits_of="first", notes=notes)

@@ -60,6 +60,7 @@ def inferring(root: Path) -> dict[str, object]:
     return {"target": {"path": str(root / "deployment"), "steps": 8, "size": [48, 48]}}
 
 
+@pytest.mark.slow
 def test_numbers_under_target_are_what_the_twin_measures(root: Path, tmp_path: Path) -> None:
     numbers = {"box_area": {"means": [0.01], "stds": [0.1]}, "count": {"means": [3], "stds": [0.01]}}
     twin = measure(made(root, tmp_path / "run", target={"numbers": numbers}), pixels=False)
@@ -67,6 +68,7 @@ def test_numbers_under_target_are_what_the_twin_measures(root: Path, tmp_path: P
     assert float(twin.values("count").mean()) == pytest.approx(3, abs=0.4)
 
 
+@pytest.mark.slow
 def test_numbers_under_copypaste_in_a_yaml_recipe_are_followed(root: Path, tmp_path: Path) -> None:
     text = (
         f"data: {root / 'real'}\ncount: 16\nminutes: 1\nshard_size: 16\nthreads: 1\n"
@@ -133,6 +135,7 @@ def inferred(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_an_inferred_target_lies_in_the_run_with_its_error_and_in_the_report(inferred: Path) -> None:
     stored = json.loads((inferred / "models" / "target.json").read_text())
     assert set(stored["errors"]) == set(stored["mixtures"]) == {"box_area", "aspect_ratio", "centre_y", "count"}
@@ -143,6 +146,7 @@ def test_an_inferred_target_lies_in_the_run_with_its_error_and_in_the_report(inf
     assert "labelled validation images the detector" in page
 
 
+@pytest.mark.slow
 def test_the_labelled_test_images_do_not_shape_an_inferred_target(inferred: Path, tmp_path: Path) -> None:
     real, recipe = load_real(inferred), load_resolved(inferred)
     kept = [split != "test" for split in real.dataset.splits]
@@ -152,6 +156,7 @@ def test_the_labelled_test_images_do_not_shape_an_inferred_target(inferred: Path
     assert target_path(tmp_path / "with").read_bytes() == target_path(tmp_path / "without").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", ["before the target is there", "after it"])
 def test_a_killed_run_with_a_target_ends_in_the_same_dataset(
     killed: str, root: Path, tmp_path: Path, inferred: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import pytest
 import twinset
 from twinset.documents import RunDocument
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=70)
 
 STUDY = {"seeds": 3, "steps": 100, "width": 16, "batch": 32}
 """Enough to tell helpful images from harmful ones beside four real ones a class."""

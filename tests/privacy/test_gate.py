@@ -61,6 +61,7 @@ def test_a_copier_whose_copies_are_filtered_out_is_blocked_all_the_same(pools, s
     assert any("the generator copies" in reason for reason in found.reasons)
 
 
+@pytest.mark.slow
 def test_a_copier_with_noise_on_top_is_blocked_with_and_without_alignment(pools):
     candidates = noisy(pools[0][:400], 20)
     assert not gate(pools, candidates).passed

@@ -38,6 +38,7 @@ def gate(parts, images, parents, made_by="edited"):
     )
 
 
+@pytest.mark.slow
 def test_rotated_training_images_are_blocked_once_their_parents_are_known(parts, rotated):
     made = twinset.Dataset.of(rotated, classes=parts.train.classes)
     assert gate(parts, pictures(rotated), None).passed

@@ -161,6 +161,7 @@ def test_permuted_features_foretell_nothing(made: World, seed: int) -> None:
     assert all("not inferable" in sentence for sentence in found.sentences())
 
 
+@pytest.mark.slow
 def test_the_threshold_decides_and_nothing_else(made: World) -> None:
     seen = world(2, pictures=50)
     score = inferred(made, seen)["depth"].score
@@ -230,6 +231,7 @@ def test_unknown_values_are_left_out_and_the_rest_is_used(made: World) -> None:
     assert set(found.left_out) == {"nothing", "same", "rounded"}
 
 
+@pytest.mark.slow
 def test_equal_streams_give_equal_findings(made: World) -> None:
     seen = world(2, pictures=30)
     first, second, other = (inferred(made, seen, rng=Stream(seed)).to_record() for seed in (1, 1, 2))

@@ -25,6 +25,7 @@ def test_components_are_recovered(known, count):
         np.testing.assert_allclose(found.stds, known.stds, rtol=0.25)
 
 
+@pytest.mark.slow
 def test_one_gaussian_is_hardly_ever_split():
     draws = [np.random.default_rng(seed).normal(size=200) for seed in range(30)]
     assert sum(len(fit_mixture(values, rng=Stream(0))) > 1 for values in draws) <= 1

@@ -17,6 +17,7 @@ def pool(measures_of, rng, images, *, shift=0.0, spread=1.0):
     return measures_of(columns, rows, images)
 
 
+@pytest.mark.slow
 def test_without_a_shift_alarms_are_as_rare_as_the_level_says(measures_of):
     alarms, raw = 0, []
     for seed in range(60):

@@ -52,6 +52,7 @@ def test_the_bias_at_equal_laws_goes() -> None:
     assert min(extrapolated) < 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "scale"), [(0.3, 1.0), (0.1, 1.5)])
 def test_the_interval_holds_the_distance_of_the_laws(shift: float, scale: float) -> None:
     truth = 4 * shift**2 + 4 * (scale - 1) ** 2

@@ -24,6 +24,7 @@ def test_members_of_a_group_are_nearer_than_others_and_trees_differ() -> None:
     assert any(not np.array_equal(a, b) for a, b in zip(found, groups(places, 50, rng=Stream(1)), strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d"), [(50, 200), (300, 6), (20, 3)])
 def test_coordinates_keep_distances_along_the_largest_directions(n: int, d: int) -> None:
     draw = np.random.Generator(np.random.PCG64(2))

@@ -201,7 +201,7 @@ def test_wrong_inputs_say_what_is_expected() -> None:
         segmentation_scores(maps(0, 4), rng=Stream(0), families=np.zeros(3, int))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_all_average_precisions_hold_at_once() -> None:
     tables = [
         by_name(

@@ -58,6 +58,7 @@ def test_fitted_placement_has_the_distribution_of_the_training_boxes(masked: Dat
     assert ks_2samp(points(uniform)[:, 0], theirs[:, 0]).statistic > 0.3
 
 
+@pytest.mark.slow
 def test_no_training_box_comes_back(masked: Dataset) -> None:
     boxes, _, _ = drawn(CopyPaste().fit(masked, rng=0))
     table, _ = overlap(boxes, masked.object_boxes().astype(np.float64))
@@ -65,6 +66,7 @@ def test_no_training_box_comes_back(masked: Dataset) -> None:
     assert np.abs(boxes[:, None] - masked.object_boxes()[None]).max(2).min() > 1e-6
 
 
+@pytest.mark.slow
 def test_a_target_in_numbers_is_reached(masked: Dataset) -> None:
     target = PlacementTarget(
         log_area=(Normal(-5.0, 0.1, 3.0), Normal(-3.5, 0.1, 1.0)),
@@ -81,6 +83,7 @@ def test_a_target_in_numbers_is_reached(masked: Dataset) -> None:
     assert area[class_ids == 1].mean() > area[class_ids == 0].mean() + 0.3  # the larger class stays the larger
 
 
+@pytest.mark.slow
 def test_a_target_for_one_class_moves_that_class_alone(masked: Dataset) -> None:
     target = PlacementTarget(per_class={"bar": BoxTarget(centre_y=(Normal(0.3, 0.02),))})
     before, classes_before, _ = drawn(CopyPaste(truncation=0, max_iou=1).fit(masked, rng=0))
@@ -94,6 +97,7 @@ def test_a_target_for_one_class_moves_that_class_alone(masked: Dataset) -> None:
         CopyPaste(target=PlacementTarget(per_class={"cat": BoxTarget()})).fit(masked, rng=0)
 
 
+@pytest.mark.slow
 def test_configurations_are_followed_in_their_proportions(masked: Dataset) -> None:
     low = Configuration(log_area_mean=-5.2, log_area_std=0.1, log_aspect_mean=0.0, log_aspect_std=0.05)
     high = Configuration(log_area_mean=-3.6, log_area_std=0.1, log_aspect_mean=0.25, log_aspect_std=0.05)
@@ -107,6 +111,7 @@ def test_configurations_are_followed_in_their_proportions(masked: Dataset) -> No
     assert abs(found[~large, 1].mean()) < 0.04
 
 
+@pytest.mark.slow
 def test_counts_are_configured_by_picture(masked: Dataset) -> None:
     few = Configuration(count_mean=2, count_std=0.1, log_area_mean=-3.6, log_area_std=0.05)
     many = Configuration(count_mean=12, count_std=0.1, log_area_mean=-5.2, log_area_std=0.05)
@@ -178,6 +183,7 @@ def test_context_placement_runs_on_pictures(masked: Dataset) -> None:
     assert len(class_ids) > 20
 
 
+@pytest.mark.slow
 def test_skewed_sizes_stay_skewed_and_crowding_is_that_of_training() -> None:
     draws = np.random.Generator(np.random.PCG64(0))
     samples = []

@@ -51,6 +51,7 @@ def near() -> list[Sample]:
     return list(fitted(close_ups=1.0).generate(slots(30)))
 
 
+@pytest.mark.slow
 def test_one_object_fills_much_of_a_close_up(near: list[Sample]) -> None:
     shares = [largest(sample) for sample in near]
     assert float(np.median(shares)) > 0.25

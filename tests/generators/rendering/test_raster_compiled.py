@@ -39,6 +39,7 @@ def told(package: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_constant_of_another_file_makes_kept_code_stale(package: Path) -> None:
     assert [told(package), told(package)] == ["16 0", "16 1"]
     (package / "constant.py").write_text("WIDTH = 160\n")

@@ -66,6 +66,7 @@ def test_depth_and_ids_are_those_of_rays_even_across_the_cameras_plane(renderer:
     assert np.isinf(frame.depth[frame.ids < 0]).all()
 
 
+@pytest.mark.slow
 def test_depth_of_a_dense_mesh_is_that_of_rays(renderer: Rasterizer) -> None:
     camera, ball = view(), sphere(24)
     pose = at(0.2, -0.3, 0.4, turn=1.0, scale=1.2)

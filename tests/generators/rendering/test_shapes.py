@@ -168,6 +168,7 @@ def test_every_number_that_changes_the_shape_does(family: Family) -> None:
         assert moved, name
 
 
+@pytest.mark.slow
 def test_topologies_are_many_and_all_differ(family: Family) -> None:
     combinations = shapes_of(family)
     assert len(combinations) >= FEWEST[family.name]

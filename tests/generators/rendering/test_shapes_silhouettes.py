@@ -44,7 +44,7 @@ def described(mask: np.ndarray) -> np.ndarray:
     return np.concatenate([4 * coarse, np.sqrt(counts)])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_families_are_told_apart_by_their_silhouettes() -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

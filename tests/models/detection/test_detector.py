@@ -64,10 +64,12 @@ def fitted(training: Scenes) -> Detector:
     return fit_detector(training, n_classes=2, settings=QUICK, rng=Stream(0))
 
 
+@pytest.mark.slow
 def test_shapes_are_learnt_in_a_few_steps(fitted: Detector, test_set: Scenes) -> None:
     assert average_precision(test_set, fitted.predict(test_set), 2) > 0.9
 
 
+@pytest.mark.slow
 def test_labels_of_other_pictures_teach_nothing(training: Scenes, test_set: Scenes) -> None:
     order = Stream(0).numpy().permutation(len(training))
     other = training.take(order)
@@ -159,6 +161,7 @@ def test_mapped_scenes_train_the_same(training: Scenes, tmp_path: Path) -> None:
     assert all(torch.equal(held[name], mapped[name]) for name in held)
 
 
+@pytest.mark.slow
 def test_crops_out_of_larger_pictures_are_enough(shapes: Shapes) -> None:
     scenes = Scenes.of(shapes(24, size=(96, 128)), height=96, width=128, channels=3)
     detector = fit_detector(scenes, n_classes=2, settings=replace(QUICK, crop=(64, 64)), rng=Stream(0))

@@ -50,6 +50,7 @@ def equal(left: GanModel, right: GanModel) -> bool:
     return all(torch.equal(value, others[name]) for name, value in left.generator.named_parameters())
 
 
+@pytest.mark.slow
 def test_equal_streams_give_equal_weights() -> None:
     assert equal(fit(), fit())
     assert not equal(fit(), fit(rng=Stream(4)))

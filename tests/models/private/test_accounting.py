@@ -21,6 +21,7 @@ def test_the_tests_own_accountant_knows_the_gaussian_mechanism() -> None:
     assert gaussian_delta(1.0, found) == pytest.approx(1e-3, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "rate"), [(1.0, 0.24), (5.0, 0.24), (10.0, 0.05)])
 def test_an_independent_accountant_finds_the_same_epsilon_within_two_per_cent(epsilon: float, rate: float) -> None:
     account = account_of(Privacy(epsilon, 1e-3), images=1000, batch=round(1000 * rate), steps=150)
@@ -68,6 +69,7 @@ def test_a_missing_opacus_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         check_opacus()
 
 
+@pytest.mark.slow
 def test_accounting_loads_opacus_only_when_it_counts() -> None:
     import subprocess
 

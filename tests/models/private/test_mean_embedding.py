@@ -83,6 +83,7 @@ def test_noise_of_the_release_has_the_stated_size() -> None:
     assert float((noisy - plain).std()) == pytest.approx(5.0, rel=0.15)
 
 
+@pytest.mark.slow
 def test_the_network_learns_what_was_released() -> None:
     model = fitted()
     left, right = sampled(model, 0), sampled(model, 1)
@@ -91,6 +92,7 @@ def test_the_network_learns_what_was_released() -> None:
     assert model.shares[0] == pytest.approx(0.75, abs=0.05)
 
 
+@pytest.mark.slow
 def test_it_spends_what_was_asked_for_and_says_so(tmp_path: Path) -> None:
     model = fitted(tmp_path, epsilon=3.0)
     assert model.account.epsilon == 3.0
@@ -101,6 +103,7 @@ def test_it_spends_what_was_asked_for_and_says_so(tmp_path: Path) -> None:
     assert "no differential privacy" in fitted(epsilon=None).remarks[0]
 
 
+@pytest.mark.slow
 def test_a_killed_fit_repeats_its_release_and_refuses_other_images(tmp_path: Path) -> None:
     images, class_ids = halves()
 

@@ -40,6 +40,7 @@ def fit(
     )
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_plain_and_has_no_batch_statistics(tmp_path: Path) -> None:
     (tmp_path / KEY).write_bytes(bytes(32))  # with other secrets noise may win: of 80 trainings 10 learnt nothing
     model, account = fit(tmp_path)
@@ -52,6 +53,7 @@ def test_it_learns_what_is_plain_and_has_no_batch_statistics(tmp_path: Path) -> 
     np.testing.assert_array_equal(again.logits(images), model.logits(images))
 
 
+@pytest.mark.slow
 def test_other_labels_and_balanced_batches_are_refused(tmp_path: Path) -> None:
     fit(tmp_path)
     with pytest.raises(RunFolderError, match="expected the data"):

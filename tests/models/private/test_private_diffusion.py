@@ -80,6 +80,7 @@ def begin(folder: Path, *, key: bytes = bytes(32)) -> None:
     (folder / sitting_module.KEY).write_bytes(key)
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_as_an_undisturbed_one_and_spends_the_same(tmp_path: Path) -> None:
     begin(tmp_path / "whole")
     whole = fit(tmp_path / "whole")

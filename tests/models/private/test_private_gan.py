@@ -79,6 +79,7 @@ def begin(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_as_an_undisturbed_one_and_spends_the_same(tmp_path: Path) -> None:
     whole = fit(begin(tmp_path / "whole"))
     killed = begin(tmp_path / "killed")

@@ -135,6 +135,7 @@ def test_every_detector_of_torchvision_trains_and_predicts(name: str) -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_every_detector_of_transformers_trains_predicts_saves_and_loads(name: str, tmp_path: Path) -> None:
     config = tiny_config(name, tmp_path / "tiny")
@@ -150,6 +151,7 @@ def test_every_detector_of_transformers_trains_predicts_saves_and_loads(name: st
     assert VisionDetector.load(tmp_path / "detector.safetensors").predict(SCENES) == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_detectors_of_transformers_begin_from_a_local_folder_with_a_new_head(name: str, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
@@ -179,6 +181,7 @@ def test_detectors_of_transformers_begin_from_a_local_folder_with_a_new_head(nam
         fit(settings)
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_network_in_original_pixels(small_rcnn: VisionDetector) -> None:
     data = squares(2, size=(96, 128))
     scenes = Scenes.of(data, height=64, width=64, channels=3)
@@ -196,6 +199,7 @@ def test_predictions_are_those_of_the_network_in_original_pixels(small_rcnn: Vis
     assert len(found[0]) > 0
 
 
+@pytest.mark.slow
 def test_equal_streams_give_equal_detectors_whatever_the_global_generator(small_rcnn: VisionDetector) -> None:
     settings = replace(SMALL, score_threshold=0.0)
     with torch.random.fork_rng():
@@ -214,6 +218,7 @@ UNTAUGHT = 1e-12
 """A learning rate at which a network stays what it was drawn as."""
 
 
+@pytest.mark.slow
 def test_the_loss_falls(tmp_path: Path) -> None:
     def loss(detector: VisionDetector) -> float:
         targets = [
@@ -274,6 +279,7 @@ def test_saved_and_loaded_predicts_the_same(small_rcnn: VisionDetector, tmp_path
         VisionDetector.load(tmp_path / "other.safetensors")
 
 
+@pytest.mark.slow
 def test_weights_of_another_number_of_classes_give_everything_but_the_head(
     small_rcnn: VisionDetector, tmp_path: Path
 ) -> None:

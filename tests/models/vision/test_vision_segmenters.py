@@ -37,6 +37,7 @@ def fit(settings: VisionSegmenterSettings, *, seed: int = 0) -> VisionSegmenter:
     return fit_vision_segmenter(halves(), n_classes=2, settings=settings, rng=Stream(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_both_train_predict_save_and_load_and_repeat(name: str, tmp_path: Path) -> None:
     settings = replace(SMALL, name=name, augmentation=scene_augmentation("medium", flips="horizontal"))
@@ -51,6 +52,7 @@ def test_both_train_predict_save_and_load_and_repeat(name: str, tmp_path: Path) 
     assert all((a == b).all() for a, b in zip(found, loaded, strict=True))
 
 
+@pytest.mark.slow
 def test_the_loss_falls() -> None:
     from twinset.images import to_model
 
@@ -64,6 +66,7 @@ def test_the_loss_falls() -> None:
     assert long < 0.7 * short
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_give_everything_but_the_head_and_freeze_norms(name: str, tmp_path: Path) -> None:
     with seeded(Stream(5)):

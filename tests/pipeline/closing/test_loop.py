@@ -207,6 +207,7 @@ def test_a_step_that_harms_is_not_kept_and_not_followed(tmp_path: Path) -> None:
     assert not made.follows_layouts
 
 
+@pytest.mark.slow
 def test_a_step_without_effect_is_not_kept_unless_all_are(tmp_path: Path) -> None:
     same = Squares(side=12.0, right=12.0)
     for keep, wanted in (("helpful", frozenset()), ("all", frozenset({"layout"}))):
@@ -221,6 +222,7 @@ def test_a_step_without_effect_is_not_kept_unless_all_are(tmp_path: Path) -> Non
         assert record.steps[0].metadata.before == record.steps[0].metadata.after
 
 
+@pytest.mark.slow
 def test_what_cannot_be_tried_is_said_and_the_next_step_is_taken(tmp_path: Path) -> None:
     run, source = run_of(tmp_path, steps=("curate", "match", "layout")), source_of(tmp_path)
     close_gap(run, [source], [Squares()])
@@ -247,6 +249,7 @@ def test_matching_finds_what_the_layout_would_and_is_kept(tmp_path: Path) -> Non
     assert made.knob == pytest.approx(12, rel=0.3)
 
 
+@pytest.mark.slow
 def test_a_loop_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = MatchPart(measures=("box_area",), grid=3, trials=2, batch=6, components=1).model_dump(exclude_none=True)
     records = []
@@ -288,6 +291,7 @@ def test_few_validation_images_are_joined_by_the_training_images(tmp_path: Path)
     assert (record.part, record.real) == ("exposed", 48)
 
 
+@pytest.mark.slow
 def test_a_kept_filter_joins_those_of_the_recipe(tmp_path: Path) -> None:
     run, source = run_of(tmp_path, steps=("filter",), keep="all"), source_of(tmp_path)
     right = Squares(side=12.0)
@@ -317,6 +321,7 @@ def test_a_kept_filter_has_its_part_in_the_report(tmp_path: Path) -> None:
     assert (found.judged, found.kept, [score.name for score in found.scores]) == (3, 2, ["farthest_object"])
 
 
+@pytest.mark.slow
 def test_a_filter_is_weighed_by_the_pilot_that_it_was_asked_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +365,7 @@ def test_a_pilot_is_no_larger_than_a_fixed_stock(tmp_path: Path) -> None:
     assert record.steps[0].metadata is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "searched"), [(("layout", "match", "evolve"), None), (("layout", "evolve"), "light")]
 )

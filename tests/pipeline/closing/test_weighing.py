@@ -62,6 +62,7 @@ def test_nearer_in_features_alone_helps() -> None:
     assert not found.metadata.nearer
 
 
+@pytest.mark.slow
 def test_equal_laws_are_seldom_called_a_change() -> None:
     found = [weighed({"area": 0.4, "shift": 0.3}, {"area": 0.4, "shift": 0.3}, seed=seed) for seed in range(24)]
     for name in ("metadata", "features"):

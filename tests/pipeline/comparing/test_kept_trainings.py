@@ -95,6 +95,7 @@ def lights(count: int, seed: int) -> Dataset:
     return Dataset.of(samples, classes=("above", "below"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def test_minutes_of_the_command_are_those_of_the_study() -> None:
         with_minutes(written, 0)
 
 
+@pytest.mark.slow
 def test_other_tasks_and_releases_that_no_setting_has_are_refused(recipe: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="expected images of classes"):
         refused(recipe_from_values({**recipe, "task": "detection"}))
@@ -156,6 +157,7 @@ def test_a_setting_that_cannot_be_run_is_named(recipe: dict[str, object], monkey
         refused(with_setting(generate=[{"use": "folder", "path": held}]))
 
 
+@pytest.mark.slow
 def test_a_folder_of_something_else_or_of_another_study_is_refused(recipe: dict[str, object], tmp_path: Path) -> None:
     written = recipe_from_values(recipe)
     with asked_of(written, Quiet()) as (asked, prepared):

@@ -74,7 +74,7 @@ def weighed(found: Finished, setting: str) -> documents.WeighedPart:
     return one
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 def test_what_was_made_before_the_stop_is_not_made_again(finished: Finished) -> None:
     assert sorted(finished.kept) == [
         "classifiers/copies/dataset-0.safetensors",
@@ -251,6 +251,7 @@ def audited(finding: str) -> documents.ModelPart:
     )
 
 
+@pytest.mark.slow
 def test_the_command_plans_and_refuses(recipe: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))

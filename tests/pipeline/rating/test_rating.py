@@ -265,6 +265,7 @@ def test_a_taken_port_and_a_clash_of_files_are_refused(serving: Callable[[], str
         check_metadata(written, images=photos, ratings=written)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_the_summary(written: Path, photos: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "twinset.cli", "check-metadata", str(written), "--images", str(photos), "--json"],

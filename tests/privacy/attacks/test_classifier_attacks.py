@@ -58,6 +58,7 @@ def figures(scores: np.ndarray, members: np.ndarray, chosen: np.ndarray) -> Atta
     return AttackFigures.of("x", scores[members & chosen], scores[~members & chosen])
 
 
+@pytest.mark.slow
 def test_sixteen_shadows_find_members_and_mislabelled_canaries_of_an_over_fitted_network(trained: Trained) -> None:
     scores = Lira().scores(trained.seen(0))
     members, natural = trained.included[0], ~trained.mislabelled

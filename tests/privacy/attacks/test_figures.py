@@ -74,6 +74,7 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
         AttackFigures.of("attack", np.array([1.0, np.nan]), np.array([1.0, 2.0]))
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_where_classes_are_tiny_too() -> None:
     from scipy.stats import norm
 

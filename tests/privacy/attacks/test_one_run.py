@@ -24,6 +24,7 @@ def test_guesses_no_better_than_chance_show_nothing() -> None:
     assert wrong <= 30  # at most one in twenty
 
 
+@pytest.mark.slow
 def test_a_private_answer_is_not_said_to_leak_more_than_it_does() -> None:
     """Randomised response at ε: each canary's flag is told rightly with chance σ(ε), which is exactly ε-private."""
     draw, epsilon = np.random.Generator(np.random.PCG64(1)), 1.0

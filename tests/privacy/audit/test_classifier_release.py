@@ -82,6 +82,7 @@ def shadows(sides: list[Side], targets: Targets) -> ShadowAttack:
     )
 
 
+@pytest.mark.slow
 def test_a_classifier_of_the_training_images_is_found(sides, targets, shadows) -> None:
     released = train(*sides[0], Stream(2))
     found = audit_classifier(ClassifierRelease(released, targets, 10), rng=Stream(0), shadows=shadows, controls=False)
@@ -111,6 +112,7 @@ def test_a_classifier_of_other_images_passes_where_what_was_planted_is_found(sid
     assert "mislabelled images in its training set" in found.finding
 
 
+@pytest.mark.slow
 def test_shadows_of_one_split_are_trained_once_for_several_classifiers_and_answers_stay_as_they_are(
     sides: list[Side], targets: Targets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +150,7 @@ def test_nothing_is_cleared_where_what_was_made_to_leak_is_not_found(sides, targ
     assert "with 50 mislabelled images in its training set was not found" in found.finding
 
 
+@pytest.mark.slow
 def test_nothing_is_cleared_without_controls_or_where_there_can_be_none(targets, shadows) -> None:
     release = ClassifierRelease(Unmoved(), targets, 10)
     first = audit_classifier(release, rng=Stream(0), shadows=shadows, controls=False)

@@ -80,6 +80,7 @@ def test_a_gaussian_for_every_class_is_found(pools) -> None:
     assert found.test.training_hits == 0
 
 
+@pytest.mark.slow
 def test_an_innocent_generator_whose_near_images_were_refused_leaks_by_the_holes(pools) -> None:
     """Its images are those of another pool with noise: without the refusal the audit has nothing against them."""
     made = np.concatenate([smoothed(pools[2], seed) for seed in range(4)])
@@ -108,6 +109,7 @@ def test_without_controls_nothing_is_given_clearance(pools) -> None:
     assert audit(pools, smoothed(pools[2], 1), controls=False).answer == "inconclusive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("families", [None, np.arange(599) // 3])
 def test_distances_that_controls_share_change_no_figure(pools, families, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted sets and halves take neighbours from the lists of others; alone, each is searched anew."""
@@ -136,6 +138,7 @@ def test_distances_that_controls_share_change_no_figure(pools, families, monkeyp
     assert seen[0] == [pytest.approx(each, rel=1e-9) for each in seen[1]]
 
 
+@pytest.mark.slow
 def test_who_can_tell_the_sides_apart_without_the_release_makes_it_inconclusive(pools) -> None:
     features = [(copy_features(images), classes) for images, classes in pools]
     made = copy_features(smoothed(pools[2], 1))
@@ -145,6 +148,7 @@ def test_who_can_tell_the_sides_apart_without_the_release_makes_it_inconclusive(
     assert "differ without the release (AUC 0.60" in unfair.finding
 
 
+@pytest.mark.slow
 def test_who_can_tell_the_sides_apart_without_the_release_proves_no_leak_by_that_but_by_hits(pools) -> None:
     differ = BlindBaseline(0.6, 0.57, 0.63)
     no_hits, hits = (audit(pools, made, controls=False, blind=differ) for made in (gaussian(pools[0], 1), pools[0][0]))
@@ -205,6 +209,7 @@ def test_alarms_over_independent_sets_take_a_leak_back() -> None:
     assert found.reasons[-1] == "3 of 3 independent sets were flagged"
 
 
+@pytest.mark.slow
 def test_scaled_distances_change_no_answer(pools) -> None:
     features = [(copy_features(images), classes) for images, classes in pools]
     scaled = [(8 * rows, classes) for rows, classes in features]
@@ -216,7 +221,7 @@ def test_scaled_distances_change_no_answer(pools) -> None:
             assert second.p_values[name] == pytest.approx(p_value, rel=1e-3), name
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=35)
 def test_independent_generators_are_flagged_at_most_as_often_as_alpha_says() -> None:
     """Two hundred splits of 900 digits, each with a generator that saw the third part: 5 % and binomial error."""
     from scipy.stats import binom

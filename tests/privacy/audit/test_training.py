@@ -36,6 +36,7 @@ def test_without_noise_the_same_cuts_leak_more_than_three() -> None:
     assert "no noise" in found.sentence()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1.0, 5.0, 10.0])
 def test_with_noise_the_bound_stays_below_the_account(epsilon: float) -> None:
     found = audited(epsilon)
@@ -46,6 +47,7 @@ def test_with_noise_the_bound_stays_below_the_account(epsilon: float) -> None:
     assert ("vacuous" in found.sentence()) == (epsilon == 10.0)
 
 
+@pytest.mark.slow
 def test_an_account_that_says_too_little_is_refuted() -> None:
     found = audited(None)
     assert replace(found, account=replace(found.account, epsilon=1.0)).refuted
