@@ -143,6 +143,15 @@ def with_paths(
     return found | {key: change(value) for key, value in named.items() if isinstance(value, str)}
 
 
+def keeps_pixels(generator: str, settings: Mapping[str, object]) -> bool:
+    """Whether a generator so set leaves pixels of training images in what it makes, on purpose.
+
+    A class says so by ``keeps_pixels(settings)``; where it does not, none are left.
+    """
+    own = getattr(method_class("generators", generator), "keeps_pixels", None)
+    return own is not None and bool(own(settings))
+
+
 def settings_of(instance: object) -> dict[str, object]:
     """The settings of a method as plain values, for ``resolved.yaml``."""
     assert dataclasses.is_dataclass(instance)

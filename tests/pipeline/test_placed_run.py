@@ -153,6 +153,13 @@ def test_defaults_follow_the_task() -> None:
     assert mine.for_task("detection").gate.copies == "block"
 
 
+@pytest.mark.parametrize(("backdrop", "gate"), [({}, "report"), ({"backdrop": "training"}, "report"),
+                                                ({"backdrop": "room"}, "block")])  # fmt: skip
+def test_rendering_over_training_pictures_is_reported_as_pasting_is(backdrop: dict[str, object], gate: str) -> None:
+    recipe = recipe_from_values({"data": "x", "generate": [{"use": "render", **backdrop}]}).recipe
+    assert recipe.for_task("detection").gate.copies == gate
+
+
 SHARED = os.environ.get("TWINSET_DATA")
 needs_data = pytest.mark.skipif(SHARED is None, reason="set TWINSET_DATA to the shared real datasets")
 MADE_ONLY = {"embedder": {"use": "random"}, "utility": "off", "metadata": False, "fidelity": False}

@@ -21,7 +21,7 @@ from twinset.pipeline.release_audit import ReleaseAudit, audit_of_run
 from twinset.pipeline.sample_study import samples_of
 from twinset.pipeline.samples import Samples
 from twinset.pipeline.utility_study import study_of_run
-from twinset.privacy.gate import GateResult, MadeBy, copy_gate
+from twinset.privacy.gate import GateResult, copy_gate
 from twinset.privacy.lineage import parent_rows
 from twinset.recipe import Recipe
 from twinset.report import FairnessFacts
@@ -139,13 +139,5 @@ def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Reci
         of_training=Known(training.class_ids if labelled else None, real.part_families("train")),
         of_holdout=Known(holdout.class_ids if labelled else None, real.part_families("validation", "test")),
         parents=parent_rows(accepted, training),
-        made_by=_made_by(recipe),
         alpha=recipe.gate.alpha,
     )
-
-
-def _made_by(recipe: Recipe) -> MadeBy:
-    """How the images that record training images as parents came from those."""
-    if any(part.use == "copypaste" for part in recipe.generators):
-        return "edited or pasted" if recipe.edit else "pasted"
-    return "edited"

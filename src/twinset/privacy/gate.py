@@ -8,16 +8,15 @@ Four questions, because each can be fooled alone:
   for held-out images: who releases them releases real images, and figures measured on them say nothing.
 * Did the generator copy before its copies were filtered? Removing the copies that we can see does not make the rest
   safe, so the near-copy share of all candidates must not be materially above that of held-out images.
-* Does an edited or pasted image still show the training image it was made from? A rotation hides a copy from the tests
-  above, but editors and copy–paste record the parents, and none of those must be the nearest training image materially
-  more often than chance (:mod:`twinset.privacy.lineage`).
+* Does an image still show the training image it was made from? A rotation hides a copy from the tests above, but
+  editors, copy–paste and rendering over training pictures record the parents, and none of those must be the nearest
+  training image materially more often than chance (:mod:`twinset.privacy.lineage`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +31,6 @@ from twinset.stages import Embedder
 MATERIAL_SHARE = 0.05
 """Near copies among all candidates, above the share that held-out images explain, that make a copier; and images
 made from training images that show their parent, above what chance explains."""
-
-MadeBy = Literal["edited", "pasted", "edited or pasted"]
-"""How images with recorded parents were made from those."""
 
 FEWEST_REAL = 2
 """Below this number of training or held-out images nothing can be compared."""
@@ -88,14 +84,13 @@ def copy_gate(
     of_training: Known = NOTHING,
     of_holdout: Known = NOTHING,
     parents: Sequence[Sequence[int]] | None = None,
-    made_by: MadeBy = "edited",
     alpha: float = 0.01,
 ) -> GateResult:
     """The gate on pictures, uint8 (·, H, W, C) of one size, compared under flips and small shifts.
 
     ``candidates`` are all images that were made, ``accepted`` those that would be released, ``parents`` the training
-    rows that each of the accepted was made from, where that is known, and ``made_by`` how. Too few real images to
-    compare with block a release: what cannot be tested is not passed.
+    rows that each of the accepted was made from, where that is known. Too few real images to compare with block a
+    release: what cannot be tested is not passed.
     """
     space = "normalised pixels under flips and small shifts"
     if min(len(training), len(holdout)) < FEWEST_REAL:
@@ -121,7 +116,7 @@ def copy_gate(
         if parents is not None
         else None
     )
-    return _decide(released, made, traced, made_by=made_by, alpha=alpha, space=space)
+    return _decide(released, made, traced, alpha=alpha, space=space)
 
 
 def feature_gate(
@@ -139,7 +134,7 @@ def feature_gate(
     """
     require_unfitted(embedder, ids)
     test = copy_test(accepted, training, holdout, alpha=alpha)
-    return _decide(test, test, None, made_by="edited", alpha=alpha, space=f"features of {embedder.name}")
+    return _decide(test, test, None, alpha=alpha, space=f"features of {embedder.name}")
 
 
 def _decide(
@@ -147,7 +142,6 @@ def _decide(
     made: CopyTest | None,
     traced: Traced | None,
     *,
-    made_by: MadeBy,
     alpha: float,
     space: str,
 ) -> GateResult:
@@ -170,7 +164,7 @@ def _decide(
         )
     if traced is not None and traced.excess > MATERIAL_SHARE and traced.p_value < alpha:
         reasons.append(
-            f"{traced.found} of {traced.total} {made_by} images still show the training image they were made from "
+            f"{traced.found} of {traced.total} images that were made from a training image still show it "
             f"({traced.expected:.0f} by chance)"
         )
     return GateResult(not reasons, tuple(reasons), released, made, space, traced)

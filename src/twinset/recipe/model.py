@@ -185,10 +185,9 @@ class Recipe(Part):
             given["evaluate"] = self.evaluate.model_copy(update={"utility": utility})
         decided = self.model_copy(update=given)
         if self.gate.copies == "auto":
-            pasted = any(part.use == "copypaste" for part in decided.generators) or (
-                task != "classification" and bool(self.edit)
-            )
-            given["gate"] = self.gate.model_copy(update={"copies": "report" if pasted else "block"})
+            kept = any(methods.keeps_pixels(part.use, part.settings) for part in decided.generators)
+            edited = task != "classification" and bool(self.edit)
+            given["gate"] = self.gate.model_copy(update={"copies": "report" if kept or edited else "block"})
         found = self.model_copy(update=given)
         groups: list[tuple[methods.Kind, Sequence[UsePart]]] = [
             ("generators", found.generators),

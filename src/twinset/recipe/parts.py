@@ -304,6 +304,6 @@ class GatePart(Part):
     copies: Literal["auto", "block", "report", "off"] = Field(
         "auto",
         description="On copies of training images: block the export, only report, or do not test; auto: block, but "
-        "report where real pixels are pasted on purpose.",
+        "report where real pixels are kept on purpose.",
     )
     alpha: float = Field(0.01, gt=0, lt=0.5, description="False alarm rate of the joint copy test.")

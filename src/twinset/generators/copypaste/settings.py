@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -110,6 +111,11 @@ class CopyPaste:
                 raise ValueError(f"expected {name} as a least and a most, from {least:g} up; got {pair}")
         if self.size[1] > 1 or max(self.count[1] if self.count else 0, self.distractors[1]) > 1000:
             raise ValueError(f"expected size up to 1 and at most 1000 objects; got {self.size} and {self.count}")
+
+    @staticmethod
+    def keeps_pixels(settings: Mapping[str, object]) -> bool:  # noqa: ARG004
+        """Always: cut-outs and backgrounds are training pixels."""
+        return True
 
     def pinned(self) -> CopyPaste:
         """The same settings, bound to what is in their folders now (:class:`twinset.stages.PinnedMethod`)."""

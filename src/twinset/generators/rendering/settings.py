@@ -196,6 +196,11 @@ class Rendering:
         shapes = settings.get("shapes")
         return {**settings, "shapes": with_folders(shapes, change)} if isinstance(shapes, Mapping) else dict(settings)
 
+    @staticmethod
+    def keeps_pixels(settings: Mapping[str, object]) -> bool:
+        """Of settings as they stand in a recipe: whether training pictures stand behind the objects."""
+        return settings.get("backdrop", Rendering.backdrop) == "training"
+
     def pinned(self) -> Rendering:
         """The same settings, bound to what is in their folders now (:class:`twinset.stages.PinnedMethod`)."""
         return replace(self, content=self.folders_digest()) if self.folders else self
