@@ -138,3 +138,14 @@ def test_looking_for_masks_lists_each_folder_once(put: Put, tmp_path: Path, monk
 )
 def test_parts_of_real_datasets_name_them(part: str, whole: str) -> None:
     assert whole_of(DATA / part) == (DATA / whole).resolve()
+
+
+@pytest.mark.parametrize(("exported", "hint"), [(True, "give its dataset: .*imagefolder"), (False, "exported nothing")])
+def test_the_folder_of_a_run_names_its_dataset(tmp_path: Path, exported: bool, hint: str) -> None:
+    for name in ("run.json", "recipe.yaml"):
+        (tmp_path / name).write_text("{}")
+    if exported:
+        (tmp_path / "export" / "imagefolder").mkdir(parents=True)
+    with pytest.raises(DatasetFormatError, match="expected a dataset; got the folder of a run") as caught:
+        read(tmp_path)
+    assert re.search(hint, caught.value.hint)

@@ -146,6 +146,7 @@ def _folder_listing(path: Path) -> Listing:
     """Parquet and tar files at the top, in ``data/`` or in split folders; then what marks places in pictures; then a
     table; then class folders."""
     folder, name = Folder.at(path), dataset_name(path)
+    _refuse_run(folder, path)
     files = list(_containers(folder))
     parquets = [file for file in files if file.lower().endswith(".parquet")]
     if any(parquet.has_images(folder, file) for file in parquets):
@@ -173,6 +174,15 @@ def _folder_listing(path: Path) -> Listing:
             hint="give the file itself",
         )
     return imagefolder.listing(folder, name)
+
+
+def _refuse_run(folder: Folder, path: Path) -> None:
+    """A :class:`DatasetFormatError` for the folder of a run, whose dataset lies in one of its own."""
+    if not {"run.json", "recipe.yaml"} <= set(folder.names()):
+        return
+    exports = sorted(below for below in (path / "export").glob("*") if below.is_dir() and below.name in FORMATS)
+    hint = f"give its dataset: {visible(str(exports[0]))}" if exports else "it has exported nothing; look at its report"
+    raise DatasetFormatError("expected a dataset; got the folder of a run", path=visible(str(path)), hint=hint)
 
 
 def _refuse_collection(folder: Folder, path: Path) -> None:
