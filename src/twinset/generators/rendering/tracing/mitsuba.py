@@ -1,6 +1,6 @@
 """Mitsuba 3, a path tracer in this process (extra ``mitsuba``): global light in seconds a picture.
 
-On its LLVM variant where LLVM 19 or later is on the machine, else about half as fast on its scalar one, which
+On its LLVM variant where LLVM 19 or later is on the machine, else two to three times slower on its scalar one, which
 needs nothing. The two draw other random paths; each alone gives equal pictures for equal scenes and any number of
 threads.
 """
@@ -77,7 +77,7 @@ class Mitsuba:
     def remark(self) -> str:
         """One line about the variant where it is the slow one; "" where it is not."""
         _, why = variant()
-        return f"Mitsuba runs as scalar_rgb, about half as fast as with LLVM: {why}." if why else ""
+        return f"Mitsuba runs as scalar_rgb, two to three times slower than with LLVM: {why}." if why else ""
 
 
 def variant() -> tuple[str, str]:
