@@ -26,7 +26,7 @@ def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collecto
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with the slowest tests come first: no process then ends with a long one while the others have nothing to do."""
+    """Files with the slowest tests come first, so that no process ends with a long one while the others are idle."""
     seconds: dict[Path, float] = {}
     for item in items:
         mark = item.get_closest_marker("slow")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinset.camera import Camera
 from twinset.generators.copypaste.stores import Pictures
 from twinset.generators.rendering.environments import Environment
-from twinset.generators.rendering.materials import asphalt, checker, fabric, grass, paint, wood
+from twinset.generators.rendering.materials import TILE, asphalt, checker, fabric, grass, paint, wood
 from twinset.generators.rendering.meshes import Colour, Material, Mesh
 from twinset.generators.rendering.scene import Placed
 from twinset.generators.rendering.settings import Backdrop
@@ -22,6 +22,12 @@ from twinset.randomness import Stream
 
 HALF_GROUND = 60.0
 """Half the side of the ground, in extents of a typical object; what lies beyond shows the background."""
+
+GROUND_TEXELS = 5120
+"""Of a texture on the whole side of the ground."""
+
+OPEN_TILE = 512
+"""Texels of a tile of open ground: of small ones a camera high above sees the same patches dozens of times."""
 
 WALLS = (3.0, 9.0)
 """Distance of a room's walls behind what the camera looks at, in extents of a typical object; objects push them on."""
@@ -38,8 +44,8 @@ SURFACES = {kind: (*names, *(WALLPAPERS[:1] if kind == "room" else ())) for kind
 """All textures of a kind of place."""
 
 
-def surface_texture(name: str, *, rng: Stream) -> Pixels:
-    """A tile uint8 (h, w, 3) of this name, in colours of its own."""
+def surface_texture(name: str, *, rng: Stream, size: int = TILE) -> Pixels:
+    """A tile uint8 (size, size, 3) of this name, in colours of its own."""
     draws = rng.child("colours").numpy()
 
     def near(*tone: float) -> Colour:
@@ -48,19 +54,19 @@ def surface_texture(name: str, *, rng: Stream) -> Pixels:
 
     grain = rng.child("grain")
     if name == "wood":
-        return wood(near(0.55, 0.38, 0.24), rng=grain)
+        return wood(near(0.55, 0.38, 0.24), rng=grain, size=size)
     if name == "checker":
-        return checker(near(0.8, 0.78, 0.74), near(0.5, 0.45, 0.42))
+        return checker(near(0.8, 0.78, 0.74), near(0.5, 0.45, 0.42), size=size)
     if name == "fabric":
-        return fabric(near(0.5, 0.45, 0.45), rng=grain)
+        return fabric(near(0.5, 0.45, 0.45), rng=grain, size=size)
     if name == "asphalt":
-        return asphalt(near(0.40, 0.40, 0.41), rng=grain)
+        return asphalt(near(0.40, 0.40, 0.41), rng=grain, size=size)
     if name == "grass":
-        return grass(near(0.27, 0.37, 0.16), rng=grain)
+        return grass(near(0.27, 0.37, 0.16), rng=grain, size=size)
     if name == "soil":
-        return asphalt(near(0.42, 0.33, 0.24), rng=grain)
+        return asphalt(near(0.42, 0.33, 0.24), rng=grain, size=size)
     assert name == "plaster"
-    return paint(near(0.8, 0.77, 0.72), rng=grain)
+    return paint(near(0.8, 0.77, 0.72), rng=grain, size=size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +148,9 @@ def _plane(typical: float, texture: Pixels | None, height: float, turn: float) -
     cos, sin = np.cos(turn), np.sin(turn)
     square = square @ np.array([[cos, sin], [-sin, cos]])
     corners = np.concatenate([square, np.full((4, 1), height)], axis=1)
+    times = GROUND_TEXELS / (TILE if texture is None else len(texture))
     return quad(
-        corners, Material((1, 1, 1) if texture is not None else (0.5, 0.5, 0.5), 0.95, texture=texture), (40, 40)
+        corners, Material((1, 1, 1) if texture is not None else (0.5, 0.5, 0.5), 0.95, texture=texture), (times, times)
     )
 
 

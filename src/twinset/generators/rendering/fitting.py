@@ -12,11 +12,12 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.stores import Packer
-from twinset.generators.rendering.backdrops import SURFACES, Backdrops, surface_texture
+from twinset.generators.rendering.backdrops import OPEN_TILE, SURFACES, Backdrops, surface_texture
 from twinset.generators.rendering.backends import backend_of
 from twinset.generators.rendering.environments import Environment, prepared
 from twinset.generators.rendering.generator import RenderingGenerator, Shape
 from twinset.generators.rendering.layout import Layouts
+from twinset.generators.rendering.materials import TILE
 from twinset.generators.rendering.mesh_files import MeshReport, read_mesh
 from twinset.generators.rendering.mesh_files.folders import mesh_names
 from twinset.generators.rendering.mesh_files.settings import told_together
@@ -180,8 +181,9 @@ def _add_photos(packer: Packer, folder: Path, most: int, *, whole: bool) -> tupl
 
 def _textures(settings: Rendering, rng: Stream) -> tuple[tuple[str, Pixels], ...]:
     names = SURFACES.get(settings.backdrop, ())
+    size = TILE if settings.backdrop == "room" else OPEN_TILE
     wanted = [(name, number) for name in names for number in range(TEXTURES)]
-    return tuple((name, surface_texture(name, rng=rng.child(name, number))) for name, number in wanted)
+    return tuple((name, surface_texture(name, rng=rng.child(name, number), size=size)) for name, number in wanted)
 
 
 def _about_backend(settings: Rendering) -> tuple[str, ...]:
