@@ -15,9 +15,8 @@ from twinset.errors import RecipeError, TwinsetError
 from twinset.formats import FORMATS, write
 from twinset.generators.diffusion import Diffusion
 from twinset.pipeline import dry_run, words
-from twinset.pipeline.measuring import _made_by
 from twinset.pipeline.reporting import Quiet
-from twinset.recipe import Recipe, recipe_from_values
+from twinset.recipe import recipe_from_values
 from twinset.recipe.model import LABELS_IN
 
 QUICK = {"utility": {"seeds": 1, "steps": 5}, "fidelity": False}
@@ -135,16 +134,3 @@ def test_diffusion_on_boxes_names_the_reason_and_what_to_use() -> None:
     assert caught.value.hint == "use render or copypaste or folder"
     with pytest.raises(ValueError, match=r"one class each.*got images for instance-segmentation; use CopyPaste"):
         Diffusion().fit(labelled("instance-segmentation"), rng=0)
-
-
-@pytest.mark.parametrize(
-    ("generate", "edit", "expected"),
-    [
-        (["copypaste"], [], "pasted"),
-        (["copypaste"], ["geometric"], "edited or pasted"),
-        (["diffusion"], ["classical"], "edited"),
-    ],
-)
-def test_the_gate_knows_how_images_came_from_their_parents(generate: list[str], edit: list[str], expected: str) -> None:
-    parts = {"generate": [{"use": name} for name in generate], "edit": [{"use": name} for name in edit]}
-    assert _made_by(Recipe.model_validate({"data": "x", **parts})) == expected
