@@ -114,7 +114,7 @@ class CopyPaste:
 
     @staticmethod
     def keeps_pixels(settings: Mapping[str, object]) -> bool:  # noqa: ARG004
-        """Always: cut-outs and backgrounds are training pixels."""
+        """Taken as always so, also where folders give cut-outs and backgrounds."""
         return True
 
     def pinned(self) -> CopyPaste:
