@@ -111,6 +111,26 @@ def test_the_gate_reports_pasted_pixels_and_blocks_where_it_is_told_to(
 
 
 @pytest.mark.slow
+def test_copies_by_a_second_generator_are_blocked_beside_pasted_pictures(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    real, _ = read(folders["coco"])
+    write(real.take([row for row, split in enumerate(real.splits) if split == "train"]), tmp_path / "stolen", "coco")
+    off = {"embedder": {"use": "random"}, "utility": "off", "metadata": False, "fidelity": False}
+    thief = {"use": "folder", "path": str(tmp_path / "stolen"), "share": 0.3}
+    recipe = {"data": str(folders["coco"]), **QUICK, "generate": [{"use": "copypaste"}, thief], "evaluate": off}
+    found = twinset.run(recipe, out=tmp_path / "run", workers=1)
+    assert found.verdict.decision == "blocked_by_gate"
+    assert "images that record no training image: " in found.verdict.sentence
+    assert "that were made from a training image" not in found.verdict.sentence  # told, and nothing to withhold
+    assert not found.exports
+    reported = twinset.run({**recipe, "gate": {"copies": "report"}}, out=tmp_path / "reported", workers=1)
+    assert reported.exports
+    assert not reported.gate.passed
+    assert not reported.gate.blocks
+
+
+@pytest.mark.slow
 def test_verify_makes_pasted_images_again(finished: documents.RunDocument) -> None:
     found = twinset.verify(finished.run, samples=3)
     assert found.ok
@@ -147,15 +167,14 @@ def test_defaults_follow_the_task() -> None:
     assert [part.use for part in placed.generators] == ["copypaste"]
     assert [part.use for part in classified.generators] == ["diffusion"]
     assert (placed.exports, recipe.for_task("semantic-segmentation").exports) == (("coco",), ("masks",))
-    assert (placed.gate.copies, classified.gate.copies) == ("report", "block")
+    assert (placed.gate.copies, classified.gate.copies) == ("block-unrecorded", "block")
     assert (placed.align, len(classified.filters)) == ("off", 4)
     mine = recipe_from_values({"data": "builtin:digit-scenes", "generate": [{"use": "folder", "path": "x"}]}).recipe
     assert mine.for_task("detection").gate.copies == "block"
 
 
-@pytest.mark.parametrize(("backdrop", "gate"), [({}, "report"), ({"backdrop": "training"}, "report"),
-                                                ({"backdrop": "room"}, "block")])  # fmt: skip
-def test_rendering_over_training_pictures_is_reported_as_pasting_is(backdrop: dict[str, object], gate: str) -> None:
+@pytest.mark.parametrize(("backdrop", "gate"), [({}, "block-unrecorded"), ({"backdrop": "room"}, "block")])
+def test_rendering_over_training_pictures_is_gated_as_pasting_is(backdrop: dict[str, object], gate: str) -> None:
     recipe = recipe_from_values({"data": "x", "generate": [{"use": "render", **backdrop}]}).recipe
     assert recipe.for_task("detection").gate.copies == gate
 

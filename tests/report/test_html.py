@@ -178,12 +178,15 @@ def test_copies_are_the_headline_where_no_usefulness_was_measured(report_data: M
     data = report_data(decision="blocked_by_gate")
     assert 'class="card verdict tone-blocked_by_gate"' in render(data)
     assert data.gate is not None
-    found = dataclasses.replace(data.gate, passed=False, blocks=False, sentence="3 are copies")
+    found = dataclasses.replace(data.gate, passed=False, sentence="3 are copies")
     reported = dataclasses.replace(data, verdict=None, gate=found)
     text = render(reported)
     assert 'class="card verdict tone-blocked_by_gate"' in text
     assert '<p class="answer" id="answer">It copies real images</p>' in text
     assert '<p class="sentence">3 are copies.' in text
+    allowed = render(dataclasses.replace(reported, gate=dataclasses.replace(found, blocks=False)))
+    assert 'class="card verdict tone-none"' in allowed
+    assert '<p class="answer" id="answer">Copies found, not blocked</p>' in allowed
     passed = render(dataclasses.replace(reported, gate=dataclasses.replace(data.gate, passed=True)))
     assert 'class="card verdict tone-none"' in passed
     assert "It copies real images" not in passed

@@ -63,7 +63,7 @@ class GatePart(Document):
 
     passed: bool
     tested: bool = True
-    blocks: bool = Field(True, description="Whether it may withhold the export; else it only reports.")
+    blocks: bool = Field(True, description="Whether what it found withholds the export; else it is only told.")
     reasons: list[str]
     pairs: list[dict[str, str | float | None]] = Field([])
 

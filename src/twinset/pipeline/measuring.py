@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinset.copytest import Known
 from twinset.dataset import Dataset, Task
 from twinset.downstream import Utility, UtilityPlan, Verdict, decide
 from twinset.downstream.arms import StudySettings
 from twinset.evaluation.cost import Cost, Prices, cost
+from twinset.pipeline.copies import Copies, copies_of
 from twinset.pipeline.explaining import Explanation, explanation_of
 from twinset.pipeline.fairness import fairness_of
 from twinset.pipeline.fidelity import Features, fidelity_of_run
 from twinset.pipeline.making import candidates
 from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
-from twinset.pipeline.real import RealData
 from twinset.pipeline.release_audit import ReleaseAudit, audit_of_run
 from twinset.pipeline.sample_study import samples_of
 from twinset.pipeline.samples import Samples
 from twinset.pipeline.utility_study import study_of_run
-from twinset.privacy.gate import GateResult, copy_gate
-from twinset.privacy.lineage import parent_rows
-from twinset.recipe import Recipe
 from twinset.report import FairnessFacts
 from twinset.scores import Score
 from twinset.store import ShardStore
@@ -44,7 +40,7 @@ class Measured:
 
     accepted: Dataset
     digest: str
-    gate: GateResult
+    copies: Copies
     scores: tuple[Score, ...]
     before: tuple[Score, ...]
     utility: Utility | None
@@ -66,7 +62,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     digest = accepted.digest()
     with run.timings.stage("gate"), torch_threads(1):
         run.listener.stage("copy gate")
-        gate = gate_of(accepted, everything, run.real, run.recipe)
+        copies = copies_of(accepted, everything, run.real, run.recipe)
     with run.timings.stage("privacy audit"):
         audit = audit_of_run(run, accepted)
     with run.timings.stage("fidelity"), torch_threads(1):
@@ -82,8 +78,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         fairness = fairness_of(run, accepted, utility, features)
     with run.timings.stage("samples"), torch_threads(1):
         samples = samples_of(run, features, found, utility, described)
-    copies = gate.reasons if run.recipe.gate.copies == "block" and not gate.passed else ()
-    failure = "; ".join([*copies, *((audit.failure,) if audit is not None and audit.failure else ())])
+    failure = "; ".join([*copies.withheld, *((audit.failure,) if audit is not None and audit.failure else ())])
     if utility is None:
         verdict = _without_utility(failure, accepted)
     else:
@@ -91,7 +86,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     return Measured(
         accepted,
         digest,
-        gate,
+        copies,
         scores,
         fidelity.before,
         utility,
@@ -123,21 +118,3 @@ def _without_utility(failure: str, accepted: Dataset) -> Verdict:
     if not len(accepted):
         return Verdict("do_not_use", "Do not use it: no synthetic image passed alignment.", None)
     return Verdict("no_measurable_difference", "Utility was not measured: evaluate.utility is off.", None)
-
-
-def gate_of(accepted: Dataset, everything: Dataset, real: RealData, recipe: Recipe) -> GateResult:
-    """The copy gate on what would be released and on everything that was made."""
-    if recipe.gate.copies == "off":
-        return GateResult.skipped()
-    training, holdout = real.training, real.holdout
-    labelled = real.task == "classification"
-    return copy_gate(
-        candidates=everything.prepared(real.spec),
-        accepted=accepted.prepared(real.spec),
-        training=training.prepared(real.spec),
-        holdout=holdout.prepared(real.spec),
-        of_training=Known(training.class_ids if labelled else None, real.part_families("train")),
-        of_holdout=Known(holdout.class_ids if labelled else None, real.part_families("validation", "test")),
-        parents=parent_rows(accepted, training),
-        alpha=recipe.gate.alpha,
-    )

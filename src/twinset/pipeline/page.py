@@ -101,9 +101,10 @@ def network_of(utility: Utility, settings: StudySettings) -> str:
 
 
 def gate(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True) -> report.Gate | None:
-    """The copy test with its closest pairs as pictures; None if nothing was tested. ``blocks``: it may refuse.
+    """The copy test with its closest pairs as pictures; None if nothing was tested.
 
-    A gate that refuses is shown also where nothing is left to release, and so no pair.
+    ``blocks``: what it found withholds the export. A gate that refuses is shown also where nothing is left to release,
+    and so no pair.
     """
     if gate.released is None and gate.passed:
         return None

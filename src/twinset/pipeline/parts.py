@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 LISTED_PAIRS = 50
 
 
-def gate_part(gate: GateResult, synthetic: Dataset, training: Dataset) -> documents.GatePart:
-    """The gate's outcome with the names of the closest pairs."""
+def gate_part(
+    gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True
+) -> documents.GatePart:
+    """The gate's outcome with the names of the closest pairs. ``blocks``: what it found withholds the export."""
     pairs: list[dict[str, str | float | None]] = [
         {
             "synthetic": synthetic.ids[pair.synthetic],
@@ -32,7 +34,8 @@ def gate_part(gate: GateResult, synthetic: Dataset, training: Dataset) -> docume
         }
         for pair in gate.pairs[:LISTED_PAIRS]
     ]
-    return documents.GatePart(passed=gate.passed, tested=gate.tested, reasons=list(gate.reasons), pairs=pairs)
+    reasons = list(gate.reasons)
+    return documents.GatePart(passed=gate.passed, tested=gate.tested, blocks=blocks, reasons=reasons, pairs=pairs)
 
 
 def gate_scores(gate: GateResult) -> tuple[Score, ...]:

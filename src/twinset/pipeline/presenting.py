@@ -83,7 +83,9 @@ def report_data(
         samples=sample_facts(measured.samples) if measured.samples else None,
         explanation=measured.explanation.facts if measured.explanation else None,
         rejected=_rejected(tried),
-        gate=page.gate(measured.gate, measured.accepted, run.real.training, blocks=run.recipe.gate.copies == "block"),
+        gate=page.gate(
+            measured.copies.gate, measured.accepted, run.real.training, blocks=bool(measured.copies.withheld)
+        ),
         privacy=privacy_facts(measured.audit, measured.accepted, run.real.training) if measured.audit else None,
         fairness=measured.fairness,
         cost=_cost(run, tried, spent),

@@ -157,7 +157,7 @@ def _write_json(run: Run, measured: Measured) -> None:
         write_json(folder / "metadata.json", {"schema": "twinset/metadata/1", **measured.metadata.to_json()})
     if measured.samples is not None:
         write_json(folder / "samples.json", {"schema": "twinset/samples/1", **measured.samples.to_json()})
-    gate = gate_part(measured.gate, measured.accepted, run.real.training).model_dump()
+    gate = _gate_part(run, measured).model_dump()
     write_json(folder / "gate.json", {"schema": "twinset/gate/1", **gate})
     _write_audit(folder / "audit.json", measured)
     if measured.fairness is not None:
@@ -170,6 +170,11 @@ def _write_json(run: Run, measured: Measured) -> None:
     write_json(
         folder / "utility.json", {"schema": "twinset/utility/1", "arms": utility, "blind": blind, "verdict": verdict}
     )
+
+
+def _gate_part(run: Run, measured: Measured) -> documents.GatePart:
+    found = measured.copies
+    return gate_part(found.gate, measured.accepted, run.real.training, blocks=bool(found.withheld))
 
 
 def _write_audit(path: Path, measured: Measured) -> None:
@@ -198,12 +203,10 @@ def _document(
             failed=max(0, wanted - accepted - redacted),
             redacted=redacted,
         ),
-        scores=scores_part([*measured.scores, *stamped(gate_scores(measured.gate), {}, seed=run.recipe.seed)]),
+        scores=scores_part([*measured.scores, *stamped(gate_scores(measured.copies.gate), {}, seed=run.recipe.seed)]),
         utility=arms_part(measured.utility),
         utility_metric=measured.utility.metric if measured.utility is not None else METRICS[run.real.task],
-        gate=gate_part(measured.gate, measured.accepted, run.real.training).model_copy(
-            update={"blocks": run.recipe.gate.copies == "block"}
-        ),
+        gate=_gate_part(run, measured),
         audit=audit_part(measured.audit),
         exports={format_: str(path) for format_, path in exports.items()},
         warnings=[*run.real.facts.notes, *limits],

@@ -79,8 +79,7 @@ def _gate(document: documents.RunDocument) -> str:
     gate = document.gate
     if gate.passed:
         return "passed" if gate.tested else "not tested (gate.copies: off)"
-    blocked = gate.blocks and document.verdict.decision == "blocked_by_gate"
-    return f"{'blocked' if blocked else 'reported, not blocked (gate.copies: report)'}: {_reasons(gate)}"
+    return f"{'blocked' if gate.blocks else 'reported, not blocked'}: {_reasons(gate)}"
 
 
 def _reasons(gate: documents.GatePart) -> str:

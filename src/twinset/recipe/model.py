@@ -187,7 +187,8 @@ class Recipe(Part):
         if self.gate.copies == "auto":
             kept = any(methods.keeps_pixels(part.use, part.settings) for part in decided.generators)
             edited = task != "classification" and bool(self.edit)
-            given["gate"] = self.gate.model_copy(update={"copies": "report" if kept or edited else "block"})
+            copies = "block-unrecorded" if kept or edited else "block"
+            given["gate"] = self.gate.model_copy(update={"copies": copies})
         found = self.model_copy(update=given)
         groups: list[tuple[methods.Kind, Sequence[UsePart]]] = [
             ("generators", found.generators),

@@ -301,9 +301,10 @@ class EvaluatePart(Part):
 class GatePart(Part):
     """What may block the release."""
 
-    copies: Literal["auto", "block", "report", "off"] = Field(
+    copies: Literal["auto", "block", "block-unrecorded", "report", "off"] = Field(
         "auto",
-        description="On copies of training images: block the export, only report, or do not test; auto: block, but "
-        "report where real pixels are kept on purpose.",
+        description="On copies of training images: block the export; block, but only report what images show of the "
+        "training images that they record as their parents; only report; or do not test. auto: block, or "
+        "block-unrecorded where real pixels are kept on purpose.",
     )
     alpha: float = Field(0.01, gt=0, lt=0.5, description="False alarm rate of the joint copy test.")

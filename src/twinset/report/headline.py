@@ -37,8 +37,9 @@ def answer(data: ReportData) -> str:
         return ANSWERS[data.verdict.decision]
     if data.kind == "audit" and data.privacy is not None:
         return BADGES[data.privacy.answer][1].capitalize()
-    if _copies_decide(data):
-        return "It copies real images"
+    copied = _deciding_copies(data)
+    if copied is not None:
+        return "It copies real images" if copied.blocks else "Copies found, not blocked"
     return "Two datasets compared" if data.kind == "compare" else f"Not measured: no {data.trains} was trained"
 
 
@@ -48,12 +49,13 @@ def tone(data: ReportData) -> str:
         return data.verdict.decision
     if data.kind == "audit" and data.privacy is not None:
         return AUDIT_TONES[data.privacy.answer]
-    return "blocked_by_gate" if _copies_decide(data) else "none"
+    copied = _deciding_copies(data)
+    return "blocked_by_gate" if copied is not None and copied.blocks else "none"
 
 
-def _copies_decide(data: ReportData) -> bool:
-    """Whether copies were found where no usefulness was measured that could be the answer."""
-    return data.verdict is None and data.gate is not None and not data.gate.passed
+def _deciding_copies(data: ReportData) -> Gate | None:
+    """The gate that found copies where no usefulness was measured that could be the answer."""
+    return data.gate if data.verdict is None and data.gate is not None and not data.gate.passed else None
 
 
 def question(data: ReportData) -> str:

@@ -28,7 +28,7 @@ class ClosePair:
 class Gate:
     """The copy gate: whether it found nothing, in what space it looked, its figures and closest pairs.
 
-    ``blocks`` is false where copies are only reported.
+    ``blocks`` is false where the copies that it found are only reported.
     """
 
     passed: bool
