@@ -29,8 +29,19 @@ from pathlib import Path
 from gap_distances import Told, distances, print_distances
 from gap_images import images_of
 from gap_sets import SETS, STEPS, GapSet, Halves, halves_of
-from gap_sheets import write_sheet
-from gap_training import REFERENCES, Sitting, correlation_told, estimated, print_scores, trained
+from gap_sheets import write_findings, write_sheet
+from gap_training import (
+    REFERENCES,
+    Scores,
+    Sitting,
+    correlation_told,
+    estimated,
+    found_by,
+    last_of_chain,
+    print_scores,
+    quality,
+    trained,
+)
 from hardware import machine
 
 from twinset.dataset import Dataset
@@ -96,10 +107,26 @@ def _training(
     sitting = Sitting(name, replace(chosen, detectors={key: chosen.detectors[key] for key in wanted}), real, cells)
     print(f"  {estimated(sitting, [*REFERENCES, *made], options.seeds, options.workers)}", flush=True)
     scores = trained(sitting, made, seeds=options.seeds, workers=options.workers, deadline=deadline)
+    if options.sheets is not None:
+        _write_findings(options.sheets, name, real, scores, last_of_chain(made))
     return {
         "scores": print_scores(sitting, scores, options.seeds),
         "correlation": correlation_told(sitting, made, told, scores, options.seeds),
     }
+
+
+def _write_findings(folder: Path, name: str, real: Halves, scores: Scores, last: str) -> None:
+    """What a detector finds in held-out images after training on real ones, and on those of the last step."""
+    for detector in {detector for _, detector in scores}:
+        if ("real", detector) not in scores or (last, detector) not in scores:
+            continue
+        by_real, by_rendered = scores["real", detector], scores[last, detector]
+        found = {
+            "trained on real images": found_by(by_real),
+            f"trained on rendered ones ({last})": found_by(by_rendered),
+        }
+        lost = quality(by_real) - quality(by_rendered)
+        write_findings(folder / f"gap-{name}-{detector}.png", real.held, found, lost)
 
 
 def main() -> None:
@@ -112,7 +139,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=180.0, help="No cell begins after this time.")
     parser.add_argument("--no-training", action="store_true")
-    parser.add_argument("--sheets", type=Path, default=None, help="A folder for contact sheets beside real images.")
+    parser.add_argument(
+        "--sheets",
+        type=Path,
+        default=None,
+        help="A folder for sheets: steps beside real images, and what detectors find.",
+    )
     parser.add_argument("--cells", type=Path, default=None, help="Where results are kept; default: the cache folder.")
     options = parser.parse_args()
     cells = options.cells or cache_folder() / "benchmarks" / "gap"

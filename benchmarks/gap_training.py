@@ -24,6 +24,7 @@ from twinset.embedding.random_convolution import RandomConvolution
 from twinset.evaluation.predictions.detection_errors import confident, double_finds, object_quality
 from twinset.evaluation.sample_study import rank_correlation, spearman, synthetic_distances
 from twinset.executors.local import LocalProcesses
+from twinset.instances import Instances
 from twinset.pipeline.placed import RunPlacedCell, committed, run_placed_cell_task
 from twinset.randomness import Stream
 
@@ -203,10 +204,10 @@ def correlation_told(
         if not by_step:
             continue
         last = list(by_step)[-1] if last_of_chain(made) not in by_step else last_of_chain(made)
-        quality = _quality(by_step[last])
+        overlap = quality(by_step[last])
         one = rank_correlation(
             synthetic_distances(test, told[last].features),
-            quality,
+            overlap,
             sitting.real.families,
             name=f"{detector}, {last}",
             rng=Stream(0).child("samples", detector),
@@ -221,7 +222,13 @@ def correlation_told(
     return found
 
 
-def _quality(one: Trained) -> NDArray[np.float64]:
+def found_by(one: Trained) -> list[Instances]:
+    """What the detector of the first seed is confident of, in each test image."""
+    return confident(read_found(one.study.file(one.runs[0])))
+
+
+def quality(one: Trained) -> NDArray[np.float64]:
+    """float64 (N,): overlap with the objects of each test image, over seeds."""
     truth = one.study.data.instances("test")
     return np.mean([object_quality(truth, confident(read_found(one.study.file(run)))) for run in one.runs], axis=0)
 

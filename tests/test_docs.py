@@ -97,6 +97,7 @@ def rooms() -> Iterator[tuple[str, ModuleType]]:
         yield found.name, importlib.import_module(found.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["the opening", *groups()])
 def test_every_example_of_the_metrics_gives_its_number(group: str) -> None:
     """Each group of metrics stands alone: it imports what it uses."""

@@ -90,6 +90,7 @@ def test_nothing_stays_nearer_than_held_out_images_usually_are(real):
     assert kind_of(refused) == "nearer to training images than held-out images are"
 
 
+@pytest.mark.slow
 def test_a_generator_that_comes_too_near_is_thinned_until_it_is_as_near_to_others(real, dataset_of):
     training, holdout, other = real
     draw = np.random.default_rng(1)

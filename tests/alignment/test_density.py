@@ -30,6 +30,7 @@ def test_noise_goes_and_real_scans_stay(real, noise, kind):
     assert sum(reason is None for reason in judge.judge(made).reasons) >= 0.98 * len(made)
 
 
+@pytest.mark.slow
 def test_a_pilot_of_real_scans_alone_costs_hardly_any(real):
     made = real[2]
     kept = sum(reason is None for reason in fitted(real, made).judge(made).reasons)
@@ -44,6 +45,7 @@ def test_a_pilot_of_nothing_but_noise_cannot_raise_its_own_threshold(real, noise
     assert judge.threshold <= judge.judge(real[1]).scores["distance_from_real"].max()
 
 
+@pytest.mark.slow
 def test_with_ten_held_out_images_the_training_images_say_how_far_real_ones_lie(real, noise):
     training, holdout, made = real
     few = holdout.take(range(10, 20))
@@ -59,6 +61,7 @@ def test_without_a_pilot_the_held_out_images_set_the_threshold(real, noise):
     assert judge.threshold == pytest.approx(np.quantile(judge.judge(real[1]).scores["distance_from_real"], 0.99))
 
 
+@pytest.mark.slow
 def test_a_usual_held_out_image_scores_one(real):
     scores = fitted(real, real[2]).judge(real[1]).scores["distance_from_real"]
     assert np.median(scores) == pytest.approx(1.0, rel=1e-6)

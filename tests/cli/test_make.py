@@ -118,6 +118,7 @@ def test_a_run_that_began_earlier_stays_when_its_data_are_gone(tmp_path: Path, c
     shutil.rmtree(tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_its_stages_and_the_run_takes_its_calibration_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Called
 ) -> None:

@@ -92,6 +92,7 @@ def test_all_pictures_of_a_source_come_from_one_renderer(
     assert len(opened) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_unless_forced(recipe: Callable[..., Path], tmp_path: Path, called: Called) -> None:
     path, out = recipe(), tmp_path / "mine.png"
     out.write_text("mine")

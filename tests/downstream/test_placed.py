@@ -121,6 +121,7 @@ def pretend(cell: Cell, whole: PlacedData, folder: Path, *, gain: float) -> Cell
     return CellResult(cell, "s", share, 1 - share, 1.0, found=digest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gain", "decision"), [(0.35, "use"), (-0.35, "do_not_use"), (0.0, "no_measurable_difference")]
 )

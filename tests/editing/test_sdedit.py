@@ -47,6 +47,7 @@ def test_the_change_grows_with_the_strength(editor: SDEditor, digits: Dataset) -
     assert little < half < all_
 
 
+@pytest.mark.slow
 def test_label_and_parent_are_kept(editor: SDEditor, digits: Dataset) -> None:
     edited = editor.edit(digits[4], rng=Stream(5))
     assert edited.annotation == digits[4].annotation

@@ -72,6 +72,7 @@ def test_features_are_those_of_the_whole_model_at_length_one(clip: Path) -> None
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_caption_has_the_same_features_in_any_company(clip: Path) -> None:
     encoder = ClipText(str(clip)).load()
     alone = encoder.text_features(["a dog"])[0]

@@ -35,6 +35,7 @@ def test_rank_correlation_is_scipys_with_ties() -> None:
     assert spearman(x, y) == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_worse_with_distance_is_minus_one_and_better_is_one() -> None:
     x = np.arange(30.0)
     falls, rises = (rank_correlation(x, y, alone(30), name="arm", rng=RNG) for y in (np.exp(-x), x**3))

@@ -76,6 +76,7 @@ def test_what_cannot_be_understood_is_refused_with_its_place(wrong: dict[str, ob
         methods.build("generators", "gan", wrong, where="generate.0")
 
 
+@pytest.mark.slow
 def test_open_settings_are_decided_for_the_time_and_kept(tmp_path: Path) -> None:
     settled = GAN(discriminator_width=4, looks=1).resolve(
         ImageSpec(8, 8, 1), n_classes=10, n_training=60, seconds=2, threads=1

@@ -103,6 +103,7 @@ def test_soft_one_hot_targets_equal_hard_ones() -> None:
     np.testing.assert_allclose(soft, hard, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_soft_targets_are_learnt_as_probabilities() -> None:
     images, labels = stripes(64)
     soft = np.where(labels[:, None] == 0, [0.8, 0.2], [0.3, 0.7])

@@ -52,6 +52,7 @@ def test_edits_are_made_again(finished: documents.RunDocument) -> None:
     assert (found.ok, found.regenerated, found.digest) == (True, 20, finished.digest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["export/imagefolder", "report.html", "_done", "resolved.yaml", "real"])
 def test_any_changed_or_missing_file_is_named(finished: documents.RunDocument, where: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"

@@ -143,6 +143,7 @@ def counted(page: report.ReportData) -> dict[str, Sequence[int]]:
     return {facts.kind: facts.counts["all"] for facts in page.datasets}
 
 
+@pytest.mark.slow
 def test_images_of_no_class_are_counted_on_the_page(tmp_path: Path, pages: list[report.ReportData]) -> None:
     held = written(lights(40, 1), tmp_path / "held")
     bare = Dataset.of((Sample(sample.id, image=sample.image) for sample in lights(30, 2)), classes=())

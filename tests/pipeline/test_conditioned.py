@@ -89,6 +89,7 @@ def test_every_group_has_its_images_and_pairs_are_whole(finished: documents.RunD
     assert all(len(found) == 1 for found in by_pair.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["csv", "parquet", "imagefolder", "webdataset", "coco"])
 def test_attributes_survive_the_export(finished: documents.RunDocument, format_: str) -> None:
     made = twinset.load(Path(finished.run) / "export" / format_)

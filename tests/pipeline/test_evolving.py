@@ -90,6 +90,7 @@ def test_a_run_keeps_its_rounds_and_tells_of_them(finished: Path) -> None:
     assert "no differential privacy is claimed" in page
 
 
+@pytest.mark.slow
 def test_the_outcome_is_the_winners_of_the_last_round(finished: Path) -> None:
     folder = finished / "models" / "0-copypaste"
     last = json.loads((folder / "evolution" / "round-002.json").read_text())

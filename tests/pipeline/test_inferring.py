@@ -170,6 +170,7 @@ def test_what_pictures_and_objects_say_is_inferred_and_written_in_its_own_unit(d
         assert found == pytest.approx(distances, rel=0.2)
 
 
+@pytest.mark.slow
 def test_what_real_pictures_show_themselves_is_checked(discs: InferredMetadata) -> None:
     checked = {check.measure: check for check in discs.checks}
     assert {"brightness", "box_brightness"} <= set(checked)

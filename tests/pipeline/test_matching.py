@@ -199,6 +199,7 @@ def test_a_run_that_is_killed_while_it_searches_ends_in_the_same_dataset(
     assert document.digest == json.loads((finished / "result.json").read_text())["digest"]
 
 
+@pytest.mark.slow
 def test_samples_of_a_matched_run_can_be_made_again(finished: Path) -> None:
     assert pipeline.verify(finished, samples=3, device="cpu", listener=Quiet()).ok
 

@@ -95,6 +95,7 @@ def test_a_model_of_another_task_is_refused_with_those_that_fit(task: str, model
     check_fits(part(), task)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_run_refuses_the_model_as_soon_as_it_knows_the_task(real: Path, tmp_path: Path) -> None:
     written = recipe(real, model="deeplabv3_mobilenet_v3_large")
     with pytest.raises(RecipeError, match="in task instance-segmentation; got 'deeplabv3_mobilenet_v3_large'"):

@@ -129,6 +129,7 @@ def test_a_training_that_is_made_anew_and_fails_leaves_no_result_that_vouches_fo
     assert len(sittings.files("json")) == CELLS - 1
 
 
+@pytest.mark.slow
 def test_another_script_begins_a_study_of_its_own_and_says_so(sittings: Sittings) -> None:
     sittings.sit()
     sittings.script.write_text(TRAINER + "# better")

@@ -46,6 +46,7 @@ def test_a_plan_counts_images_and_objects(plan: PlanDocument) -> None:
     assert lines[4].split() == ["to", "make", "8", "images"]
 
 
+@pytest.mark.slow
 def test_images_of_classes_and_of_maps_are_counted_as_such(plan: PlanDocument) -> None:
     def training(unit: str, images: int, counts: dict[str, int]) -> str:
         one = plan.model_copy(update={"unit": unit, "images": {"training": images}, "training": counts})

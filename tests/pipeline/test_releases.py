@@ -112,6 +112,7 @@ def test_what_is_missing_for_a_release_is_named(given: dict[str, object], told: 
         Released(**given).asked()  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_what_is_no_model_is_refused(place: Path, tmp_path: Path) -> None:
     sides = {"train": place / "train", "holdout": place / "hold"}
     with pytest.raises(DataError, match="expected a classifier; got no such file"):

@@ -209,6 +209,7 @@ def test_a_result_that_cannot_be_read_is_written_anew(finished: documents.RunDoc
         assert resumed(run).digest == finished.digest
 
 
+@pytest.mark.slow
 def test_a_corrected_column_makes_another_dataset(tmp_path: Path) -> None:
     digits = twinset.load("builtin:digits").take(range(150))
 

@@ -74,6 +74,7 @@ def test_far_objects_lose_label_and_pixels_and_pictures_stay(real: Path, blacken
     assert all((dark > untouched) is (gone > 0) for _, gone, dark in black)
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_cut_and_the_scores(blackened: Path) -> None:
     page = (blackened / "report.html").read_text()
     assert "Distance of objects from real ones" in page

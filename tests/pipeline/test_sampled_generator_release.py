@@ -66,7 +66,8 @@ def recipe_of(real: Path, generator: dict[str, object]) -> dict[str, object]:
         "align": "off",
         "evaluate": {"fidelity": False, "metadata": False, "explain": False, "utility": "off"},
         "gate": {"copies": "off"},
-        "privacy": {"releases": ["dataset", "generator"], "on_inconclusive": "warn"},
+        # Noise that is kept secret differs from run to run: at the usual .01 one run in a hundred would be withheld.
+        "privacy": {"releases": ["dataset", "generator"], "on_inconclusive": "warn", "alpha": 1e-5},
         "export": ["imagefolder"],
     }
 
@@ -107,6 +108,7 @@ def test_it_goes_out_audited_by_its_samples_and_with_its_card(released: document
     assert twinset.verify(folder, samples=0, quiet=True).ok
 
 
+@pytest.mark.slow
 def test_its_card_says_how_the_weights_are_loaded(
     released: documents.RunDocument, by_card: Callable[[Path], twinset.Dataset]
 ) -> None:
@@ -114,6 +116,7 @@ def test_its_card_says_how_the_weights_are_loaded(
     assert pictures.class_ids.tolist() == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_one_that_copies_stays_and_the_dataset_goes_out(
     released: documents.RunDocument, real: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

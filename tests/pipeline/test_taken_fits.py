@@ -80,6 +80,7 @@ def test_a_run_with_other_filters_takes_the_fit_over_as_it_would_make_it_itself(
     assert twinset.verify(taken, samples=2, quiet=True).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "differs"),
     [

@@ -172,6 +172,7 @@ def test_a_killed_run_with_a_target_ends_in_the_same_dataset(
     assert document.digest == json.loads((inferred / "result.json").read_text())["digest"]
 
 
+@pytest.mark.slow
 def test_samples_of_a_run_with_a_target_can_be_made_again(inferred: Path) -> None:
     assert pipeline.verify(inferred, samples=3, device="cpu", listener=Quiet()).ok
 

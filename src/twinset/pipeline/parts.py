@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 LISTED_PAIRS = 50
 
 
-def gate_part(
-    gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True
-) -> documents.GatePart:
+def gate_part(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True) -> documents.GatePart:
     """The gate's outcome with the names of the closest pairs. ``blocks``: what it found withholds the export."""
     pairs: list[dict[str, str | float | None]] = [
         {

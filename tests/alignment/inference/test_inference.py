@@ -182,6 +182,7 @@ def test_selection_inside_folds_cannot_be_fooled_by_many_useless_features(made: 
     assert found["depth"].score < 0.1
 
 
+@pytest.mark.slow
 def test_a_forest_finds_the_features_that_matter(made: World) -> None:
     draws = np.random.default_rng(5)
     seen = world(2, pictures=30)

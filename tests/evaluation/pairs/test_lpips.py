@@ -98,6 +98,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> PerceptualNetwork:
     return saved(tmp_path_factory.mktemp("alex"), "alex").load()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alex", "vgg"])
 def test_it_equals_a_plain_computation(name: Name, tmp_path: Path) -> None:
     x, y = pictures(0, 2), pictures(1, 2)

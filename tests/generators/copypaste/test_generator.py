@@ -35,6 +35,7 @@ def objects(sample: Sample) -> Instances:
     return sample.annotation.instances
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("siblings", [1, 3])
 def test_a_slot_gives_one_sample_whatever_is_asked_with_it(masked: Dataset, slots: Slots, siblings: int) -> None:
     settings = CopyPaste(siblings=siblings, distractors=(0, 2), harmonise="colour")

@@ -62,6 +62,7 @@ def test_one_object_fills_much_of_a_close_up(near: list[Sample]) -> None:
     assert not any("close_up" in sample.annotation.attributes for sample in fitted().generate(slots(4)))
 
 
+@pytest.mark.slow
 def test_labels_of_cut_objects_reach_beyond_the_picture_and_say_so(near: list[Sample]) -> None:
     cut = 0
     for sample in near:

@@ -224,6 +224,7 @@ def test_a_red_cell_has_the_published_profile_at_half_the_thickness() -> None:
     assert np.ptp(axis) == pytest.approx(0.5 * 0.81 / 7.82, rel=0.02)
 
 
+@pytest.mark.slow
 def test_parameters_are_drawn_independently() -> None:
     table = FAMILIES["table"]
     numbers = [name for name, range_ in table.parameters.items() if isinstance(range_, Number)]

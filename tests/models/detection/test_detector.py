@@ -79,6 +79,7 @@ def test_labels_of_other_pictures_teach_nothing(training: Scenes, test_set: Scen
     assert average_precision(test_set, detector.predict(test_set), 2) < 0.3
 
 
+@pytest.mark.slow
 def test_objects_lie_in_the_originals_pixels_best_first(fitted: Detector, shapes: Shapes) -> None:
     large = shapes(6, seed=2)
     wide = [

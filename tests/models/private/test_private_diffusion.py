@@ -97,6 +97,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one_and_spends_the_same(tmp_pa
     assert resumed.account.steps == STEPS
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_lags_behind_repeats_the_same_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(tmp_path / "whole")
     whole = fit(tmp_path / "whole")

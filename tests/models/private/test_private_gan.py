@@ -99,6 +99,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one_and_spends_the_same(tmp_pa
     assert (log["finished"], log["account"]["steps"], log["account"]["sampling_rate"]) == (True, STEPS, 0.25)
 
 
+@pytest.mark.slow
 def test_changed_data_and_settings_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         fit(tmp_path, progress=killer(2))

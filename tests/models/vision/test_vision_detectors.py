@@ -270,6 +270,7 @@ def test_both_stages_of_faster_rcnn_learn() -> None:
         assert (weights(taught, part) - weights(drawn, part)).norm() > 0.01 * weights(drawn, part).norm(), part
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_predicts_the_same(small_rcnn: VisionDetector, tmp_path: Path) -> None:
     small_rcnn.save(tmp_path / "detector.safetensors")
     loaded = VisionDetector.load(tmp_path / "detector.safetensors")
@@ -400,6 +401,7 @@ def test_a_configuration_of_another_model_is_refused(tmp_path: Path) -> None:
         fit(replace(SMALL, name="rt_detr", config=str(tmp_path / "config.json")))
 
 
+@pytest.mark.slow
 def test_sizes_that_a_transformer_cannot_take_are_refused(tmp_path: Path) -> None:
     config = tiny_config("rt_detr", tmp_path / "tiny")
     scenes = Scenes.of(DATA, height=48, width=64, channels=3)

@@ -236,6 +236,7 @@ def test_what_cannot_be_tried_is_said_and_the_next_step_is_taken(tmp_path: Path)
     assert facts.steps[0].verdict == "not tried"
 
 
+@pytest.mark.slow
 def test_matching_finds_what_the_layout_would_and_is_kept(tmp_path: Path) -> None:
     part = MatchPart(measures=("box_area",), grid=4, trials=6, batch=8, components=1)
     run = run_of(tmp_path, steps=("match", "layout"), match=part.model_dump(exclude_none=True))

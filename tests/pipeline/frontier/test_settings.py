@@ -145,6 +145,7 @@ def test_other_tasks_and_releases_that_no_setting_has_are_refused(recipe: dict[s
         refused(recipe_from_values({**recipe, "privacy": {"frontier": frontier}}))
 
 
+@pytest.mark.slow
 def test_a_setting_that_cannot_be_run_is_named(recipe: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     def with_setting(**setting: object) -> WrittenRecipe:
         return recipe_from_values({**recipe, "privacy": {"frontier": {"settings": [{"name": "mine", **setting}]}}})

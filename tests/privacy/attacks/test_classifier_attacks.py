@@ -66,6 +66,7 @@ def test_sixteen_shadows_find_members_and_mislabelled_canaries_of_an_over_fitted
     assert figures(scores, members, trained.mislabelled).auc >= 0.95
 
 
+@pytest.mark.slow
 def test_a_network_that_saw_none_of_them_gives_nothing_away(trained: Trained) -> None:
     """Membership of another network's half, which this one's half is independent of."""
     for attack in (Lira(), Lira(online=False), Rmia(), Threshold()):

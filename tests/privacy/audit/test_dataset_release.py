@@ -62,6 +62,7 @@ def test_a_verbatim_copier_is_found(pools) -> None:
     assert found.attacks[0].powers[-1].share > 0.99
 
 
+@pytest.mark.slow
 def test_ten_canaries_in_two_percent_of_the_outputs_are_found_though_no_attack_sees_them(pools) -> None:
     found = audit(pools, canaries(pools), controls=False)
     assert found.answer == "leak_found"
@@ -105,6 +106,7 @@ def test_independent_generators_pass_and_what_was_planted_is_told(pools, make) -
     assert "private" not in found.finding
 
 
+@pytest.mark.slow
 def test_without_controls_nothing_is_given_clearance(pools) -> None:
     assert audit(pools, smoothed(pools[2], 1), controls=False).answer == "inconclusive"
 

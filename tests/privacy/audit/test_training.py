@@ -30,6 +30,7 @@ def audited(epsilon: float | None, *, canaries: int = 1000) -> TrainingAudit:
     )
 
 
+@pytest.mark.slow
 def test_without_noise_the_same_cuts_leak_more_than_three() -> None:
     found = audited(None)
     assert found.canaries.epsilon > 3
