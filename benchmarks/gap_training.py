@@ -91,8 +91,9 @@ class Sitting:
 
 
 def last_of_chain(made: Mapping[str, Dataset]) -> str:
-    """The last step that is there of those that build on each other."""
-    return [step for step in STEPS if step in made and step not in BESIDE][-1]
+    """The last step that is there of those that build on each other; of none, the last that stands beside them."""
+    there = [step for step in STEPS if step in made]
+    return ([step for step in there if step not in BESIDE] or there)[-1]
 
 
 def estimated(sitting: Sitting, rows: Sequence[str], seeds: int, workers: int) -> str:

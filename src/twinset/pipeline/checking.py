@@ -181,7 +181,7 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         recipe = written.recipe.for_task(real.task)
         check_training(sources_of(recipe, folder), real.dataset.classes, real.task)
         told = [text for source in sources_of(recipe, folder) for text in refuse_held_out(source.method, real)]
-        listener.stage("calibrate: a few training steps are timed")
+        listener.stage("calibrate: a few steps of what takes long are timed")
         resolved = resolve_once(recipe, real, machine, listener)
         real = load_real(folder)
         seconds = estimate(resolved, real, machine)

@@ -117,13 +117,14 @@ def _arms(utility: dict[str, documents.ArmPart], metric: str) -> list[str]:
 
 def plan(document: documents.PlanDocument) -> str:
     """What a run would do."""
-    lines = ["plan, with times estimated from a few training steps on this machine"]
+    lines = ["plan, with times estimated on this machine"]
     for name in ("training", "validation", "test"):
         lines.append(f"  {name:<11} {_part(document, name, getattr(document, name))}")
     by_class = f" ({_counts(document.slots)})" if document.unit == "images" else ""
     lines.append(f"  to make     {_images(sum(document.slots.values()))}{by_class}")
     lines.append(f"  shards      {document.shards}, about {document.bytes / 1e6:.1f} MB")
-    lines += [f"  {name:<11} about {duration(seconds)}" for name, seconds in document.seconds.items()]
+    times = {name: seconds for name, seconds in document.seconds.items() if seconds or name == "whole run"}
+    lines += [f"  {name:<11} about {duration(seconds)}" for name, seconds in times.items()]
     lines += [f"  missing     {printable(text)}" for text in document.missing]
     return "\n".join(lines + [f"  note        {printable(text)}" for text in document.notes])
 
