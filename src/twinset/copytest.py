@@ -52,8 +52,8 @@ class CopyTest:
     ``training_share`` and ``holdout_share`` are the shares of synthetic images that hit one. ``counts`` are the
     distinct images compared, and as ``repeats`` the held-out images that were left out because they are training
     images.
-    ``same_as_holdout`` counts synthetic images that are a held-out one (d₁/d₂ < .05): no generator that never saw it
-    makes it. ``smallest_detectable`` is the number of distinct training images hit that would have been flagged.
+    ``held_out`` are the synthetic images that hit a held-out one, by row, with their d₁/d₂.
+    ``smallest_detectable`` is the number of distinct training images hit that would have been flagged.
     """
 
     flagged: bool
@@ -66,9 +66,14 @@ class CopyTest:
     training_share: float
     holdout_share: float
     pairs: tuple[CopyPair, ...]
-    same_as_holdout: int
+    held_out: Mapping[int, float]
     counts: Mapping[str, int]
     smallest_detectable: int | None
+
+    @property
+    def same_as_holdout(self) -> int:
+        """How many synthetic images are a held-out one (d₁/d₂ < .05): no generator that never saw it makes it."""
+        return sum(ratio < SAME_RATIO for ratio in self.held_out.values())
 
     @property
     def finding(self) -> str:
@@ -129,6 +134,7 @@ def copy_test_of(
     p_values["distinct_hits"] = more_hits_than_chance(shares[hit_units], members)
     joint = min(1.0, len(p_values) * min(p_values.values()))
     count, other_count = distinct.count, len(distinct.pictures) - distinct.count
+    ratios = _ratio(hits.distances, hits.seconds)
     return CopyTest(
         flagged=joint < alpha,
         p_value=joint,
@@ -140,7 +146,7 @@ def copy_test_of(
         training_share=float((hits.found & (hits.rows < count)).mean()),
         holdout_share=float((hits.found & (hits.rows >= count)).mean()),
         pairs=_pairs(hits, real, synthetic),
-        same_as_holdout=int(((hits.rows >= count) & (_ratio(hits.distances, hits.seconds) < SAME_RATIO)).sum()),
+        held_out={int(row): float(ratios[row]) for row in np.flatnonzero(hits.found & (hits.rows >= count))},
         counts={"training": count, "holdout": other_count, "synthetic": len(synthetic), "repeats": distinct.repeats},
         smallest_detectable=smallest_significant_hits(
             distinct.unit_count / len(shares), others, alpha=alpha / len(p_values)

@@ -12,7 +12,7 @@ import pytest
 import twinset
 from twinset import documents
 from twinset.annotations import Annotation, SemanticMap
-from twinset.dataset import Dataset, Sample
+from twinset.dataset import Dataset, Origin, Sample
 from twinset.errors import DataError, RecipeError
 from twinset.formats import read, write
 from twinset.instances import Instances
@@ -121,13 +121,28 @@ def test_copies_by_a_second_generator_are_blocked_beside_pasted_pictures(
     recipe = {"data": str(folders["coco"]), **QUICK, "generate": [{"use": "copypaste"}, thief], "evaluate": off}
     found = twinset.run(recipe, out=tmp_path / "run", workers=1)
     assert found.verdict.decision == "blocked_by_gate"
-    assert "images that record no training image: " in found.verdict.sentence
+    assert "of images without a recorded parent: " in found.verdict.sentence
     assert "that were made from a training image" not in found.verdict.sentence  # told, and nothing to withhold
     assert not found.exports
     reported = twinset.run({**recipe, "gate": {"copies": "report"}}, out=tmp_path / "reported", workers=1)
     assert reported.exports
     assert not reported.gate.passed
     assert not reported.gate.blocks
+    assert not reported.gate.blocking
+
+
+@pytest.mark.slow
+def test_edits_of_images_that_have_parents_themselves_record_the_images_of_the_run(tmp_path: Path) -> None:
+    dataset = scenes()
+    scans = [
+        Sample(s.id, s.annotation, Origin(parents=(f"scan-{n}",)), image=s.pixels()) for n, s in enumerate(dataset)
+    ]
+    write(Dataset.of(scans, classes=dataset.classes, splits=dataset.splits), tmp_path / "data", "parquet")
+    off = {"embedder": {"use": "random"}, "utility": "off", "metadata": False, "fidelity": False}
+    only = {"generate": [{"use": "copypaste", "share": 0.0}], "edit": [{"use": "mosaic"}], "evaluate": off}
+    found = twinset.run({"data": str(tmp_path / "data"), **QUICK, **only}, out=tmp_path / "run", workers=1)
+    twin, _ = read(Path(found.exports["coco"]))
+    assert all(sample.origin.parents and set(sample.origin.parents) <= set(dataset.ids) for sample in twin)
 
 
 @pytest.mark.slow
@@ -171,6 +186,12 @@ def test_defaults_follow_the_task() -> None:
     assert (placed.align, len(classified.filters)) == ("off", 4)
     mine = recipe_from_values({"data": "builtin:digit-scenes", "generate": [{"use": "folder", "path": "x"}]}).recipe
     assert mine.for_task("detection").gate.copies == "block"
+
+
+def test_edits_of_classes_are_to_hide_their_parents_whatever_is_made_beside() -> None:
+    values = {"data": "x", "generate": [{"use": "render"}], "edit": [{"use": "classical"}]}
+    recipe = recipe_from_values(values).recipe
+    assert recipe.for_task("classification").gate.copies == "block"
 
 
 @pytest.mark.parametrize(("backdrop", "gate"), [({}, "block-unrecorded"), ({"backdrop": "room"}, "block")])

@@ -80,6 +80,7 @@ def test_failed_gate_is_not_called_passed(make_release: MakeRelease) -> None:
     card = dataset_card(make_release(gate_passed=False, decision="blocked_by_gate", difference=None))
     assert "**Failed.**" in card
     assert "**Passed.**" not in card
+    assert "**Copies found, which the recipe lets out.**" in dataset_card(make_release(gate_passed=False))
 
 
 def test_names_from_data_are_text(make_release: MakeRelease) -> None:

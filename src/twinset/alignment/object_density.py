@@ -309,7 +309,8 @@ def _origin(sample: Sample, step: str) -> Origin:
     """Nothing is drawn in this step: a real parent's child has seed 0."""
     old = sample.origin
     method = "+".join(part for part in (old.method, step) if part)
-    return Origin(method, old.seed or 0, old.recipe_digest or "", old.parents or (sample.id,), old.licence)
+    parents = old.parents if old.synthetic else old.parents or (sample.id,)
+    return Origin(method, old.seed or 0, old.recipe_digest or "", parents, old.licence)
 
 
 def embedded_crops(embedder: Embedder, dataset: Dataset, *, side: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -63,8 +63,12 @@ class GatePart(Document):
 
     passed: bool
     tested: bool = True
-    blocks: bool = Field(True, description="Whether what it found withholds the export; else it is only told.")
+    blocks: bool = Field(True, description="Whether it may withhold the export; else it only reports.")
     reasons: list[str]
+    blocking: list[str] = Field(
+        default_factory=lambda known: list(known["reasons"]) if known["blocks"] else [],
+        description="Those of the reasons for which the export is withheld.",
+    )
     pairs: list[dict[str, str | float | None]] = Field([])
 
 

@@ -121,8 +121,8 @@ def _release(run: Run, measured: Measured, exports: dict[str, Path], *, limits: 
             out.ArmResult(name, arm.mean, arm.low, arm.high, arm.seeds)
             for name, arm in (measured.utility.arms.items() if measured.utility else ())
         ),
-        gate_passed=measured.copies.gate.passed if measured.copies.gate.released is not None else None,
-        gate_sentence=measured.copies.gate.finding,
+        gate_passed=measured.gated.gate.passed if measured.gated.gate.released is not None else None,
+        gate_sentence=measured.gated.gate.finding,
         audit=dataset_audit,
         generator_audit=generator_audit,
         redactions=tuple(

@@ -9,10 +9,10 @@ from twinset.dataset import Dataset, Task
 from twinset.downstream import Utility, UtilityPlan, Verdict, decide
 from twinset.downstream.arms import StudySettings
 from twinset.evaluation.cost import Cost, Prices, cost
-from twinset.pipeline.copies import Copies, copies_of
 from twinset.pipeline.explaining import Explanation, explanation_of
 from twinset.pipeline.fairness import fairness_of
 from twinset.pipeline.fidelity import Features, fidelity_of_run
+from twinset.pipeline.gating import Gated, gated
 from twinset.pipeline.making import candidates
 from twinset.pipeline.metadata import Metadata, metadata_of
 from twinset.pipeline.opening import Run
@@ -40,7 +40,7 @@ class Measured:
 
     accepted: Dataset
     digest: str
-    copies: Copies
+    gated: Gated
     scores: tuple[Score, ...]
     before: tuple[Score, ...]
     utility: Utility | None
@@ -62,7 +62,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     digest = accepted.digest()
     with run.timings.stage("gate"), torch_threads(1):
         run.listener.stage("copy gate")
-        copies = copies_of(accepted, everything, run.real, run.recipe)
+        copies = gated(accepted, everything, run.real, run.recipe)
     with run.timings.stage("privacy audit"):
         audit = audit_of_run(run, accepted)
     with run.timings.stage("fidelity"), torch_threads(1):
@@ -78,7 +78,7 @@ def measure(run: Run, *, again: bool = False) -> Measured:
         fairness = fairness_of(run, accepted, utility, features)
     with run.timings.stage("samples"), torch_threads(1):
         samples = samples_of(run, features, found, utility, described)
-    failure = "; ".join([*copies.withheld, *((audit.failure,) if audit is not None and audit.failure else ())])
+    failure = "; ".join([*copies.blocking, *((audit.failure,) if audit is not None and audit.failure else ())])
     if utility is None:
         verdict = _without_utility(failure, accepted)
     else:

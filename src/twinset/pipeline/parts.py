@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 LISTED_PAIRS = 50
 
 
-def gate_part(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks: bool = True) -> documents.GatePart:
-    """The gate's outcome with the names of the closest pairs. ``blocks``: what it found withholds the export."""
+def gate_part(
+    gate: GateResult,
+    synthetic: Dataset,
+    training: Dataset,
+    *,
+    blocks: bool = True,
+    blocking: Sequence[str] | None = None,
+) -> documents.GatePart:
+    """The gate's outcome with the names of the closest pairs.
+
+    ``blocks``: it may withhold an export; ``blocking``: the reasons for which it does (None: all of them).
+    """
     pairs: list[dict[str, str | float | None]] = [
         {
             "synthetic": synthetic.ids[pair.synthetic],
@@ -32,8 +42,14 @@ def gate_part(gate: GateResult, synthetic: Dataset, training: Dataset, *, blocks
         }
         for pair in gate.pairs[:LISTED_PAIRS]
     ]
-    reasons = list(gate.reasons)
-    return documents.GatePart(passed=gate.passed, tested=gate.tested, blocks=blocks, reasons=reasons, pairs=pairs)
+    return documents.GatePart(
+        passed=gate.passed,
+        tested=gate.tested,
+        blocks=blocks,
+        reasons=list(gate.reasons),
+        blocking=list(gate.reasons if blocking is None else blocking),
+        pairs=pairs,
+    )
 
 
 def gate_scores(gate: GateResult) -> tuple[Score, ...]:

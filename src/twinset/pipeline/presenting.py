@@ -83,9 +83,7 @@ def report_data(
         samples=sample_facts(measured.samples) if measured.samples else None,
         explanation=measured.explanation.facts if measured.explanation else None,
         rejected=_rejected(tried),
-        gate=page.gate(
-            measured.copies.gate, measured.accepted, run.real.training, blocks=bool(measured.copies.withheld)
-        ),
+        gate=page.gate(measured.gated.gate, measured.accepted, run.real.training, blocks=bool(measured.gated.blocking)),
         privacy=privacy_facts(measured.audit, measured.accepted, run.real.training) if measured.audit else None,
         fairness=measured.fairness,
         cost=_cost(run, tried, spent),

@@ -18,7 +18,7 @@ from twinset.pipeline.real_checks import check_classes, check_places, check_size
 from twinset.pipeline.subgroups import check_subgroups
 from twinset.randomness import Stream
 from twinset.recipe import Recipe, WrittenRecipe
-from twinset.sample import in_schema
+from twinset.sample import SCHEMA, in_schema
 from twinset.splits import split
 from twinset.store import read_json, read_table, write_json, write_table
 
@@ -120,8 +120,18 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
     if task != "classification":
         check_something_to_find(names, dataset)
     prepared, spec, size = at_run_size(dataset, task, recipe.image)
-    _write(folder, dataset, prepared, spec, family_ids, replace(facts, size=size))
+    _write(folder, dataset, _as_first_parents(prepared), spec, family_ids, replace(facts, size=size))
     return load_real(folder)
+
+
+def _as_first_parents(dataset: Dataset) -> Dataset:
+    """The images without the parents that they themselves record: lineage in a run begins with the images of the run.
+
+    Editors hand on the parents of what they edit, and those would be images that nobody here has.
+    """
+    at = SCHEMA.get_field_index("parents")
+    none = pa.array([[]] * len(dataset), SCHEMA.field(at).type)
+    return replace(dataset, table=dataset.table.set_column(at, SCHEMA.field(at), none))
 
 
 def _write(

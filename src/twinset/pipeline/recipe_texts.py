@@ -60,7 +60,7 @@ evaluate:
   embedder: {{use: self}}       # or random, or {{use: pretrained, name: dinov2, path: …}}
   utility: {{seeds: 3}}         # or off
 {_subgroups(inspection)}gate:
-  copies: block               # block, report or off
+  copies: block               # or block-unrecorded (parents on record may show), report, off
 # privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
 # release: {{watermark: {{key_file: watermark.key}}}}   # an invisible mark; also c2pa and access
 export: [imagefolder]         # imagefolder, webdataset, parquet, csv
@@ -122,7 +122,7 @@ evaluate:
   embedder: {{use: self}}       # or random, or {{use: pretrained, name: dinov2, path: …}}
   utility: {{seeds: 3}}         # or off; model: …, steps: …, size: [h, w] to train something larger
 {_subgroups(inspection)}gate:
-  copies: block-unrecorded    # what pasted images show of their parents is reported; other copies block
+  copies: block-unrecorded    # pasted images may show their parents, which is reported; or block, report, off
 # privacy: {{on_leak: withhold}}   # audit the dataset before it is released, and withhold one that leaks
 # release: {{watermark: {{key_file: watermark.key}}}}   # an invisible mark; also c2pa and access
 export: [{format_}]{" " * max(1, 20 - len(format_))}# {", ".join(EXPORTS[4:])}

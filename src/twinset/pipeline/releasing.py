@@ -173,8 +173,9 @@ def _write_json(run: Run, measured: Measured) -> None:
 
 
 def _gate_part(run: Run, measured: Measured) -> documents.GatePart:
-    found = measured.copies
-    return gate_part(found.gate, measured.accepted, run.real.training, blocks=bool(found.withheld))
+    blocks = run.recipe.gate.copies in ("block", "block-unrecorded")
+    found = measured.gated
+    return gate_part(found.gate, measured.accepted, run.real.training, blocks=blocks, blocking=found.blocking)
 
 
 def _write_audit(path: Path, measured: Measured) -> None:
@@ -203,7 +204,7 @@ def _document(
             failed=max(0, wanted - accepted - redacted),
             redacted=redacted,
         ),
-        scores=scores_part([*measured.scores, *stamped(gate_scores(measured.copies.gate), {}, seed=run.recipe.seed)]),
+        scores=scores_part([*measured.scores, *stamped(gate_scores(measured.gated.gate), {}, seed=run.recipe.seed)]),
         utility=arms_part(measured.utility),
         utility_metric=measured.utility.metric if measured.utility is not None else METRICS[run.real.task],
         gate=_gate_part(run, measured),

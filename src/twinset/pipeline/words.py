@@ -79,7 +79,9 @@ def _gate(document: documents.RunDocument) -> str:
     gate = document.gate
     if gate.passed:
         return "passed" if gate.tested else "not tested (gate.copies: off)"
-    return f"{'blocked' if gate.blocks else 'reported, not blocked'}: {_reasons(gate)}"
+    if gate.blocking:
+        return f"blocked: {printable('; '.join(gate.blocking))}"
+    return f"reported, not blocked: {_reasons(gate)}"
 
 
 def _reasons(gate: documents.GatePart) -> str:

@@ -150,14 +150,10 @@ def _decide(
         reasons.append(released.finding)
     if released is not None:
         same = [pair.held_out_too for pair in released.pairs if pair.ratio < SAME_RATIO]
-        if not all(same) or _unnatural(len(same), released, alpha):
+        if not all(same) or unnatural(len(same), released, alpha):
             reasons.append(f"{len(same)} of the images to be released are training images")
-        if _unnatural(released.same_as_holdout, released, alpha):
-            reasons.append(
-                f"{released.same_as_holdout} of the images to be released are held-out real images: what was measured "
-                "on those is void"
-            )
-    if made is not None and _copier(made, alpha):
+        reasons += held_out_images(released.same_as_holdout, released, alpha)
+    if made is not None and _generator_copies(made, alpha):
         reasons.append(
             f"the generator copies: {made.training_share:.1%} of all images it made are near copies of training "
             f"images ({made.holdout_share:.1%} of held-out ones)"
@@ -170,7 +166,13 @@ def _decide(
     return GateResult(not reasons, tuple(reasons), released, made, space, traced)
 
 
-def _unnatural(same: int, test: CopyTest, alpha: float) -> bool:
+def held_out_images(same: int, test: CopyTest, alpha: float) -> list[str]:
+    """The reason that so many released images are held-out ones, if repeats among real images do not explain it."""
+    told = f"{same} of the images to be released are held-out real images: what was measured on those is void"
+    return [told] if unnatural(same, test, alpha) else []
+
+
+def unnatural(same: int, test: CopyTest, alpha: float) -> bool:
     """Whether so many released images are real ones that repeats among the real images do not explain it."""
     from scipy.stats import binom
 
@@ -181,12 +183,20 @@ def _unnatural(same: int, test: CopyTest, alpha: float) -> bool:
     return bool(binom.sf(same - 1, test.counts["synthetic"], natural) < alpha)
 
 
-def _copier(made: CopyTest, alpha: float) -> bool:
-    """Near copies of training images are materially and significantly more than held-out images explain."""
+def _generator_copies(made: CopyTest, alpha: float) -> bool:
+    total = made.counts["synthetic"]
+    near, near_holdout = round(made.training_share * total), round(made.holdout_share * total)
+    return copier(near, near_holdout, total, made, alpha)
+
+
+def copier(near: int, near_holdout: int, total: int, test: CopyTest, alpha: float) -> bool:
+    """Whether near copies of training images are materially and significantly more than held-out images explain.
+
+    ``near`` and ``near_holdout`` of ``total`` images are near copies of either; ``test`` counts those there are.
+    """
     from scipy.stats import binom
 
-    training, holdout, total = (made.counts[name] for name in ("training", "holdout", "synthetic"))
-    near, near_holdout = round(made.training_share * total), round(made.holdout_share * total)
-    material = made.training_share - made.holdout_share * training / holdout > MATERIAL_SHARE
+    training, holdout = test.counts["training"], test.counts["holdout"]
+    material = near - near_holdout * training / holdout > MATERIAL_SHARE * total
     chance = binom.sf(near - 1, near + near_holdout, training / (training + holdout))
     return bool(material and chance < alpha)

@@ -185,10 +185,7 @@ class Recipe(Part):
             given["evaluate"] = self.evaluate.model_copy(update={"utility": utility})
         decided = self.model_copy(update=given)
         if self.gate.copies == "auto":
-            kept = any(methods.keeps_pixels(part.use, part.settings) for part in decided.generators)
-            edited = task != "classification" and bool(self.edit)
-            copies = "block-unrecorded" if kept or edited else "block"
-            given["gate"] = self.gate.model_copy(update={"copies": copies})
+            given["gate"] = self.gate.model_copy(update={"copies": decided._copies(task)})
         found = self.model_copy(update=given)
         groups: list[tuple[methods.Kind, Sequence[UsePart]]] = [
             ("generators", found.generators),
@@ -202,6 +199,13 @@ class Recipe(Part):
         _check_exports(found, task)
         _check_releases(found)
         return found
+
+    def _copies(self, task: Task) -> str:
+        """What ``gate.copies: auto`` comes to: edits of classes are to hide their parents, whatever is made beside."""
+        kept = any(methods.keeps_pixels(part.use, part.settings) for part in self.generators)
+        if self.edit:
+            return "block" if task == "classification" else "block-unrecorded"
+        return "block-unrecorded" if kept else "block"
 
     def to_values(self) -> dict[str, object]:
         """Plain values in recipe order, for YAML and digests."""

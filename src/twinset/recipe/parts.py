@@ -303,8 +303,8 @@ class GatePart(Part):
 
     copies: Literal["auto", "block", "block-unrecorded", "report", "off"] = Field(
         "auto",
-        description="On copies of training images: block the export; block, but only report what images show of the "
-        "training images that they record as their parents; only report; or do not test. auto: block, or "
-        "block-unrecorded where real pixels are kept on purpose.",
+        description="On copies of training images. block: no export; block-unrecorded: the same, but what images show "
+        "of the training images that they record as their parents is reported; report: all is reported; off: not "
+        "tested. auto: block, or block-unrecorded where real pixels are kept on purpose.",
     )
     alpha: float = Field(0.01, gt=0, lt=0.5, description="False alarm rate of the joint copy test.")

@@ -228,7 +228,8 @@ def _score_row(score: Score) -> tuple[str, ...]:
 def _gate(release: Release) -> str:
     if release.gate_passed is None:
         return "Not tested. These images may repeat training images."
-    result = "Passed" if release.gate_passed else "Failed"
+    failed = "Failed" if release.decision == "blocked_by_gate" else "Copies found, which the recipe lets out"
+    result = "Passed" if release.gate_passed else failed
     caution = "Passing means that no copies were found, not that the data is private."
     sentence = release.gate_sentence[:1].upper() + release.gate_sentence[1:].rstrip(".")
     return f"**{result}.** {plain(sentence)}. {caution}"

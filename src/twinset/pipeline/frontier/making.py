@@ -45,7 +45,7 @@ class Made:
     def blocked(self) -> str:
         """Why the copy gate of the run lets no dataset out; "" where it does not stand in the way."""
         gate = self.result.gate
-        return "" if gate.passed or not gate.blocks else f"the copy gate of its run: {'; '.join(gate.reasons)}"
+        return f"the copy gate of its run: {'; '.join(gate.blocking)}" if gate.blocking else ""
 
 
 @dataclass(frozen=True, eq=False)
