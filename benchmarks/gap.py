@@ -8,8 +8,8 @@ held-out real images of the same slides, or of other blocks of the same flights.
 `gap_sets.NAIVE`. Steps are cumulative (each on top of the one before): objects on surfaces, where the exposed ones
 are; lit and blurred as the pictures behind them; with the exposed areas; with their aspect ratios and numbers; without
 shapes unlike the real ones; without pictures far from the real ones; with the light that exposed images vote for.
-Beside the chain stand a fifth of close-ups, and two backdrops in place of the real ones, procedural and white, one
-change each.
+Beside the chain stand, one change each, a fifth of close-ups, real backdrops in which what looks like a labelled object
+is filled in too, and two backdrops in place of the real ones, procedural and white.
 
 Told is, for every step, the excess of the Bhattacharyya distance over the real-vs-real floor at equal numbers of images
 (bins fixed on all sets pooled), by how much it fell from the baseline, a score without training, and mAP@50 of two

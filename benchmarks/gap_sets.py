@@ -136,6 +136,11 @@ def _close(settings: Rendering, chosen: GapSet) -> Rendering:
     return replace(settings, close_ups=0.2)
 
 
+def _filled(settings: Rendering, chosen: GapSet) -> Rendering:
+    del chosen
+    return replace(settings, fill="alike")
+
+
 def _behind(name: Literal["white", "procedural"]) -> Callable[[Rendering, GapSet], Rendering]:
     def change(settings: Rendering, chosen: GapSet) -> Rendering:
         return replace(settings, backdrop=chosen.procedural if name == "procedural" else "white")
@@ -153,12 +158,13 @@ STEPS: Mapping[str, Step] = {
     "filter": Step("shapes", _same, "filter"),
     "evolution": Step("filter", _same, "evolve"),
     "close-ups": Step("aspect+count", _close),
+    "filled": Step("aspect+count", _filled),
     "procedural": Step("aspect+count", _behind("procedural")),
     "white": Step("aspect+count", _behind("white")),
 }
 """The steps in order. Each builds on the one it comes after."""
 
-BESIDE = ("close-ups", "procedural", "white")
+BESIDE = ("close-ups", "filled", "procedural", "white")
 """Steps beside the chain, one change each: what they change is far from the exposed images on purpose."""
 
 

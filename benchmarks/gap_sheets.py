@@ -67,7 +67,8 @@ def _drawn(
 ) -> NDArray[np.uint8]:
     """The picture in a frame of that size, with its boxes or those given."""
     sample = dataset[row]
-    shown = Annotation(instances=_objects(dataset, row) if objects is None else objects) if boxes else None
+    found = _objects(dataset, row) if objects is None else objects
+    shown = Annotation(instances=Instances(found.size, found.class_ids, found.boxes)) if boxes else None
     pixels = sample.pixels()
     height, width = pixels.shape[:2]
     side = round(max(height, width) * min(tall / height, wide / width))

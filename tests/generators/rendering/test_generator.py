@@ -107,6 +107,23 @@ def test_real_objects_are_gone_from_backdrops_and_their_picture_is_a_parent(gene
     assert max(reds) < 0.02
 
 
+def test_what_nobody_labelled_is_filled_in_where_that_is_asked_for() -> None:
+    samples = []
+    for sample in training():
+        pixels = sample.pixels().copy()
+        pixels[45:65, 60:80] = (200, 30, 30)
+        samples.append(Sample(sample.id, sample.annotation, image=pixels))
+    twice = Dataset.of(samples, classes=training().classes)
+    reds = {}
+    for fill in ("labelled", "alike"):
+        generator = Rendering(**{**SMALL, "fill": fill}).fit(twice, rng=0)  # type: ignore[arg-type]
+        made = generator.generate(slots(6))
+        reds[fill] = max((sample.pixels().astype(int) @ [1, -1, 0] > 150).mean() for sample in made)
+        assert any("has their colours" in remark for remark in generator.remarks) == (fill == "labelled")
+    assert reds["alike"] < 0.02 < 0.03 < reds["labelled"]
+    assert not any("has their colours" in remark for remark in fitted().remarks)
+
+
 @pytest.mark.parametrize("backdrop", ["room", "road", "field", "slide", "white"])
 def test_every_place_can_be_drawn_and_has_no_real_parent(backdrop: str) -> None:
     made = list(fitted(backdrop=backdrop).generate(slots(2)))

@@ -12,6 +12,7 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.stores import Packer
+from twinset.generators.copypaste.unlabelled import unlabelled_alike
 from twinset.generators.rendering.backdrops import OPEN_TILE, SURFACES, Backdrops, surface_texture
 from twinset.generators.rendering.backends import backend_of
 from twinset.generators.rendering.environments import Environment, prepared
@@ -32,6 +33,11 @@ TEXTURES = 4
 """Variants of every procedural texture."""
 
 POOL_BYTES = 400 << 20
+LOOKED_AT = 12
+"""Training pictures in which things without a label are looked for."""
+
+FEW = 0.1
+"""Of the labelled area: what has the objects' colours beside them and is less than that is not told."""
 
 
 def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGenerator:
@@ -42,7 +48,7 @@ def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGene
     settings.check_training(training.classes, training.task)
     gathered = [shapes_of(name, settings, rng.child("shapes", name)) for name in training.classes]
     stock = tuple(shapes for shapes, _ in gathered)
-    backdrops, pictures, grey = _backdrops(settings, training, rng.child("backdrops"))
+    backdrops, pictures, grey, forgotten = _backdrops(settings, training, rng.child("backdrops"))
     sizes = pictures if settings.image_size is None else np.array([settings.image_size], dtype=np.int64)
     return RenderingGenerator(
         settings=settings,
@@ -57,6 +63,7 @@ def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGene
         layouts=_layouts(settings, training, pictures, stock),
         remarks=(
             *_remarks(training, stock),
+            *forgotten,
             *_about_backend(settings),
             *_about_meshes(training, [reports for _, reports in gathered]),
         ),
@@ -130,14 +137,17 @@ def _things(settings: Rendering, rng: Stream) -> tuple[Shape, ...]:
     return tuple(Shape(built(family, values), shape_id(family, values)) for values in drawn)
 
 
-def _backdrops(settings: Rendering, training: Dataset, rng: Stream) -> tuple[Backdrops, NDArray[np.int64], bool]:
-    """Backdrops, the sizes (N, 2) of the training pictures, and whether these are all grey."""
+def _backdrops(
+    settings: Rendering, training: Dataset, rng: Stream
+) -> tuple[Backdrops, NDArray[np.int64], bool, tuple[str, ...]]:
+    """Backdrops, the sizes (N, 2) of the training pictures, whether these are all grey, and what to say of them."""
     sizes, grey = [], True
     chosen = np.arange(len(training))
     if len(training) > settings.most_backdrops:
         chosen = rng.numpy().choice(chosen, settings.most_backdrops, replace=False)
     wanted = frozenset(chosen.tolist()) if settings.backdrop == "training" else frozenset()
     packer, ids = Packer(limit_bytes=POOL_BYTES), []
+    areas: list[tuple[int, int]] = []
     for row, sample in enumerate(training):
         pixels = sample.pixels()
         sizes.append(pixels.shape[:2])
@@ -148,8 +158,9 @@ def _backdrops(settings: Rendering, training: Dataset, rng: Stream) -> tuple[Bac
         annotation = sample.annotation
         objects = annotation.instances if annotation is not None else None
         if isinstance(objects, Instances) and len(objects):
-            masks = [None if mask is None else mask.dense() for mask in objects.masks or (None,) * len(objects)]
-            pixels = without_objects(pixels, holes_of(pixels.shape[:2], objects.boxes, masks))
+            holes, alike = _holes(pixels, objects, looked=settings.fill == "alike" or len(areas) < LOOKED_AT)
+            areas.append((int(holes.sum()), int(alike.sum())))
+            pixels = without_objects(pixels, holes | alike if settings.fill == "alike" else holes)
         packer.add(pixels)
         ids.append(sample.id)
     lights: tuple[NDArray[np.float64], ...] = ()
@@ -158,7 +169,28 @@ def _backdrops(settings: Rendering, training: Dataset, rng: Stream) -> tuple[Bac
         lights = _add_photos(packer, Path(settings.backdrop_path).expanduser(), settings.most_backdrops, whole=whole)
     pictures = packer.done() if settings.backdrop in ("training", "photos", "environment") else None
     textures = _textures(settings, rng.child("textures"))
-    return Backdrops(settings.backdrop, pictures, tuple(ids), textures, lights), np.array(sizes, dtype=np.int64), grey
+    backdrops = Backdrops(settings.backdrop, pictures, tuple(ids), textures, lights)
+    forgotten = _about_forgotten(settings, areas[:LOOKED_AT])
+    return backdrops, np.array(sizes, dtype=np.int64), grey, forgotten
+
+
+def _holes(pixels: Pixels, objects: Instances, *, looked: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where labelled objects are, and, where that is ``looked`` for, what is like them."""
+    masks = [None if mask is None else mask.dense() for mask in objects.masks or (None,) * len(objects)]
+    holes = holes_of(objects.size, objects.boxes, masks)
+    return holes, unlabelled_alike(pixels, holes, objects) if looked else np.zeros_like(holes)
+
+
+def _about_forgotten(settings: Rendering, areas: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """What looks like objects and has no label: told where it is some, but not more than what has one."""
+    labelled, alike = np.sum(areas, axis=0) if areas else (0, 0)
+    if settings.fill == "alike" or not FEW * labelled <= alike <= labelled or not labelled:
+        return ()
+    return (
+        f"Beside the labelled objects, {alike / labelled:.0%} of their area has their colours. If objects without a "
+        "label stand there, a detector learns from such backdrops to leave real ones alone: `fill: alike` fills them "
+        "in too.",
+    )
 
 
 def _add_photos(packer: Packer, folder: Path, most: int, *, whole: bool) -> tuple[NDArray[np.float64], ...]:

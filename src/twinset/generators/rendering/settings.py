@@ -62,6 +62,7 @@ class Rendering:
     space and turned anyhow (the naive baseline). ``backdrop``: training pictures with their objects filled in, a folder
     of ``photos`` (``backdrop_path``), an ``environment`` out of a folder of equirectangular photographs, which also
     lights the objects, a procedural place, or white; over pictures the ground shows as the shadows that fall on it.
+    ``fill``: of training pictures the labelled objects are filled in, or also what has their colours (``alike``).
 
     ``gap`` is what lies at least between the footprints of two objects on the ground, in shares of the larger one's
     longer side; below 0 they may overlap by so much, the later ones a little above the earlier.
@@ -97,6 +98,7 @@ class Rendering:
     placement: Literal["surface", "free"] = "surface"
     backdrop: Backdrop = "training"
     backdrop_path: str | None = None
+    fill: Literal["labelled", "alike"] = "labelled"
     image_size: tuple[int, int] | None = None
     count: tuple[int, int] = (1, 6)
     size: tuple[float, float] = (0.08, 0.4)
