@@ -88,6 +88,7 @@ def test_the_page_shows_what_is_marked_and_how_it_is_distributed(finished: docum
     assert finished.utility_metric in page
     assert "with all that is marked in them" in page
     assert "pixels of the training images" in page
+    assert finished.gate.passed or "record the training images that they show as their parents" in page
     if "coco" in finished.exports:
         assert "Bhattacharyya" in page
         metadata = json.loads((Path(finished.run) / "evaluation" / "metadata.json").read_text())

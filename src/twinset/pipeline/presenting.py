@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,11 @@ from twinset.release.card import TRAINED
 from twinset.store import ShardStore, read_json
 
 SHOWN_REJECTIONS = 120
+LET_OUT = {
+    "block-unrecorded": "Not blocked: these images record the training images that they show as their parents",
+    "report": "Not blocked, since the recipe asks for a report alone",
+}
+"""By ``gate.copies``: why copies that were found do not keep the twin back."""
 HELD_OUT = "Synthetic images against the held-out real images (validation and test)."
 
 
@@ -83,7 +88,7 @@ def report_data(
         samples=sample_facts(measured.samples) if measured.samples else None,
         explanation=measured.explanation.facts if measured.explanation else None,
         rejected=_rejected(tried),
-        gate=page.gate(measured.gated.gate, measured.accepted, run.real.training, blocks=bool(measured.gated.blocking)),
+        gate=_gate(run, measured),
         privacy=privacy_facts(measured.audit, measured.accepted, run.real.training) if measured.audit else None,
         fairness=measured.fairness,
         cost=_cost(run, tried, spent),
@@ -96,6 +101,14 @@ def report_data(
             "run key": run.key,
         },
     )
+
+
+def _gate(run: Run, measured: Measured) -> report.Gate | None:
+    found = measured.gated
+    gate = page.gate(found.gate, measured.accepted, run.real.training, blocks=bool(found.blocking))
+    if gate is None or gate.passed or gate.blocks:
+        return gate
+    return replace(gate, sentence=f"{gate.sentence}. {LET_OUT[run.recipe.gate.copies]}")
 
 
 def _environment(run: Run) -> dict[str, str]:
