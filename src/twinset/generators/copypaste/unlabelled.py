@@ -22,6 +22,9 @@ TELLING = 0.2
 """Share of the objects' pixels, less that of the pixels beside them, that show the objects' colours: with less of a
 difference, colours do not tell objects from what is beside them."""
 
+LOOKS = 4
+"""How often the colours beside the objects are counted anew, without what was found."""
+
 BLUR = 1.5
 _LEVELS = 16  # of each channel; more would leave most colours without a pixel
 _SMOOTHING = 0.7  # of the histograms, in levels
@@ -46,26 +49,37 @@ def unlabelled_alike(pixels: Pixels, holes: Bools, objects: Instances) -> Bools:
     """bool (H, W): regions outside ``holes`` whose colours this picture shows rather in its objects than beside them.
 
     ``pixels`` uint8 (H, W, 3). Colours are compared by histograms of this picture alone, since light and staining
-    differ from one to the next; a picture without objects has none. Regions much smaller than an object are left out,
-    and those that stay get a rim.
+    differ from one to the next; a picture without objects has none. What is found no longer counts as beside the
+    objects, and the rest is looked at again. Regions much smaller than an object are left out, and those that stay get
+    a rim.
     """
-    cores = cores_of(objects)
-    outside = ~holes
-    if not cores.any() or not outside.any():
-        return np.zeros(objects.size, dtype=np.bool_)
+    cores, outside = cores_of(objects), ~holes
+    found = np.zeros(objects.size, dtype=np.bool_)
+    if not cores.any():
+        return found
     levels = cv2.GaussianBlur(pixels, (0, 0), BLUR).astype(np.int64) * _LEVELS >> 8
     codes = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
-    theirs = (_shares(codes[cores]) > _shares(codes[outside]))[codes]
-    if theirs[cores].mean() - theirs[outside].mean() < TELLING:
-        return np.zeros(objects.size, dtype=np.bool_)
-    alike = theirs & outside
-    side = float(np.median(np.sqrt(objects.box_areas)))
-    opened = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, _disc(_OPENED * side))
+    within, side = _shares(codes[cores]), float(np.median(np.sqrt(objects.box_areas)))
+    for _ in range(LOOKS):
+        beside = outside & ~found
+        if not beside.any():
+            break
+        theirs = (within > _shares(codes[beside]))[codes]
+        if theirs[cores].mean() - theirs[beside].mean() < TELLING:
+            break
+        found, before = _regions(theirs & outside, side) & outside, found
+        if np.array_equal(found, before):
+            break
+    return found
+
+
+def _regions(pixels: Bools, side: float) -> Bools:
+    """Connected regions of these pixels, without specks beside objects of that side, and with a rim."""
+    opened = cv2.morphologyEx(pixels.astype(np.uint8), cv2.MORPH_OPEN, _disc(_OPENED * side))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(as_bytes(opened))
     large = stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA * side * side
     large[0] = False
-    rimmed = cv2.dilate(large[labels].astype(np.uint8), _disc(_RIM * side + 2))
-    return np.asarray(rimmed.astype(np.bool_) & outside)
+    return np.asarray(cv2.dilate(large[labels].astype(np.uint8), _disc(_RIM * side + 2)).astype(np.bool_))
 
 
 def _shares(codes: NDArray[np.int64]) -> NDArray[np.float64]:
