@@ -43,6 +43,9 @@ WRAP = np.int64((1 << 24) - 1)
 FARTHEST = np.float32(64)
 """A pixel counts as no larger than so many repeats of a texture."""
 
+LIGHT = to_linear(np.arange(256) / 255)
+"""Linear light of every byte, float64, as averages are taken in it."""
+
 ZERO, HALF, ONE, ALMOST = (np.float32(value) for value in (0, 0.5, 1, 0.999))
 MANTISSA = np.int32((1 << 23) - 1)
 PER_MANTISSA, PER_FRACTION = np.float32(2.0**-23), np.float32(2.0**-16)
@@ -59,7 +62,7 @@ class Pyramid:
     def of(texture: NDArray[np.uint8]) -> Pyramid:
         """Every level half as high and wide as the one before, averaged in linear light, down to one texel."""
         parts, levels, start = [texture.reshape(-1, 3)], [(0, *texture.shape[:2])], texture.shape[0] * texture.shape[1]
-        light = to_linear(texture / 255.0)
+        light = LIGHT[texture]
         while max(light.shape[:2]) > 1:
             light = _halved(_halved(light).transpose(1, 0, 2)).transpose(1, 0, 2)
             parts.append(np.rint(255 * to_srgb(light)).astype(np.uint8).reshape(-1, 3))
