@@ -158,7 +158,8 @@ def shifted_sets(
             if flight_of(file.name) == flight:
                 shutil.copy(file, deployment / file.name)
         target: dict[str, object] = {"path": str(deployment), **({} if steps is None else {"steps": steps})}
-        sets, sentences = {}, ()
+        sets: dict[str, Dataset] = {}
+        sentences: tuple[str, ...] = ()
         for name, part in (("exposed", None), ("numbers", {"numbers": USERS_NUMBERS}), ("inferred", target)):
             values = {"data": str(data / "aerial_cars"), "on_bad_input": "skip", "seed": seed, "threads": 1}
             written = recipe_from_values(values if part is None else {**values, "target": part})

@@ -43,7 +43,8 @@ def release_of(arguments: argparse.Namespace) -> DatasetRelease:
         law.rows(count, np.random.Generator(np.random.PCG64([0, number])), synthetic=False)
         for number, count in enumerate(counts)
     ]
-    return DatasetRelease(*sets)
+    synthetic, training, holdout, reference = sets
+    return DatasetRelease(synthetic, training, holdout, reference)
 
 
 def peer(release: DatasetRelease) -> dict[str, np.ndarray]:
@@ -51,10 +52,12 @@ def peer(release: DatasetRelease) -> dict[str, np.ndarray]:
     from sklearn.neighbors import NearestNeighbors
 
     made, known = release.synthetic, release.reference
+    assert known is not None
     targets = np.concatenate([release.training, release.holdout])
 
     def nearest(queries: np.ndarray, references: np.ndarray, k: int = 1) -> np.ndarray:
-        return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(references).kneighbors(queries)[0]
+        index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(references)
+        return np.asarray(index.kneighbors(queries)[0])
 
     for queries, references, k in (
         (release.holdout, release.training, 1),  # repeats across the sides
@@ -86,7 +89,7 @@ def _monte_carlo(targets: np.ndarray, made: np.ndarray, least: np.ndarray) -> np
             for part in pairwise_distances_chunked(targets, made)
         ]
     )
-    return rankdata(counts, axis=0).sum(axis=1) + rankdata(-least) / (len(targets) + 1)
+    return np.asarray(rankdata(counts, axis=0).sum(axis=1) + rankdata(-least) / (len(targets) + 1))
 
 
 def _domias(targets: np.ndarray, made: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:

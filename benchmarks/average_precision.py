@@ -20,9 +20,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from twinset.instances import Instances
 
 SEED = 0
 OBJECTS = 20
@@ -43,7 +46,7 @@ def scenes(images: int, objects: int, extra: int, classes: int) -> dict[str, np.
     n, m = images * objects, images * extra
     truth, classes_of = boxes(n), draw.integers(0, classes, n)
     shifted = np.clip(truth + draw.normal(0, 3, truth.shape), 0, edge)
-    sound = (shifted[:, 2:] - shifted[:, :2] > 1).all(axis=1)
+    sound = np.all(shifted[:, 2:] - shifted[:, :2] > 1, axis=1)
     mistaken = draw.random(n) < 0.1
     return {
         "truth": truth.astype(np.float32),
@@ -61,19 +64,21 @@ def scenes(images: int, objects: int, extra: int, classes: int) -> dict[str, np.
     }
 
 
-def as_instances(data: dict[str, np.ndarray]) -> tuple[list[object], list[object]]:
+def as_instances(data: dict[str, np.ndarray]) -> tuple[list[Instances], list[Instances]]:
     from twinset.instances import Instances
 
     sides = []
-    for side, more in (("truth", {"crowd": "crowd"}), ("found", {"confidences": "confidence"})):
+    columns: dict[str, str]
+    for side, columns in (("truth", {"crowd": "crowd"}), ("found", {"confidences": "confidence"})):
         rows = [np.flatnonzero(data[f"{side}_image"] == i) for i in range(int(data["images"]))]
+        more: dict[str, Any] = {name: data[column] for name, column in columns.items()}
         sides.append(
             [
                 Instances(
                     (HEIGHT, WIDTH),
                     data[f"{side}_class"][index],
                     data[side][index],
-                    **{name: data[column][index] for name, column in more.items()},
+                    **{name: values[index] for name, values in more.items()},
                 )
                 for index in rows
             ]
@@ -81,12 +86,16 @@ def as_instances(data: dict[str, np.ndarray]) -> tuple[list[object], list[object
     return sides[0], sides[1]
 
 
-def as_annotations(data: dict[str, np.ndarray], side: str) -> list[dict[str, object]]:
+def as_annotations(data: dict[str, np.ndarray], side: str) -> list[dict[str, Any]]:
     boxes = data[side].astype(np.float64)
     xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     notes = []
     for i, box in enumerate(xywh.tolist()):
-        note = {"id": i + 1, "image_id": int(data[f"{side}_image"][i]), "category_id": int(data[f"{side}_class"][i])}
+        note: dict[str, Any] = {
+            "id": i + 1,
+            "image_id": int(data[f"{side}_image"][i]),
+            "category_id": int(data[f"{side}_class"][i]),
+        }
         note |= {"bbox": box, "area": box[2] * box[3], "iscrowd": 0}
         if side == "truth":
             note["iscrowd"] = int(data["crowd"][i])
@@ -142,14 +151,14 @@ def summary(judge: Any) -> list[float]:
     return [float(value) for value in judge.stats[:12]]
 
 
-def resampling(classes: int, repeats: int) -> dict[str, object]:
+def resampling(classes: int, repeats: int) -> dict[str, Any]:
     from twinset.average_precision import match_detections
 
     data = scenes(250, 12, 48, classes)
     truth, found = as_instances(data)
     matches = match_detections(truth, found, n_classes=classes)
     weights = np.random.Generator(np.random.PCG64(SEED)).multinomial(250, np.full(250, 1 / 250), size=1000)
-    seconds: dict[str, list[float]] = {"ap50": [], "ap": []}
+    seconds: dict[Literal["ap", "ap50"], list[float]] = {"ap50": [], "ap": []}
     for _ in range(repeats):
         for figure, times in seconds.items():
             began = time.perf_counter()
@@ -165,19 +174,20 @@ def child(side: str, path: Path) -> None:
     print(json.dumps({"seconds": seconds, "figures": figures}))
 
 
-def measured(side: str, path: Path, python: str) -> dict[str, object]:
+def measured(side: str, path: Path, python: str) -> dict[str, Any]:
     environment = os.environ | dict.fromkeys(POOLS, "1")
     command = [python, __file__, "--child", side, "--data", str(path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-    found: dict[str, object] = json.loads(answer.splitlines()[-1])
+    found: dict[str, Any] = json.loads(answer.splitlines()[-1])
     return found
 
 
-def row(images: int, classes: int, pythons: dict[str, str], repeats: int) -> dict[str, object]:
-    found: dict[str, list[dict[str, object]]] = {side: [] for side in pythons}
+def row(images: int, classes: int, pythons: dict[str, str], repeats: int) -> dict[str, Any]:
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in pythons}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scenes.npz"
-        np.savez(path, **scenes(images, OBJECTS, 10, classes))
+        drawn: dict[str, Any] = scenes(images, OBJECTS, 10, classes)
+        np.savez(path, **drawn)
         for _ in range(repeats):
             for side, python in pythons.items():
                 found[side].append(measured(side, path, python))

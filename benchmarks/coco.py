@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -183,7 +184,7 @@ def _total(run: dict[str, float]) -> float:
     return run["read_s"] + run["write_s"]
 
 
-def compared(options: argparse.Namespace, images: int, scratch: Path) -> dict[str, object]:
+def compared(options: argparse.Namespace, images: int, scratch: Path) -> dict[str, Any]:
     source, warm = (scratch / name / "annotations" / "instances_all.json" for name in ("source", "warm"))
     make(source, images, polygons=options.polygons)
     make(warm, 5, polygons=options.polygons)
@@ -197,7 +198,7 @@ def compared(options: argparse.Namespace, images: int, scratch: Path) -> dict[st
             python = options.peers if tool in ("supervision", "datumaro") else sys.executable
             runs[tool].append(measured(python, tool, source, scratch / f"{tool}.json", warm))
     boxes, labels = content(source)
-    rows: dict[str, dict[str, object]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for tool in tools:
         found, names = content(scratch / f"{tool}.json")
         total = [_total(run) for run in runs[tool]]
@@ -216,7 +217,7 @@ def compared(options: argparse.Namespace, images: int, scratch: Path) -> dict[st
             f"  peak {rows[tool]['peak_mib']:.0f} MiB  boxes differ by {rows[tool]['largest_box_difference']:.1e}",
             flush=True,
         )
-    medians = {tool: float(np.median(runs_of["total_s"])) for tool, runs_of in rows.items()}  # type: ignore[arg-type]
+    medians = {tool: float(np.median(runs_of["total_s"])) for tool, runs_of in rows.items()}
     fastest = min((tool for tool in tools if tool != "twinset"), key=medians.__getitem__)
     ratio = medians[fastest] / medians["twinset"]
     print(f"{fastest} is the fastest other; ours ×{ratio:.2f}", flush=True)

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,7 +67,8 @@ def scenes(count: int = 24) -> Dataset:
     samples = []
     for index in range(count):
         draws = np.random.Generator(np.random.PCG64(index))
-        pixels = cv2.resize(draws.integers(0, 256, (20, 20, 3)).astype(np.uint8), (SIDE, SIDE), interpolation=3)
+        rough = draws.integers(0, 256, (20, 20, 3)).astype(np.uint8)
+        pixels = np.asarray(cv2.resize(rough, (SIDE, SIDE), interpolation=3), dtype=np.uint8)
         boxes, masks = [], []
         for _ in range(OBJECTS):
             axes = tuple(int(v) for v in draws.integers(20, 66, size=2))
@@ -83,8 +85,9 @@ def scenes(count: int = 24) -> Dataset:
 
 @lru_cache(maxsize=2)
 def fitted(poisson: bool) -> CopyPasteGenerator:
-    blending = ("poisson",) if poisson else ("gaussian",)
-    return CopyPaste(blending=blending, count=(OBJECTS, OBJECTS), rotation_degrees=30).fit(scenes(), rng=0)
+    return CopyPaste(
+        blending=("poisson" if poisson else "gaussian",), count=(OBJECTS, OBJECTS), rotation_degrees=30
+    ).fit(scenes(), rng=0)
 
 
 def slots(first: int, count: int) -> list[Slot]:
@@ -111,7 +114,9 @@ def straightforward(generator: CopyPasteGenerator, layout: Layout, poisson: bool
         if poisson:
             x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
             centre = (x + width // 2, y + height // 2)
-            canvas = cv2.seamlessClone(warped[..., :3], canvas, mask.astype(np.uint8) * 255, centre, cv2.NORMAL_CLONE)
+            whole_mask = mask.astype(np.uint8) * 255
+            cloned = cv2.seamlessClone(warped[..., :3], canvas, whole_mask, centre, cv2.NORMAL_CLONE)
+            canvas = np.asarray(cloned, dtype=np.uint8)
         else:
             alpha = cv2.GaussianBlur(mask.astype(np.float32), (5, 5), 2)[..., None]
             canvas = (alpha * warped[..., :3] + (1 - alpha) * canvas).astype(np.uint8)
@@ -153,11 +158,11 @@ def by_opencv(poisson: bool, count: int, repeats: int) -> list[float]:
     return timed(run, count, repeats)
 
 
-def by_peer(python: str, count: int, repeats: int) -> dict[str, object] | None:
+def by_peer(python: str, count: int, repeats: int) -> dict[str, Any] | None:
     generator = fitted(False)
     cutouts = generator.cutouts
     assert generator.backgrounds is not None
-    cuts = {f"cut{i}": cutouts.pictures[int(cutouts.first[i])] for i in range(len(cutouts))}
+    cuts: dict[str, Any] = {f"cut{i}": cutouts.pictures[int(cutouts.first[i])] for i in range(len(cutouts))}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cuts.npz"
         np.savez(path, count=len(cuts), background=generator.backgrounds.pictures[0], **cuts)
@@ -168,7 +173,7 @@ def by_peer(python: str, count: int, repeats: int) -> dict[str, object] | None:
     if done.returncode:
         print(done.stderr.strip().splitlines()[-1])
         return None
-    found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
 
@@ -191,7 +196,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     count = 50 if options.quick else 200
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for poisson in (False, True):
         mine = timed(lambda poisson=poisson: ours(poisson, 0, count), count, options.repeats)  # type: ignore[misc]
         plain = by_opencv(poisson, max(10, count // 5), options.repeats)

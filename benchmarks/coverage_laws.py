@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,8 @@ class Case(Generic[Sample]):
 
 def gaussian(draws: Draws, n: int) -> Array:
     """Features with variances 1, ½, ⅓ …"""
-    return draws.normal(size=(n, DIMENSION)) / np.sqrt(1.0 + np.arange(DIMENSION))
+    found: Array = draws.normal(size=(n, DIMENSION)) / np.sqrt(1.0 + np.arange(DIMENSION))
+    return found
 
 
 def heavy(draws: Draws, n: int) -> Array:
@@ -99,16 +100,15 @@ def lost_mode(draws: Draws, *, n: int) -> tuple[Array, Array]:
 
 def feature_cases(score: str) -> Iterator[Case[tuple[Array, Array]]]:
     """Cases of the Fréchet or the kernel distance."""
-    measure, metric = {
-        "frechet": (frechet_distance, FrechetDistance()),
-        "kid": (kernel_distance, KernelDistance()),
-    }[score]
+    frechet = score == "frechet"
+    metric = FrechetDistance() if frechet else KernelDistance()
 
     def value(sets: tuple[Array, Array]) -> float:
-        return next(iter(metric.values(*sets).values()))
+        found = next(iter(metric.values(*sets).values()))
+        return float("nan") if found is None else found
 
     def interval(sets: tuple[Array, Array], rng: Stream) -> Found:  # noqa: ARG001
-        return Found.of(measure(*sets))
+        return Found.of(frechet_distance(*sets) if frechet else kernel_distance(*sets))
 
     for n in FEATURE_SIZES:
         for law, sample in {"gaussian": gaussian, "student t5": heavy, "mixture 4:1": mixture}.items():
@@ -303,9 +303,9 @@ Pictures = tuple[list[Instances], list[list[Instances]]]
 def study_ap_cases() -> Iterator[Case[Pictures]]:
     """mAP@50 of an arm of three trainings, through the study's own class."""
 
-    def study(drawn: Pictures, n_classes: int) -> tuple[PlacedStudy, list[SimpleNamespace]]:
+    def study(drawn: Pictures, n_classes: int) -> tuple[PlacedStudy, list[Any]]:
         truth, said = drawn
-        data = SimpleNamespace(
+        data: Any = SimpleNamespace(
             kind="objects", n_classes=n_classes, test_families=np.arange(len(truth)), instances=lambda _: truth
         )
         made = PlacedStudy(data, Path())
@@ -322,12 +322,13 @@ def study_ap_cases() -> Iterator[Case[Pictures]]:
 
     for n in DETECTION_SIZES:
         for law in ("easy", "hard", "rare class"):
-            detector, more = DETECTORS[law], {"n_classes": len(DETECTORS[law].prior)}
+            detector, n_classes = DETECTORS[law], len(DETECTORS[law].prior)
             draw = partial(detector.pictures, n=n, runs=SEEDS)
-            yield Case("study-ap", law, n, draw, partial(value, **more), partial(interval, **more))
+            told = partial(value, n_classes=n_classes), partial(interval, n_classes=n_classes)
+            yield Case("study-ap", law, n, draw, *told)
 
 
-CASES: dict[str, Callable[[], Iterator[Case]]] = {
+CASES: dict[str, Callable[[], Iterator[Case[Any]]]] = {
     "accuracy": accuracy_cases,
     "frechet": lambda: feature_cases("frechet"),
     "kid": lambda: feature_cases("kid"),

@@ -25,7 +25,7 @@ from hardware import machine
 from twinset.average_precision import match_detections
 from twinset.dataset import Dataset
 from twinset.downstream.arms import ARMS, CellResult, UtilityPlan
-from twinset.downstream.cells import study_digest
+from twinset.downstream.cells import committed, study_digest
 from twinset.downstream.placed_cells import PlacedPlan, PlacedSettings, read_found
 from twinset.downstream.placed_data import Kind, PlacedData, placed_data
 from twinset.downstream.placed_scores import PlacedStudy
@@ -34,7 +34,7 @@ from twinset.executors.local import LocalProcesses
 from twinset.formats import read
 from twinset.generators.copypaste import CopyPaste
 from twinset.models.classical import Strength
-from twinset.pipeline.placed import RunPlacedCell, committed, run_placed_cell_task
+from twinset.pipeline.placed import RunPlacedCell, run_placed_cell_task
 from twinset.pipeline.resolving import cache_folder
 from twinset.randomness import Stream, seed_for
 from twinset.stages import Slot

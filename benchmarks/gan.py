@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ from twinset.randomness import Stream
 METHODS = ("gan", "diffusion")
 
 
-def cell(method: str, seed: int, seconds: float) -> dict[str, object]:
+def cell(method: str, seed: int, seconds: float) -> dict[str, Any]:
     """Everything measured of one generator."""
     torch.set_num_threads(1)
     private, held_out = parts()
@@ -78,7 +79,7 @@ def cell(method: str, seed: int, seconds: float) -> dict[str, object]:
     }
 
 
-def table(results: dict[str, dict[str, object]]) -> str:
+def table(results: dict[str, dict[str, Any]]) -> str:
     """Means and ranges over seeds."""
     lines = [
         "| generator | accuracy | Fréchet distance | diversity: median, lowest | fit | computing | pictures/s |",
@@ -92,7 +93,7 @@ def table(results: dict[str, dict[str, object]]) -> str:
     for method in METHODS:
         own = [found for name, found in results.items() if name.startswith(f"{method}-")]
         if own:
-            diverse = f"{shown('diversity_median', 2)}, {min(found['diversity_lowest'] for found in own):.2f}"  # type: ignore[type-var]
+            diverse = f"{shown('diversity_median', 2)}, {min(found['diversity_lowest'] for found in own):.2f}"
             lines.append(
                 f"| {method} | {shown('accuracies', 3)} | {shown('frechet', 2)} | {diverse} | "
                 f"{shown('fit_seconds', 0)} s | {shown('fit_cpu_seconds', 0)} s | {shown('images_per_second', 0)} |"
@@ -114,7 +115,7 @@ def main() -> None:
         print(json.dumps(cell(*json.loads(args.cell))))
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, dict[str, object]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for seed in range(args.seeds):
         for method in METHODS:
             name = f"{method}-{seed}-{args.seconds:g}"
@@ -127,7 +128,7 @@ def main() -> None:
             print(name, results[name], flush=True)
     print(table(results))
     rates = {
-        method: np.mean([found["images_per_second"] for name, found in results.items() if name.startswith(method)])  # type: ignore[misc]
+        method: np.mean([found["images_per_second"] for name, found in results.items() if name.startswith(method)])
         for method in METHODS
     }
     ratio = round(float(rates["gan"] / rates["diffusion"]), 1)

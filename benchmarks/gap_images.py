@@ -133,7 +133,7 @@ def _curated(generator: Curatable, pilot: Dataset, real: Halves) -> tuple[Genera
         rng=Stream(0).child("curate"),
         settings=Curation(),
     )
-    return generator.without(found.dropped), " ".join(found.remarks)  # type: ignore[return-value]
+    return generator.without(found.dropped), " ".join(found.remarks)
 
 
 def _evolved(generator: Steerable, real: Halves) -> tuple[Generator, str]:

@@ -15,7 +15,8 @@ from alignment import BLOCK, blocks, pairs
 from twinset.dataset import Dataset
 from twinset.downstream.placed_cells import PlacedSettings
 from twinset.formats import read
-from twinset.generators.rendering.settings import Follow, Rendering, ShapeSource
+from twinset.generators.rendering.settings import Follow, Rendering
+from twinset.generators.rendering.shape_sources import ShapeSource
 
 Then = Literal["nothing", "curate", "filter", "evolve"]
 """What a step does to what its settings make."""

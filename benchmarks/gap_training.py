@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twinset.dataset import Dataset
 from twinset.downstream.arms import Cell, CellResult, Recipe, UtilityPlan
-from twinset.downstream.cells import study_digest
+from twinset.downstream.cells import committed, study_digest
 from twinset.downstream.intervals import Judged, interval_of_mean, paired_difference
 from twinset.downstream.placed_cells import PlacedPlan, read_found
 from twinset.downstream.placed_data import placed_data
@@ -25,7 +25,7 @@ from twinset.evaluation.predictions.detection_errors import confident, double_fi
 from twinset.evaluation.sample_study import rank_correlation, spearman, synthetic_distances
 from twinset.executors.local import LocalProcesses
 from twinset.instances import Instances
-from twinset.pipeline.placed import RunPlacedCell, committed, run_placed_cell_task
+from twinset.pipeline.placed import RunPlacedCell, run_placed_cell_task
 from twinset.randomness import Stream
 
 SEEDS = 3
@@ -231,7 +231,9 @@ def found_by(one: Trained) -> list[Instances]:
 def quality(one: Trained) -> NDArray[np.float64]:
     """float64 (N,): overlap with the objects of each test image, over seeds."""
     truth = one.study.data.instances("test")
-    return np.mean([object_quality(truth, confident(read_found(one.study.file(run)))) for run in one.runs], axis=0)
+    said = [object_quality(truth, confident(read_found(one.study.file(run)))) for run in one.runs]
+    found: NDArray[np.float64] = np.mean(said, axis=0)
+    return found
 
 
 def _against_score(by_step: Mapping[str, Trained], told: Mapping[str, Told]) -> float | None:

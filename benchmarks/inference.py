@@ -14,14 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.alignment.inference import Inference, InferenceSettings, infer, target_of
+from twinset.alignment.inference import InferenceSettings, InferredMeasure, infer, target_of
 from twinset.alignment.metadata import MEASURES, Matching, Trial, compare_measures, measure
 from twinset.annotations import Annotation
 from twinset.dataset import Dataset, Sample
@@ -39,7 +39,7 @@ from twinset.pipeline.inferring import (
     look_at,
 )
 from twinset.randomness import Stream
-from twinset.stages import Embedder
+from twinset.stages import Configuration, Embedder
 
 SIZE = (96, 96)
 HIDDEN = {
@@ -138,11 +138,12 @@ def rows(found: InferredMetadata) -> list[dict[str, object]]:
     truth = dict(zip(("pictures", "objects"), known_values(found.real), strict=True))
     told = []
     for level, inference in (("pictures", found.pictures), ("objects", found.objects)):
-        told += [_row(one, truth[level], inference) for one in (inference.measures if inference else ())]
+        if inference is not None:
+            told += [_row(one, truth[level], inference.affected) for one in inference.measures]
     return told
 
 
-def _row(one, truth: Mapping[str, NDArray[np.generic]], inference: Inference) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _row(one: InferredMeasure, truth: Mapping[str, NDArray[np.generic]], affected: Container[str]) -> dict[str, object]:
     row: dict[str, object] = {
         "measure": one.measure,
         "score": round(one.score, 3),
@@ -152,7 +153,7 @@ def _row(one, truth: Mapping[str, NDArray[np.generic]], inference: Inference) ->
         "by_extractor": {each.extractor: round(each.score, 3) for each in one.candidates},
         "synthetic_error": one.synthetic_error,
         "expected_error": one.expected_error,
-        "warned": one.measure in inference.affected,
+        "warned": one.measure in affected,
     }
     if one.predictions is not None:
         known = truth[one.measure]
@@ -176,7 +177,7 @@ def recovered(
     space = made_by.steered_by(list(columns))
     search, stream = Matching(grid=1, trials=trials), Stream(seed)
     history: list[Trial] = []
-    proposal = space.guess(target.components[0].means, target.components[0].stds)
+    proposal: Configuration | None = space.guess(target.components[0].means, target.components[0].stds)
     while proposal is not None:
         batch = space.configured([(1.0, proposal)]).sample(BATCH, rng=stream.child("batch", len(history)))
         history.append(Trial.of(proposal, measure(batch, measures=list(columns)), list(columns)))

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import coverage_laws
 import numpy as np
@@ -67,7 +68,7 @@ def repeat(task: Task) -> tuple[float, list[Found]]:
     return time.perf_counter() - began, found
 
 
-def tasks_of(case: Case, number: int, repetitions: int, seed: int) -> list[Task]:
+def tasks_of(case: Case[Any], number: int, repetitions: int, seed: int) -> list[Task]:
     """The chunks of a case, the same for any number of workers."""
     kinds = ("draw",) if case.expectation is not None else ("truth", "draw")
     return [
@@ -77,7 +78,7 @@ def tasks_of(case: Case, number: int, repetitions: int, seed: int) -> list[Task]
     ]
 
 
-def summary(case: Case, truth: Sequence[Found], found: Sequence[Found], seconds: float) -> Row:
+def summary(case: Case[Any], truth: Sequence[Found], found: Sequence[Found], seconds: float) -> Row:
     """Expectation, coverage with its interval, and how the mean width compares with the true spread."""
     known = np.array([one.value for one in truth])
     expectation = case.expectation if case.expectation is not None else float(np.nanmean(known))
@@ -109,7 +110,7 @@ class Cells:
     seed: int
     code: str
 
-    def read(self, case: Case) -> Row | None:
+    def read(self, case: Case[Any]) -> Row | None:
         """The row of this case, if it is there and of this code."""
         file = self._file(case)
         if file is None or not file.exists():
@@ -117,7 +118,7 @@ class Cells:
         kept = json.loads(file.read_text())
         return kept["row"] if kept["code"] == self.code else None
 
-    def write(self, case: Case, row: Row) -> None:
+    def write(self, case: Case[Any], row: Row) -> None:
         """Whole or not at all."""
         file = self._file(case)
         if file is None:
@@ -127,7 +128,7 @@ class Cells:
         part.write_text(json.dumps({"code": self.code, "row": row}))
         part.replace(file)
 
-    def _file(self, case: Case) -> Path | None:
+    def _file(self, case: Case[Any]) -> Path | None:
         law = re.sub(r"[^a-z0-9]+", "-", case.law)
         name = f"{case.score}-{law}-{case.n}-{self.repetitions}-{self.seed}.json"
         return None if self.folder is None else self.folder / name
@@ -142,7 +143,7 @@ def code_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def measured(cases: Sequence[tuple[int, Case]], options: argparse.Namespace) -> Iterator[tuple[int, Row]]:
+def measured(cases: Sequence[tuple[int, Case[Any]]], options: argparse.Namespace) -> Iterator[tuple[int, Row]]:
     """Places of cases with their rows, as they finish; their chunks go to the workers one case after another."""
     tasks, owner = [], []
     for place, (number, case) in enumerate(cases):

@@ -18,6 +18,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hardware import machine
@@ -62,7 +63,7 @@ def seconds(function: Callable[[], object], repeats: int) -> list[float]:
     return taken
 
 
-def compared(name: str, pictures: list[tuple[Pixels, Boxes]], repeats: int) -> dict[str, object]:
+def compared(name: str, pictures: list[tuple[Pixels, Boxes]], repeats: int) -> dict[str, Any]:
     for pixels, boxes in pictures[:2]:
         texture(pixels, boxes), reference(pixels, boxes)
     found = np.concatenate([texture(*picture) for picture in pictures])
@@ -85,7 +86,7 @@ def compared(name: str, pictures: list[tuple[Pixels, Boxes]], repeats: int) -> d
 def bccd(root: Path, count: int) -> list[tuple[Pixels, Boxes]]:
     pictures = []
     for path in sorted((root / "bccd/VOC2007/Annotations").glob("*.xml"))[:count]:
-        sides = [[float(box.findtext(side)) for side in ("xmin", "ymin", "xmax", "ymax")] for box in
+        sides = [[float(box.findtext(side, "")) for side in ("xmin", "ymin", "xmax", "ymax")] for box in
                  ElementTree.parse(path).getroot().iter("bndbox")]  # fmt: skip
         boxes = np.array([side for side in sides if side[2] - side[0] >= 4 and side[3] - side[1] >= 4])
         data = (root / "bccd/VOC2007/JPEGImages" / f"{path.stem}.jpg").read_bytes()
@@ -106,28 +107,30 @@ def noise(count: int, sides: tuple[int, int], per_image: int) -> list[tuple[Pixe
     return pictures
 
 
-def geometry(images: int, per_image: int, repeats: int) -> dict[str, object]:
+def geometry(images: int, per_image: int, repeats: int) -> dict[str, Any]:
     draw = np.random.Generator(np.random.PCG64(1))
     samples = []
     for row in range(images):
         low = draw.uniform(0, 400, (per_image, 2))
         boxes = np.concatenate([low, low + draw.uniform(2, 80, (per_image, 2))], axis=1).astype(np.float32)
-        found = Instances((480, 640), np.zeros(per_image, dtype=np.int64), boxes)
-        samples.append(Sample(str(row), Annotation(instances=found), image=b"never opened"))
+        objects = Instances((480, 640), np.zeros(per_image, dtype=np.int64), boxes)
+        samples.append(Sample(str(row), Annotation(instances=objects), image=b"never opened"))
     dataset = Dataset.of(samples, classes=["a"])
     names = ["count", "box_area", "aspect_ratio", "centre_x", "centre_y"]
 
+    labels = [sample.annotation.instances for sample in samples if sample.annotation and sample.annotation.instances]
+
     def loop() -> np.ndarray:
         rows = []
-        for instances in parts:
+        for instances in labels:
             for x1, y1, x2, y2 in instances.boxes.astype(np.float64):
                 width, height = x2 - x1, y2 - y1
                 rows.append([width * height / (640 * 480), width / height, (x1 + x2) / 2 / 640, (y1 + y2) / 2 / 480])
         return np.array(rows)
 
-    parts = [sample.annotation.instances for sample in samples if sample.annotation and sample.annotation.instances]
     found = measure(dataset, pixels=False, measures=names)
-    error = np.abs(np.stack([found.columns[name] for name in names[1:]], axis=1) - loop()).max()
+    columns = [np.asarray(found.columns[name], dtype=np.float64) for name in names[1:]]
+    error = np.abs(np.stack(columns, axis=1) - loop()).max()
     ours = seconds(lambda: measure(dataset, pixels=False, measures=names), repeats)
     theirs = seconds(loop, 2)
     return {

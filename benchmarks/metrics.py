@@ -25,6 +25,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hardware import machine
@@ -32,7 +33,7 @@ from metric_cells import RESAMPLINGS, TIMED_RESAMPLINGS
 
 CHILD = Path(__file__).with_name("metric_cells.py")
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-Found = dict[str, list[dict[str, object]]]
+Found = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -67,23 +68,23 @@ CELLS = {
 }
 
 
-def measured(name: str, python: str, threads: int) -> dict[str, object]:
+def measured(name: str, python: str, threads: int) -> dict[str, Any]:
     """One process."""
     environment = os.environ | dict.fromkeys(POOLS, str(threads))
     command = [python, str(CHILD), name, str(threads)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
-    found: dict[str, object] = json.loads(answer.splitlines()[-1])
+    found: dict[str, Any] = json.loads(answer.splitlines()[-1])
     return found
 
 
-def row(name: str, cell: Cell, peers: str, threads: int, repeats: int) -> dict[str, object]:
+def row(name: str, cell: Cell, peers: str, threads: int, repeats: int) -> dict[str, Any]:
     """All sides in turn, ``repeats`` times."""
     found: Found = {side: [] for side in ("ours", *cell.peers)}
     for _ in range(repeats):
         for side, runs in found.items():
             python = sys.executable if side == "ours" or cell.ours_too else peers
             runs.append(measured(f"{name}/{side}", python, threads))
-    line: dict[str, object] = {"cell": name, "what": cell.what, "threads": threads, "sides": {}}
+    line: dict[str, Any] = {"cell": name, "what": cell.what, "threads": threads, "sides": {}}
     ours = found["ours"]
     print(f"{cell.what}, {threads} thread{'s'[: threads > 1]}: {_seconds(ours, 1.0)}", flush=True)
     for side, target in cell.peers.items():
@@ -104,7 +105,7 @@ def row(name: str, cell: Cell, peers: str, threads: int, repeats: int) -> dict[s
     return line
 
 
-def against(ours: list[dict[str, object]], theirs: list[dict[str, object]], factor: float) -> dict[str, object]:
+def against(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], factor: float) -> dict[str, Any]:
     """Ratios of a peer to us, repeat by repeat."""
     wall, cpu = (
         factor * np.array([one[key] for one in theirs]) / np.array([one[key] for one in ours])
@@ -121,7 +122,7 @@ def against(ours: list[dict[str, object]], theirs: list[dict[str, object]], fact
     }
 
 
-def everything(threads: int, repeats: int) -> dict[str, object]:
+def everything(threads: int, repeats: int) -> dict[str, Any]:
     """The cost of the default metrics beside what they need."""
     figures = np.array([measured("all/metrics", sys.executable, threads)["figures"] for _ in range(repeats)])
     extraction, extraction_cpu, metrics, metrics_cpu = figures.T
@@ -146,7 +147,7 @@ def everything(threads: int, repeats: int) -> dict[str, object]:
     }
 
 
-def _seconds(runs: list[dict[str, object]], factor: float) -> str:
+def _seconds(runs: list[dict[str, Any]], factor: float) -> str:
     wall, cpu = (factor * float(np.median([one[key] for one in runs])) for key in ("wall", "cpu"))
     return f"{wall:.3g} s ({cpu:.3g} s processor, {np.median([one['mb'] for one in runs]):.0f} MB)"
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def compared(case: str, pairs: Pairs, repeats: int) -> list[dict[str, object]]:
     first, second = pairs
     left, right = (torch.from_numpy(each).permute(0, 3, 1, 2).float() for each in pairs)
 
-    def scikit(**settings: object) -> np.ndarray:
+    def scikit(**settings: Any) -> np.ndarray:
         both = zip(first, second, strict=True)
         return np.array([structural_similarity(x, y, data_range=255, channel_axis=2, **settings) for x, y in both])
 

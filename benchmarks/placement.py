@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 from alignment import flight_of, shifted_sets
 from twinset.dataset import Dataset
 from twinset.downstream.arms import Cell, CellResult, Recipe, UtilityPlan
-from twinset.downstream.cells import study_digest
+from twinset.downstream.cells import committed, study_digest
 from twinset.downstream.intervals import Difference, Judged, interval_of_mean, paired_difference
 from twinset.downstream.placed_cells import PlacedPlan
 from twinset.downstream.placed_data import placed_data
 from twinset.downstream.placed_scores import PlacedStudy
 from twinset.executors.local import LocalProcesses
 from twinset.generators.copypaste import CopyPaste
-from twinset.pipeline.placed import RunPlacedCell, committed, run_placed_cell_task
+from twinset.pipeline.placed import RunPlacedCell, run_placed_cell_task
 from twinset.pipeline.resolving import cache_folder
 from twinset.randomness import Stream
 

@@ -31,6 +31,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hardware import machine
@@ -51,14 +52,14 @@ from twinset.stages import Configuration, Generator, Slot
 PRIVATE = 1078
 MADE = 1000
 SEEDS = 3
-NETWORK: dict[str, object] = {"family": "unet", "width": 32, "depth": 1, "levels": 1, "patch": 2}
-PRIVATE_NETWORK: dict[str, object] = {"family": "transformer", "width": 32, "depth": 2, "levels": 1, "patch": 2}
+NETWORK: dict[str, Any] = {"family": "unet", "width": 32, "depth": 1, "levels": 1, "patch": 2}
+PRIVATE_NETWORK: dict[str, Any] = {"family": "transformer", "width": 32, "depth": 2, "levels": 1, "patch": 2}
 PRIVATE_STEPS = {"steps": 250, "batch": 270, "augment": 0.0, "learning_rate": 3e-3}
 USUAL_STEPS = {"steps": 600, "batch": 128, "augment": 0.3}
 GAN_RATES = {"learning_rate": 1.5e-3, "discriminator_rate": 2e-3, "discriminator_steps": 3}
-GAN: dict[str, object] = {"width": 16, "discriminator_width": 16, "batch": 64, "steps": 3000, **GAN_RATES}
+GAN: dict[str, Any] = {"width": 16, "discriminator_width": 16, "batch": 64, "steps": 3000, **GAN_RATES}
 PRIVATE_RATES = {"learning_rate": 1.5e-3, "discriminator_rate": 2e-3, "discriminator_steps": 2}
-PRIVATE_GAN: dict[str, object] = {"width": 16, "discriminator_width": 8, "batch": 216, "steps": 500, **PRIVATE_RATES}
+PRIVATE_GAN: dict[str, Any] = {"width": 16, "discriminator_width": 8, "batch": 216, "steps": 500, **PRIVATE_RATES}
 CLASSIFIER = ClassifierSettings(width=16, steps=300, augmentation=augmentation("light"))
 CANVAS = 64
 SPACE = {
@@ -153,22 +154,23 @@ def made_by(method: str, epsilon: float | None, private: Dataset) -> tuple[np.nd
         generators = evolved(private, epsilon) if epsilon is not None else [DrawnDigits()] * 10
         samples = [next(iter(generators[slot.class_id].generate([slot]))) for slot in wanted]
     else:
+        fitted: Any
         if method == "dp-merf":
             fitted = twinset.MeanEmbedding(privacy=Privacy(epsilon)).fit(private, rng=0)
         elif method == "dp-diffusion":
             privacy = Privacy(epsilon, draws=2)
             fitted = twinset.Diffusion(**PRIVATE_NETWORK, **PRIVATE_STEPS, privacy=privacy).fit(private, rng=0)  # type: ignore[arg-type]
         elif method == "dp-gan":
-            fitted = twinset.GAN(**PRIVATE_GAN, privacy=Privacy(epsilon, draws=2)).fit(private, rng=0)  # type: ignore[arg-type]
+            fitted = twinset.GAN(**PRIVATE_GAN, privacy=Privacy(epsilon, draws=2)).fit(private, rng=0)
         elif method == "gan":
-            fitted = twinset.GAN(**GAN).fit(private, rng=0)  # type: ignore[arg-type]
+            fitted = twinset.GAN(**GAN).fit(private, rng=0)
         else:
             fitted = twinset.Diffusion(**NETWORK, **USUAL_STEPS).fit(private, rng=0)  # type: ignore[arg-type]
         samples, remarks = list(fitted.generate(wanted)), list(fitted.remarks)
     return np.stack([one.pixels() for one in samples]), np.array([slot.class_id for slot in wanted]), remarks
 
 
-def frontier_cell(method: str, epsilon: float | None) -> dict[str, object]:
+def frontier_cell(method: str, epsilon: float | None) -> dict[str, Any]:
     private, held_out = parts()
     began = time.monotonic()
     images, class_ids, remarks = made_by(method, epsilon, private)
@@ -182,7 +184,7 @@ def frontier_cell(method: str, epsilon: float | None) -> dict[str, object]:
     return {"accuracies": accuracies, "seconds": round(seconds, 1), "peak_mib": round(peak), "remarks": remarks}
 
 
-def canary_cell(epsilon: float | None) -> dict[str, object]:
+def canary_cell(epsilon: float | None) -> dict[str, Any]:
     private, _ = parts()
     images, class_ids = arrays(private)
     began = time.monotonic()
@@ -212,7 +214,7 @@ def name_of(cell: tuple[str, str, float | None]) -> str:
     return "-".join((cell[0], cell[1], "none" if cell[2] is None else f"{cell[2]:g}"))
 
 
-def table(results: Mapping[str, dict[str, object]], wanted: Sequence[tuple[str, str, float | None]]) -> str:
+def table(results: Mapping[str, dict[str, Any]], wanted: Sequence[tuple[str, str, float | None]]) -> str:
     lines = ["| generator | ε | accuracy on real digits | time | peak memory |", "|---|---|---|---|---|"]
     for cell in wanted:
         if cell[0] == "frontier" and name_of(cell) in results:
@@ -246,7 +248,7 @@ LINE = 15
 """Pixels from one label to the next below."""
 
 
-def figure(results: Mapping[str, dict[str, object]], epsilons: Sequence[float]) -> str:
+def figure(results: Mapping[str, dict[str, Any]], epsilons: Sequence[float]) -> str:
     """Accuracy against ε (logarithmic) as SVG; dashed: references without a guarantee."""
     low, high = np.log(min(epsilons) / 1.3), np.log(max(epsilons) * 1.3)
 
@@ -255,7 +257,7 @@ def figure(results: Mapping[str, dict[str, object]], epsilons: Sequence[float]) 
         return round(float(x), 1), round(HIGH - EDGE - accuracy * (HIGH - 2 * EDGE + 20), 1)
 
     def mean(name: str) -> float | None:
-        return float(np.mean(results[name]["accuracies"])) if name in results else None  # type: ignore[arg-type]
+        return float(np.mean(results[name]["accuracies"])) if name in results else None
 
     right = at(max(epsilons) * 1.3, 0)[0]
     body = []
@@ -305,7 +307,7 @@ def main() -> None:
     if args.methods:
         wanted = [cell for cell in wanted if cell[0] != "frontier" or cell[1] in args.methods.split(",")]
     args.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, dict[str, object]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for cell in wanted:
         path = args.out / f"{name_of(cell)}.json"
         if not path.exists():

@@ -92,7 +92,8 @@ def real(name: Name, data: Path | None, seed: int) -> Real:
     dataset = twinset.load("builtin:digits") if name == "digits" else _pneumonia(data)
     spec = ImageSpec(*dataset[0].pixels().shape) if name == "digits" else ImageSpec(SIDE, SIDE, 1)
     order = Stream(seed).child("split", name).numpy().permutation(len(dataset))
-    sides, start = {}, 0
+    sides: dict[str, Side] = {}
+    start = 0
     for part, count in PARTS[name].items():
         rows = order[start : start + count]
         some = dataset.take(rows.tolist())
@@ -121,7 +122,8 @@ class KernelDensity:
         draw = rng.numpy()
         rows = np.array([draw.choice(np.flatnonzero(self.class_ids == each)) for each in class_ids])
         made = self.centres[rows] + draw.normal(0, self.deviation, (len(rows), *self.centres.shape[1:]))
-        return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+        drawn: PixelBatch = np.clip(np.rint(made), 0, 255).astype(np.uint8)
+        return drawn
 
     def losses(self, pictures: PixelBatch, class_ids: Labels, *, time: int, rng: Stream) -> Scores:  # noqa: ARG002
         """−log of the mean kernel over the images of the class, up to a constant, float64 (N,)."""
@@ -193,7 +195,7 @@ def diffusion(found: Real, folder: Path) -> ReleasedDiffusion:
     return ReleasedDiffusion(
         fit_diffusion(
             pictures,
-            class_ids,
+            class_ids.astype(np.int64, copy=False),
             n_classes=found.n_classes,
             settings=settings,
             rng=found.stream.child("diffusion"),

@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hardware import machine
@@ -106,7 +107,8 @@ def write(scene: Scene, path: Path) -> None:
             f"pose{row}": placed.pose,
             f"colour{row}": mesh.materials[0].colour,
         }
-    np.savez(path, **{name: np.asarray(value) for name, value in numbers.items()})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in numbers.items()}
+    np.savez(path, **arrays)
 
 
 def by_threads(threads: int, pictures: int) -> dict[str, float]:

@@ -12,11 +12,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
+Scene = Mapping[str, Any]
 
-def pyrender_side(scene, repeats):
+
+def pyrender_side(scene: Scene, repeats: int) -> dict[str, float]:
     """RGB with shadows and depth, ids by a second pass in flat colours: what pyrender offers for the same labels."""
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     import pyrender
@@ -44,7 +48,7 @@ def pyrender_side(scene, repeats):
     drawer = pyrender.OffscreenRenderer(width, height)
     flags = pyrender.RenderFlags.SHADOWS_DIRECTIONAL
 
-    def picture():
+    def picture() -> object:
         colour, depth = drawer.render(made, flags=flags)
         ids, _ = drawer.render(made, flags=pyrender.RenderFlags.SEG, seg_node_map=nodes)
         return colour, depth, ids
@@ -52,7 +56,7 @@ def pyrender_side(scene, repeats):
     return timed(picture, repeats)
 
 
-def cycles_side(scene, repeats):
+def cycles_side(scene: Scene, repeats: int) -> dict[str, float]:
     """Blender's path tracer, 16 samples and denoising, with depth, normal and index passes."""
     import bpy
 
@@ -91,7 +95,7 @@ def cycles_side(scene, repeats):
     return timed(lambda: bpy.ops.render.render(), repeats)
 
 
-def timed(picture, repeats):
+def timed(picture: Callable[[], object], repeats: int) -> dict[str, float]:
     """Warms up, says so, waits for a line, and draws; medians, and what all took together."""
     picture()
     print("ready", flush=True)

@@ -22,9 +22,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hardware import machine
+from numpy.typing import NDArray
 
 from twinset.evaluation.distances.frechet import Moments, frechet_from_moments
 from twinset.evaluation.distances.kid import kernel_distance
@@ -46,7 +48,7 @@ class Law:
         self.first = draw.normal(size=(LATENT, 256)).astype(np.float32) / LATENT**0.5
         self.second = draw.normal(size=(256, dimension)).astype(np.float32) / 256**0.5
 
-    def rows(self, count: int, draw: np.random.Generator, *, synthetic: bool) -> np.ndarray:
+    def rows(self, count: int, draw: np.random.Generator, *, synthetic: bool) -> NDArray[np.float32]:
         """Features float32 (count, D)."""
         noise = draw.standard_normal(size=(count, self.dimension), dtype=np.float32)
         if self.name == "gaussian":
@@ -56,7 +58,8 @@ class Law:
             size=(count, LATENT), dtype=np.float32
         )
         hidden = np.maximum(latent @ self.first, 0) @ self.second
-        return np.maximum(hidden, 0) + np.float32(0.02) * noise
+        rows: NDArray[np.float32] = np.maximum(hidden, 0) + np.float32(0.02) * noise
+        return rows
 
 
 def written(path: Path, law: Law, count: int, *, synthetic: bool) -> np.memmap:
@@ -123,7 +126,8 @@ def main() -> None:
             "kid": lambda: kid(real, synthetic, options.subsample),
             "prdc": lambda: neighbours(real, synthetic),
         }
-        memory, rows = Memory(), {}
+        memory = Memory()
+        rows: dict[str, dict[str, Any]] = {}
         for name, measure in measured.items():
             if name in options.skip.split(","):
                 continue

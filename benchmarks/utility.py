@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from hardware import machine
 
@@ -41,7 +42,8 @@ def cell(arm: ArmPart | None) -> str:
 def row(name: str, document: RunDocument) -> dict[str, object]:
     """What one run has to say, with the digests that say of what."""
     folder = Path(document.run)
-    split, timings = read_json(folder / "split.json"), read_json(folder / "timings.json")
+    split: Any = read_json(folder / "split.json")
+    timings: Any = read_json(folder / "timings.json")
     return {
         "dataset": name,
         "data_digest": split["facts"]["digest"],

@@ -42,7 +42,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 def numpy_threads() -> int:
     """How many threads NumPy's matrix products may take here, as the environment or :func:`blas_threads` says."""
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_info
 
     counts = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
     return min(available_cores(), max(counts, default=1))
