@@ -48,6 +48,8 @@ def test_sets_that_are_no_runs_need_real_images(folders: dict[str, Path]) -> Non
         twinset.leaderboard(folders["alike"], real=folders["real"], by="beauty")
     with pytest.raises(UsageError, match="the same for all sets; got self"):
         twinset.leaderboard(folders["alike"], real=folders["real"], extractor="self")
+    with pytest.raises(UsageError, match="expected --device auto, cpu, cuda or cuda:N; got 'tpu'"):
+        twinset.leaderboard(folders["alike"], real=folders["real"], device="tpu")
 
 
 @pytest.mark.slow
@@ -113,5 +115,6 @@ def test_the_page_shows_every_score_that_of_the_order_first(folders: dict[str, P
     text = page.read_text()
     assert text.index(">Precision") < text.index(">Kernel distance")
     assert str(tmp_path) not in text
+    assert "twinset leaderboard bright alike --real real --by precision --seed 0" in text
     with pytest.raises(UsageError, match="expected a file for --report"):
         twinset.leaderboard(folders["bright"], real=folders["real"], report=tmp_path)

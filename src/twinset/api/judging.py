@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from twinset import pipeline
 from twinset.pipeline.comparing import Question, metrics_named
 from twinset.pipeline.reporting import Quiet
+from twinset.pipeline.standing import RankingQuestion
 
 if TYPE_CHECKING:
     from twinset import documents
@@ -57,6 +58,7 @@ def leaderboard(
     by: str = "kernel_distance",
     seed: int = 0,
     report: str | Path | None = None,
+    device: str = "auto",
 ) -> documents.LeaderboardDocument:
     """Ranks synthetic sets (datasets or run folders) against the same real images, by every score at equal N.
 
@@ -64,13 +66,11 @@ def leaderboard(
     differ in where their figures do not compare.
 
     ``real`` defaults to the held-out images of the runs. Sets that the images cannot tell apart share ranks.
+    ``device``: of pretrained extractors, ``auto``, ``cpu`` or ``cuda``.
     """
     return pipeline.leaderboard(
         [str(each) for each in sets],
-        real=None if real is None else str(real),
-        extractor=extractor,
-        by=by,
-        seed=seed,
+        question=RankingQuestion(None if real is None else str(real), extractor, by, seed, device),
         report=None if report is None else Path(report),
         listener=Quiet(),
     )

@@ -256,6 +256,7 @@ def leaderboard(
     by: Annotated[str, typer.Option(help="The score that orders the sets.")] = "kernel_distance",
     report: Annotated[Path | None, typer.Option(help="Also write an HTML page here.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="Where pretrained extractors run: auto, cpu or cuda.")] = "auto",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -269,10 +270,14 @@ def leaderboard(
       twinset leaderboard gan/ diffusion/ --real real_test/ --by frechet_distance
     """
     from twinset import pipeline
+    from twinset.pipeline.standing import RankingQuestion
 
     with closing(progress(quiet=quiet)) as listener:
         document = pipeline.leaderboard(
-            sets, real=real, extractor=extractor, by=by, seed=seed, report=report, listener=listener
+            sets,
+            question=RankingQuestion(real, extractor, by, seed, device_named(device)),
+            report=report,
+            listener=listener,
         )
     from twinset.pipeline import words
 

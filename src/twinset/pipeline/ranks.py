@@ -5,7 +5,6 @@ Near copies, and images made from the same parents, move together: they count as
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from twinset.families import families
 from twinset.formats import read
 from twinset.images import ImageSpec
 from twinset.pipeline.comparing.looking import features_cache, look
+from twinset.pipeline.comparing.metrics import on_device
 from twinset.pipeline.comparing.pages import place_for
 from twinset.pipeline.comparing.question import embedder_named
 from twinset.pipeline.comparing.sources import name_of
@@ -33,6 +33,8 @@ from twinset.pipeline.image_sizes import choose_spec
 from twinset.pipeline.real import load_real
 from twinset.pipeline.recorded_ranks import is_record, ranked_records
 from twinset.pipeline.reporting import Listener
+from twinset.pipeline.resolving import Machine
+from twinset.pipeline.standing import RankingQuestion
 from twinset.pipeline.tools import source_of
 from twinset.randomness import Stream
 from twinset.recipe import ImagePart
@@ -56,24 +58,15 @@ class Contender:
 
 
 def leaderboard(
-    sources: Sequence[str],
-    *,
-    real: str | None,
-    extractor: str,
-    by: str,
-    seed: int,
-    report: Path | None = None,
-    listener: Listener,
+    sources: Sequence[str], *, question: RankingQuestion, report: Path | None = None, listener: Listener
 ) -> documents.LeaderboardDocument:
     """As :func:`ranked_sets`, and ``report`` also writes a page; a place that cannot be written to is refused first."""
     place = place_for(report) if report is not None else None
-    found = ranked_sets(sources, real=real, extractor=extractor, by=by, seed=seed, listener=listener)
+    found = ranked_sets(sources, question=question, listener=listener)
     if place is None:
         return found
-    names = [name_of(source) for source in sources]
-    command = shlex.join(["twinset", "leaderboard", *names, *(["--real", name_of(real)] if real else []), "--by", by])
     page = RankingPage(
-        title=f"{len(names)} synthetic sets, ranked",
+        title=f"{len(sources)} synthetic sets, ranked",
         summary=f"{found.n_synthetic} images of each set against {found.n_real} real ones, by {found.extractor}.",
         scores={
             name: [
@@ -83,7 +76,7 @@ def leaderboard(
         },
         higher_is_better=RANKED,
         notes=tuple(found.warnings),
-        command=command,
+        command=question.command(sources),
         version=__version__,
     )
     write_bytes(place, render_ranking(page).encode())
@@ -91,38 +84,34 @@ def leaderboard(
 
 
 def ranked_sets(
-    sources: Sequence[str],
-    *,
-    real: str | None,
-    extractor: str,
-    by: str,
-    seed: int,
-    listener: Listener,
+    sources: Sequence[str], *, question: RankingQuestion, listener: Listener
 ) -> documents.LeaderboardDocument:
-    """Ranks datasets and run folders against ``real``, or, of runs alone, against their common held-out images.
+    """Ranks datasets and run folders against real images, or, of runs alone, against their common held-out images.
 
     JSON files of comparisons and runs are ranked by what they say, where their protocols agree.
     """
-    by = {"kid": "kernel_distance", "frechet": "frechet_distance"}.get(by, by)
+    by = {"kid": "kernel_distance", "frechet": "frechet_distance"}.get(question.by, question.by)
     if by not in RANKED:
         raise UnknownNameError("score to rank by", by, RANKED)
-    if _records_alone(sources, real):
+    if _records_alone(sources, question.real):
         return ranked_records(sources, by=by)
-    method = _shared_extractor(extractor)
+    method = _shared_extractor(question.extractor)
+    device = Machine.of(workers=None, device=question.device).device
     listener.stage("reading")
     contenders = _contenders(sources)
-    held = _real(contenders, real)
+    held = _real(contenders, question.real)
     size = _common_size(contenders, held)
     spec, _ = choose_spec(ImagePart(), held)
     with torch_threads(1):
-        embedder = method.fit(held, spec=spec, rng=Stream(seed).child("leaderboard", "embedder"))
-        found = _ranked(held, contenders, embedder, spec=spec, size=size, seed=seed, listener=listener)
+        rng = Stream(question.seed).child("leaderboard", "embedder")
+        embedder = on_device(method.fit(held, spec=spec, rng=rng), device)
+        found = _ranked(held, contenders, embedder, spec=spec, size=size, seed=question.seed, listener=listener)
     return documents.LeaderboardDocument(
         by=by,
         n_real=len(held),
         n_synthetic=size,
         extractor=embedder.name,
-        seed=seed,
+        seed=question.seed,
         scores={name: [_part(one) for one in rows] for name, rows in found.items()},
         verdicts={each.name: each.result.verdict for each in contenders if each.result is not None},
         warnings=_warnings(contenders, size),
