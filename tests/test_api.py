@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +66,16 @@ def test_run_tells_what_it_takes(begun: list[WrittenRecipe]) -> None:
     with pytest.raises(UsageError, match="no such home folder"):
         twinset.run("~nosuchuser/photos", quiet=True)
     assert not begun
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [twinset.load, twinset.resume, twinset.verify, lambda out: twinset.run("builtin:digits", out=out, quiet=True)],
+    ids=["load", "resume", "verify", "out"],
+)
+def test_a_home_folder_that_is_not_there_is_said_in_a_line(asked: Callable[[str], object]) -> None:
+    with pytest.raises(UsageError, match="'~nosuchuser/x', but there is no such home folder"):
+        asked("~nosuchuser/x")
 
 
 def noise(count: int, seed: int, *shapes: tuple[int, int, int]) -> Dataset:

@@ -18,6 +18,7 @@ from twinset.formats.folder import visible
 from twinset.formats.recognising import refuse_part
 from twinset.images import FULL_RANGE, Window
 from twinset.inspection_lines import SHOWN, lines_of, tallied
+from twinset.paths import expanded
 from twinset.threads import blas_threads
 
 SCHEMA = "twinset/inspect/1"
@@ -145,7 +146,7 @@ def inspect(source: str | Path, *, window: Window = FULL_RANGE) -> Inspection:
 def _refuse_bare_part(dataset: Dataset, source: str | Path) -> None:
     """An error for the pictures, or masks, of a dataset without what is said of them."""
     if dataset.task == "classification" and bool((dataset.class_ids < 0).all()):
-        refuse_part(Path(source).expanduser())
+        refuse_part(expanded(source))
 
 
 def _unlabelled(dataset: Dataset) -> int:

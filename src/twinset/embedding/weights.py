@@ -15,6 +15,7 @@ from typing import Literal
 
 from twinset.errors import MissingExtraError, MissingModelError
 from twinset.models.foreign import conversion
+from twinset.paths import expanded
 
 Name = Literal["dinov2", "clip", "resnet18", "resnet50", "inception"]
 LpipsName = Literal["alex", "vgg"]
@@ -77,12 +78,12 @@ LPIPS: Mapping[LpipsName, LpipsFiles] = {
 
 def models_folder() -> Path:
     """Where weights are looked for: ``$TWINSET_MODELS``, else ``~/.cache/twinset/models``."""
-    return Path(os.environ.get("TWINSET_MODELS") or "~/.cache/twinset/models").expanduser()
+    return expanded(os.environ.get("TWINSET_MODELS") or "~/.cache/twinset/models")
 
 
 def weights_of(name: Name, path: str | None = None) -> Path:
     """The file that is, or should be, there; ``path`` is where the user says that it is, or its folder."""
-    place = Path(path).expanduser() if path else _default_path(name)
+    place = expanded(path) if path else _default_path(name)
     if name not in HUB or place.suffix in PICKLED:
         return place
     folder = place.parent if place.suffix == ".safetensors" else place
@@ -153,7 +154,7 @@ def lpips_files(name: LpipsName, backbone: str | None = None, heads: str | None 
     home = models_folder()
     names = f"{LPIPS[name].backbone}.safetensors", f"lpips-{name}.safetensors"
     first, second = (
-        Path(path).expanduser() if path else home / file for path, file in zip((backbone, heads), names, strict=True)
+        expanded(path) if path else home / file for path, file in zip((backbone, heads), names, strict=True)
     )
     return first, second
 

@@ -49,6 +49,7 @@ from twinset.formats.recognising import recognised, refuse_part, remembered
 from twinset.formats.sidecars import PROVENANCE_FILE
 from twinset.formats.writing import Encode, Target, WritableFormat, WriteReport, whole_folder
 from twinset.images import FULL_RANGE, SUFFIXES, Window
+from twinset.paths import expanded
 
 __all__ = [
     "FORMATS",
@@ -92,7 +93,7 @@ def read(
         raise ValueError(f"expected on_bad_input refuse, skip or report; got {on_bad_input!r}")
     dataset, report = gather(_listing(source), window=window, look=look)
     if not report.images and report.format not in CONTAINERS:
-        refuse_part(Path(source).expanduser())
+        refuse_part(expanded(source))
     judge(report, source=str(source), on_bad_input=on_bad_input, to_skip=to_skip)
     return dataset, report
 
@@ -100,7 +101,7 @@ def read(
 def _listing(source: str | Path) -> Listing:
     if str(source).startswith(builtin.PREFIX):
         return builtin.listing(str(source))
-    path = Path(source).expanduser()
+    path = expanded(source)
     if not path.exists():
         raise DatasetFormatError("expected a dataset; got no such file or folder", path=visible(str(source)))
     if path.is_dir():
@@ -248,7 +249,7 @@ def write(
     if None in splits and len(splits) > 1:
         raise ValueError("expected a split on every sample, or on none; got both")
     check_writable(dataset, format)
-    path = Path(destination).expanduser()
+    path = expanded(destination)
     with whole_folder(path) as target:
         if format == "coco":
             images = coco.write(dataset, target, encode=encode, category_base=category_base)

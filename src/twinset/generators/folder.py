@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from twinset.dataset import Dataset, Sample, Task
 from twinset.errors import DataError
 from twinset.formats import read
 from twinset.images import ImageSpec, Pixels, convert_channels
+from twinset.paths import expanded
 from twinset.randomness import Stream
 from twinset.stages import Slot
 
@@ -38,7 +38,7 @@ class Folder:
 
     def read(self) -> Dataset:
         """The dataset in the folder; a bad file, or other content than recorded, is a :class:`DataError`."""
-        dataset, _ = read(Path(self.path).expanduser(), on_bad_input="refuse")
+        dataset, _ = read(expanded(self.path), on_bad_input="refuse")
         if self.content is not None and dataset.source_digest() != self.content:
             raise DataError(
                 f"{self.path}: expected the images that this recipe was resolved with ({self.content[:12]}…); "

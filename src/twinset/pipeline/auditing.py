@@ -21,6 +21,7 @@ from twinset.errors import DataError, UsageError
 from twinset.evaluation.detectability.two_sample import Detectability, detectability
 from twinset.families import one_of_each
 from twinset.images import ImageSpec, PixelBatch
+from twinset.paths import expanded
 from twinset.pipeline.folders import recipe_of, refuse_unfinished
 from twinset.pipeline.object_audit import audited_objects
 from twinset.pipeline.opening import Run, open_run
@@ -158,7 +159,7 @@ def known_classes(shown: Dataset, held: Dataset) -> tuple[Known, Known]:
 
 
 def _of_run(folder: Path, reference: str | None, question: AuditQuestion, listener: Listener) -> Audited:
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     written = recipe_of(folder)
     refuse_unfinished(folder)
     run: Run = open_run(folder, written, Machine.of(workers=1, device="cpu"), listener, reread=False)

@@ -10,11 +10,11 @@ from twinset import documents
 from twinset import release as out
 from twinset.errors import DataError, UsageError
 from twinset.models.diffusion import MODEL_FILE
+from twinset.paths import expanded
 from twinset.pipeline.audit_page import NAMES
 from twinset.pipeline.audit_words import controls_of
 from twinset.pipeline.manifest import sha256_of
 from twinset.privacy.audit.answers import Answer, meaning
-from twinset.recipe import expanded
 from twinset.store import write_bytes
 
 HEADING = "## Privacy audit"

@@ -11,6 +11,7 @@ from twinset import documents
 from twinset.dataset import SPLITS, UNITS, Sample, sample_digest
 from twinset.downstream import UtilityPlan
 from twinset.errors import RunFolderError
+from twinset.paths import expanded
 from twinset.pipeline.audit_forecast import audit_forecast
 from twinset.pipeline.audit_seconds import audit_seconds
 from twinset.pipeline.closing.seconds import closing_notes
@@ -52,7 +53,7 @@ NAMED = 8
 
 def status(folder: Path) -> documents.StatusDocument:
     """How far a run is, from what it has committed; works while the run is going."""
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     identity(folder)
     store, timings = ShardStore(folder), Timings(folder).read()
     ended, planned, generated, accepted = finished(folder), 0, 0, None
@@ -89,7 +90,7 @@ def verify(folder: Path, *, samples: int, device: str, listener: Listener) -> do
     What other figures rest on is not used once it has changed: then nothing is made again. Files that the run did
     not write are named too; nothing rests on them.
     """
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     recipe_of(folder)
     with locked(folder):
         refuse_unfinished(folder)

@@ -15,6 +15,7 @@ from twinset.evaluation.predictions.classification import Classified, accuracy, 
 from twinset.families import DIGEST_BYTES, families, fingerprint
 from twinset.images import ImageSpec
 from twinset.models.classifier import Classifier, ClassifierSettings, fit_classifier
+from twinset.paths import expanded
 from twinset.pipeline.folders import refuse_inside, refuse_missing_parent
 from twinset.pipeline.image_sizes import choose_spec
 from twinset.pipeline.model_cards import card_place, classifier_card, named_parent, write_card
@@ -22,7 +23,7 @@ from twinset.pipeline.parts import scores_part
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import check_way, load, source_of
 from twinset.randomness import Stream
-from twinset.recipe import ImagePart, expanded
+from twinset.recipe import ImagePart
 from twinset.scores import Score
 from twinset.threads import torch_threads
 

@@ -12,11 +12,11 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError, UsageError
 from twinset.evaluation.detectability.false_alarms import FalseAlarms, false_alarms
 from twinset.evaluation.detectability.generated_detector import RATES, GeneratedDetector, Judgement
+from twinset.paths import expanded
 from twinset.pipeline.detector_facts import detector_part, limits_of, worthless_warning
 from twinset.pipeline.detector_images import read_images
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import check_way
-from twinset.recipe import expanded
 from twinset.threads import blas_threads
 
 BLOCK = 256

@@ -13,10 +13,10 @@ from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError, ImageError, UsageError
 from twinset.formats import read
 from twinset.images import MAX_FILE_BYTES
+from twinset.paths import expanded
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import check_way, source_of
 from twinset.provenance import read_provenance, stated_source_type
-from twinset.recipe import expanded
 from twinset.release.credentials import media_type, read_certificates, read_credentials
 from twinset.release.watermark import PAYLOAD_BITS, Look, Reading, SecretKey, SpreadSpectrum, Watermark
 

@@ -14,6 +14,7 @@ from twinset.errors import DataError, RunFolderError, UsageError
 from twinset.evaluation.detectability.confounders import Equalise
 from twinset.evaluation.detectability.generated_detector import FEWEST, DetectorSettings, fit_detector
 from twinset.families import DIGEST_BYTES, families, fingerprint
+from twinset.paths import expanded
 from twinset.pipeline.detector_facts import detector_part, limits_of, remedy_warning, worthless_warning
 from twinset.pipeline.detector_images import read_images
 from twinset.pipeline.folders import refuse_inside, refuse_missing_parent
@@ -21,7 +22,6 @@ from twinset.pipeline.model_cards import card_place, detector_card, write_card
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.tools import source_of
 from twinset.randomness import Stream
-from twinset.recipe import expanded
 from twinset.threads import blas_threads
 
 SUFFIX = ".safetensors"

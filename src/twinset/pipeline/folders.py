@@ -18,6 +18,7 @@ import pydantic
 
 from twinset import __version__, documents
 from twinset.errors import RunFolderError, TwinsetError
+from twinset.paths import expanded
 from twinset.pipeline.metering import Meter
 from twinset.recipe import WrittenRecipe, load_recipe
 from twinset.store import PUT_BACK, TEMPORARY, disk_refusals, read_json, write_bytes, write_json
@@ -37,7 +38,7 @@ PACKAGES = ("numpy", "scipy", "pillow", "pyarrow", "torch", "torchvision", "diff
 def run_folder(written: WrittenRecipe, out: Path | None) -> Path:
     """The folder of a recipe: ``out``, or ``runs/NAME-KEY`` with the first eight digits of the recipe's digest."""
     if out is not None:
-        return out.expanduser().resolve()
+        return expanded(out).resolve()
     name = written.recipe.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(written.recipe.data.path).name).strip("-.")
     name = name.removeprefix("builtin-") or "run"
     return Path.cwd() / "runs" / f"{name[:40]}-{written.digest()[:8]}"

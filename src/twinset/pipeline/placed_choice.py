@@ -9,6 +9,7 @@ from twinset.dataset import Task
 from twinset.downstream.own_command import OwnTrainer
 from twinset.downstream.placed_models import FITTING, MASKED, check_weights
 from twinset.errors import RecipeError, UsageError
+from twinset.paths import expanded
 from twinset.pipeline.real import RealData
 from twinset.recipe import UtilityPart
 
@@ -31,7 +32,7 @@ def check_part(part: UtilityPart) -> None:
             named = dict.fromkeys(name for names in FITTING.values() for name in names if name not in OURS)
             hint = f"set model to one of {', '.join(named)}, or leave weights out"
             raise _refused("weights", "none with our own networks, which learn anew", part.weights, hint)
-        check_weights(part.model, Path(part.weights).expanduser())
+        check_weights(part.model, expanded(part.weights))
     if part.model not in OURS and part.width != "auto":
         raise _refused("width", f"auto with {part.model}", part.width, "its width is its own")
 
@@ -77,7 +78,7 @@ def model_of(part: UtilityPart) -> str | None:
 
 def weights_of(part: UtilityPart) -> Path | None:
     """The file of weights."""
-    return None if part.weights is None else Path(part.weights).expanduser()
+    return None if part.weights is None else expanded(part.weights)
 
 
 def judges_masks(part: UtilityPart, task: Task) -> bool:

@@ -20,6 +20,7 @@ from twinset.dataset import Dataset, Sample, Task
 from twinset.errors import RunFolderError, UsageError
 from twinset.formats.counting import counted
 from twinset.images import encode_png
+from twinset.paths import expanded
 from twinset.pipeline.fitting import EditedReal, Source, check_training, sources_of, takes_workspace
 from twinset.pipeline.folders import refuse_inside
 from twinset.pipeline.image_sizes import at_run_size
@@ -29,7 +30,7 @@ from twinset.pipeline.real_checks import task_of
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.sheets import Row, sheet
 from twinset.randomness import Stream, seed_for
-from twinset.recipe import Recipe, WrittenRecipe, expanded
+from twinset.recipe import Recipe, WrittenRecipe
 from twinset.recipe.model import PLACED
 from twinset.stages import CheckedMethod, Editor, EditorMethod, FiniteGenerator, Generator, Method, Remarking, Slot
 from twinset.store import write_bytes

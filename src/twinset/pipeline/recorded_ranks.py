@@ -19,8 +19,8 @@ from twinset.documents import CompareDocument, LeaderboardDocument, RankedPart, 
 from twinset.errors import DataError
 from twinset.evaluation.influences import RANKED
 from twinset.evaluation.ranking import ranking_of_figures
+from twinset.paths import expanded
 from twinset.pipeline.comparing.sources import name_of
-from twinset.recipe import expanded
 
 FREE = ("seed",)
 """Of a protocol, what figures may differ in: seeds choose draws, and a network that a seed made has a sha256."""

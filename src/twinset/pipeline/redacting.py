@@ -14,6 +14,7 @@ from pathlib import Path
 from twinset import documents
 from twinset.dataset import Dataset
 from twinset.errors import UsageError
+from twinset.paths import expanded
 from twinset.pipeline.folders import began_on, recipe_of, refuse_unfinished, result_of
 from twinset.pipeline.object_audit import MARK
 from twinset.pipeline.opening import Run, open_run
@@ -52,7 +53,7 @@ def redact(
         raise UsageError(
             "expected --ids or --parents; got neither", hint="`twinset audit RUN` names images and parents"
         )
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     written = recipe_of(folder)
     machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):

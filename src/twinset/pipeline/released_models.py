@@ -16,6 +16,7 @@ from twinset.errors import DataError, UsageError
 from twinset.generators.cells import CELLS_FILE, Cells
 from twinset.images import ImageSpec, PixelBatch
 from twinset.models.diffusion import MODEL_FILE
+from twinset.paths import expanded
 from twinset.pipeline import auditing
 from twinset.pipeline.auditing import Audited, AuditQuestion
 from twinset.pipeline.classifying import load_classifier
@@ -26,7 +27,6 @@ from twinset.privacy.audit.dataset_release import DatasetRelease
 from twinset.privacy.audit.model_release import FEWEST_UNITS, ModelAudit, Targets
 from twinset.privacy.audit.witnesses import Witnesses, neither, witnesses
 from twinset.randomness import Stream
-from twinset.recipe import expanded
 
 if TYPE_CHECKING:
     from twinset.privacy.attacks.diffusion import ReleasedDiffusion

@@ -15,6 +15,7 @@ from pathlib import Path
 from twinset import __version__, documents
 from twinset.copying import SIDE
 from twinset.errors import UsageError
+from twinset.paths import expanded
 from twinset.pipeline import auditing
 from twinset.pipeline.audit_page import audit_page
 from twinset.pipeline.auditing import Audited, AuditQuestion
@@ -49,7 +50,7 @@ class Released:
         others = self.releases, self.generator, self.classifier, self.synthetic, self.train, self.holdout
         if self.run is None or any(given is not None for given in others):
             return self
-        part = recipe_of(self.run.expanduser().resolve()).recipe.privacy
+        part = recipe_of(expanded(self.run).resolve()).recipe.privacy
         return replace(self, releases=part.releases) if part is not None and part.with_generator else self
 
     def asked(self) -> tuple[Release, ...]:

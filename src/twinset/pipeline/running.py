@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from twinset import documents
+from twinset.paths import expanded
 from twinset.pipeline.closing.loop import close_gap
 from twinset.pipeline.curating import commit_curation
 from twinset.pipeline.evolving import commit_evolution, touched_by
@@ -70,7 +71,7 @@ def run(
 
 def resume(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
     """Continues a run from what it has committed."""
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     written = recipe_of(folder)
     machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):
@@ -79,7 +80,7 @@ def resume(folder: Path, *, workers: int | None, device: str, listener: Listener
 
 def evaluate(folder: Path, *, workers: int | None, device: str, listener: Listener) -> documents.RunDocument:
     """Measures a finished dataset again and writes a new report; if it is interrupted, :func:`resume` ends it."""
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     written = recipe_of(folder)
     machine = Machine.of(workers=workers, device=began_on(folder, device))
     with locked(folder):

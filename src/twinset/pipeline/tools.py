@@ -16,10 +16,11 @@ from twinset.formats.counting import counted
 from twinset.formats.writing import WritableFormat
 from twinset.images import FULL_RANGE, Window
 from twinset.inspection import inspect as inspect_dataset
+from twinset.paths import expanded
 from twinset.pipeline.folders import environment, refuse_inside
 from twinset.pipeline.recipe_texts import recipe_text
 from twinset.provenance import encode_with_provenance
-from twinset.recipe import EXPORTS, expanded, recipe_from_values
+from twinset.recipe import EXPORTS, recipe_from_values
 from twinset.store import write_bytes
 from twinset.threads import available_cores
 

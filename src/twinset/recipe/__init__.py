@@ -28,7 +28,6 @@ from twinset.recipe.privacy import FrontierPart, FrontierSetting, PrivacyPart
 from twinset.recipe.reading import (
     WrittenRecipe,
     build_methods,
-    expanded,
     load_recipe,
     recipe_for,
     recipe_from_values,
@@ -60,7 +59,6 @@ __all__ = [
     "UtilityPart",
     "WrittenRecipe",
     "build_methods",
-    "expanded",
     "load_recipe",
     "recipe_for",
     "recipe_from_values",

@@ -13,6 +13,7 @@ import pydantic
 from twinset import methods
 from twinset.errors import RecipeError, UnknownNameError, UsageError
 from twinset.metric_names import chosen
+from twinset.paths import expanded
 from twinset.recipe.explaining import explain
 from twinset.recipe.model import Recipe
 from twinset.recipe.parts import UsePart
@@ -65,19 +66,6 @@ def recipe_for(source: str | Path, *, overrides: Sequence[str] = (), minutes: fl
             hint="check the path; `twinset init DIR` writes a recipe",
         )
     return recipe_from_values({"data": str(path.resolve())}, overrides=overrides)
-
-
-def expanded(path: str | Path) -> Path:
-    """A path as a person wrote it, with the home folder in place of ``~``; :class:`UsageError` if there is none."""
-    if "\0" in str(path):
-        raise UsageError(f"expected a path; got {str(path)!r}", hint="a file name cannot hold a NUL character")
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise UsageError(
-            f"expected a path; got {str(path)!r}, but there is no such home folder",
-            hint="write the folder out, or begin with ./ if its name begins with ~",
-        ) from error
 
 
 def _written(file: YamlFile, overrides: Sequence[str], base: Path) -> WrittenRecipe:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from twinset.dataset import Dataset
@@ -23,6 +21,7 @@ from twinset.generators.copypaste.learning import learn_placement
 from twinset.generators.copypaste.recomposing import fit_regions
 from twinset.generators.copypaste.settings import CopyPaste
 from twinset.generators.copypaste.stores import Cutouts, Packer
+from twinset.paths import expanded
 from twinset.randomness import Stream
 
 
@@ -45,7 +44,7 @@ def fit(settings: CopyPaste, training: Dataset, *, rng: Stream) -> CopyPasteGene
     for row, sample in enumerate(training):
         visit(settings, plan, gathered, row, sample)
     if settings.foreground_path is not None:
-        gathered.cuts = from_class_folders(Path(settings.foreground_path).expanduser(), training.classes)
+        gathered.cuts = from_class_folders(expanded(settings.foreground_path), training.classes)
     gathered.cuts += distractors_of(settings, gathered, rng)
     if not any(cut.class_id >= 0 for cut in gathered.cuts):
         raise DataError("expected at least one object to cut out; got none", hint="use foregrounds: auto")

@@ -20,6 +20,7 @@ from twinset.generators.copypaste.settings import CopyPaste
 from twinset.generators.copypaste.stores import Packer
 from twinset.images import SUFFIXES, Pixels, convert_channels, decode
 from twinset.instances import Instances
+from twinset.paths import expanded
 from twinset.randomness import Stream
 
 MOST_CUTOUTS = 8000
@@ -150,7 +151,7 @@ def _keep_background(
 def backgrounds_of(settings: CopyPaste, gathered: Gathered) -> Backgrounds | None:
     """Those of the folder, or those of the pass; None where they are drawn anew for every picture."""
     if settings.background_path is not None:
-        for pixels in _pictures_in(Path(settings.background_path).expanduser(), settings.most_backgrounds):
+        for pixels in _pictures_in(expanded(settings.background_path), settings.most_backgrounds):
             gathered.packer.add(pixels)
             gathered.ids.append("")
             gathered.licences.append(None)
@@ -209,7 +210,7 @@ def distractors_of(settings: CopyPaste, gathered: Gathered, rng: Stream) -> list
     if not settings.distractors[1]:
         return []
     if settings.distractor_path is not None:
-        folder = Path(settings.distractor_path).expanduser()
+        folder = expanded(settings.distractor_path)
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not files:
             raise DataError(f"{folder}: expected pictures of distractors; got none", hint="correct the path")

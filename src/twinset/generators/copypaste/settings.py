@@ -13,6 +13,7 @@ from twinset.choices import check_choices
 from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.generators.copypaste.marginals import PlacementTarget
+from twinset.paths import expanded
 from twinset.randomness import RandomSource, Stream
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class CopyPaste:
     def folders(self) -> tuple[Path | None, Path | None, Path | None]:
         """Where cut-outs, backgrounds and distractors are read from; None where they are not."""
         names = (self.foreground_path, self.background_path, self.distractor_path)
-        first, second, third = (Path(name).expanduser() if name is not None else None for name in names)
+        first, second, third = (expanded(name) if name is not None else None for name in names)
         return first, second, third
 
     def folders_digest(self) -> str:

@@ -26,6 +26,7 @@ from twinset.generators.rendering.settings import Rendering
 from twinset.generators.rendering.shape_sources import ShapeSource
 from twinset.images import SUFFIXES, Pixels, convert_channels, decode
 from twinset.instances import Instances
+from twinset.paths import expanded
 from twinset.randomness import Stream
 
 MOST_THINGS = 24
@@ -94,7 +95,7 @@ def shapes_of(name: str, settings: Rendering, rng: Stream) -> Stock:
 def _from_files(source: ShapeSource, most: int) -> Stock:
     """At most ``most`` meshes of a folder, evenly among its files in their order."""
     assert source.folder is not None
-    path = Path(source.folder).expanduser()
+    path = expanded(source.folder)
     if path.is_file():
         mesh, report = read_mesh(path, source.reading)
         return (Shape(mesh, path.name),), (report,)
@@ -166,7 +167,7 @@ def _backdrops(
     lights: tuple[NDArray[np.float64], ...] = ()
     if settings.backdrop_path is not None:
         whole = settings.backdrop == "environment"
-        lights = _add_photos(packer, Path(settings.backdrop_path).expanduser(), settings.most_backdrops, whole=whole)
+        lights = _add_photos(packer, expanded(settings.backdrop_path), settings.most_backdrops, whole=whole)
     pictures = packer.done() if settings.backdrop in ("training", "photos", "environment") else None
     textures = _textures(settings, rng.child("textures"))
     backdrops = Backdrops(settings.backdrop, pictures, tuple(ids), textures, lights)

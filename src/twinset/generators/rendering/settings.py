@@ -20,6 +20,7 @@ from twinset.generators.rendering.shape_sources import (
     source_of,
     with_folders,
 )
+from twinset.paths import expanded
 from twinset.randomness import RandomSource, Stream
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Rendering:
             raise DataError("expected a task with objects; got semantic-segmentation", hint="use copypaste")
         refuse_classes(self.shapes, classes, every=task == "classification")
         refuse_absent(self.shapes)
-        if self.backdrop_path is not None and not Path(self.backdrop_path).expanduser().is_dir():
+        if self.backdrop_path is not None and not expanded(self.backdrop_path).is_dir():
             raise DataError(
                 f"backdrop_path: expected a folder of pictures; got {self.backdrop_path}, which is none",
                 hint="correct the name",
@@ -212,7 +213,7 @@ class Rendering:
         """Folders that are read: of photos, and of meshes."""
         sources = [self.source(name) for name in sorted(self.shapes)]
         named = [source.folder for source in sources if source is not None]
-        return tuple(Path(name).expanduser() for name in (self.backdrop_path, *named) if name is not None)
+        return tuple(expanded(name) for name in (self.backdrop_path, *named) if name is not None)
 
     def source(self, class_name: str) -> ShapeSource | None:
         """Where a class takes its shapes from; None for one that is not drawn, or that nothing is known of."""

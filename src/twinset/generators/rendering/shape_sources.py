@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from twinset.choices import check_choices
 from twinset.errors import DataError, RecipeError, UnknownNameError
+from twinset.paths import expanded
 
 if TYPE_CHECKING:
     from twinset.generators.rendering.mesh_files import MeshSettings
@@ -134,7 +135,7 @@ def refuse_absent(shapes: Mapping[str, str | ShapeSource]) -> None:
         source = source_of(name, shapes)
         if source is None or source.folder is None:
             continue
-        path, given = Path(source.folder).expanduser(), Path(source.folder).name
+        path, given = expanded(source.folder), Path(source.folder).name
         if path.is_dir():
             mesh_names(path)
         elif not path.is_file():

@@ -11,13 +11,13 @@ from typing import Literal
 from twinset import __version__, documents, report
 from twinset.dataset import Dataset
 from twinset.errors import UsageError
+from twinset.paths import expanded
 from twinset.pipeline import page
 from twinset.pipeline.comparing.sources import Sources, name_of
 from twinset.pipeline.comparing.utility import Measured
 from twinset.pipeline.explaining import Explanation
 from twinset.pipeline.parts import arms_part, gate_part, scores_part, verdict_part
 from twinset.privacy.gate import GateResult
-from twinset.recipe import expanded
 from twinset.report import render
 from twinset.scores import Score
 from twinset.store import disk_refusals, temporary_beside

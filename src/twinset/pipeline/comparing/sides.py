@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from twinset.dataset import Dataset
 from twinset.errors import DataError, UsageError
 from twinset.families import DIGEST_BYTES, families
 from twinset.formats import read
+from twinset.paths import expanded
 from twinset.pipeline.comparing.looking import Seen
 from twinset.pipeline.comparing.sources import Sources
 from twinset.pipeline.held_out import copies_in
@@ -79,7 +79,7 @@ def sides_of(held: Seen, made: Seen, shown: Seen | None) -> Sides:
 
 def read_features(source: str) -> NDArray[np.floating]:
     """Features (N, D) in NumPy's format, memory-mapped; pickled arrays and other shapes are refused."""
-    path = Path(source).expanduser()
+    path = expanded(source)
     try:
         array: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

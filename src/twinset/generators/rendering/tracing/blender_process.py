@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from twinset.errors import MissingExtraError, TwinsetError
+from twinset.paths import expanded
 
 VARIABLE = "TWINSET_BLENDER"
 MARK = "twinset:"
@@ -35,7 +36,7 @@ def command_of(script: Path) -> list[str]:
     hint = f"set {VARIABLE}, e.g. to /usr/bin/blender; Blender 4.2 or later"
     if not named:
         raise MissingExtraError(f"{wanted}; got none", hint=hint)
-    program = shutil.which(str(Path(named).expanduser()))
+    program = shutil.which(str(expanded(named)))
     if program is None:
         raise MissingExtraError(f"{wanted}; got {named}, which cannot be run", hint=hint)
     told = _first_words(program, ["--version"])
