@@ -197,6 +197,34 @@ def test_procedural_backgrounds_have_training_sizes_and_no_background_parent(mas
     assert len({sample.pixels().tobytes() for sample in made}) == 4
 
 
+def forgotten(dataset: Dataset) -> Dataset:
+    """The same pictures with the labels of all bars and of the first disc of each; other discs lost theirs."""
+    samples = []
+    for sample in dataset:
+        known = objects(sample)
+        discs = np.flatnonzero(known.class_ids == 0)
+        kept = known.take(np.setdiff1d(np.arange(len(known)), discs[1:]))
+        samples.append(Sample(sample.id, Annotation(instances=kept), image=sample.pixels()))
+    return Dataset.of(samples, classes=dataset.classes)
+
+
+def test_what_nobody_labelled_leaves_backgrounds_and_distractors_where_that_is_asked_for(masked: Dataset) -> None:
+    reds, remarks = {}, {}
+    for fill in ("labelled", "alike"):
+        settings = CopyPaste(fill=fill, distractors=(1, 3))  # type: ignore[arg-type]
+        generator = settings.fit(forgotten(masked), rng=0)
+        cutouts = generator.cutouts
+        assert generator.backgrounds is not None
+        shown = [*generator.backgrounds.pictures]
+        shown += [cutouts.pictures[int(cutouts.first[i])][..., :3] for i in np.flatnonzero(cutouts.class_ids < 0)]
+        reds[fill] = sum(int((pixels.astype(int) @ [1, -1, 0] > 100).sum()) for pixels in shown)
+        remarks[fill] = [remark for remark in generator.remarks if "`fill: alike` fills them in too" in remark]
+    assert reds["alike"] < 0.1 * reds["labelled"]
+    assert len(remarks["labelled"]) == 1
+    assert not remarks["alike"]
+    assert not any("has their colours" in remark for remark in CopyPaste().fit(masked, rng=0).remarks)
+
+
 def test_grey_pictures_stay_grey(masked: Dataset, slots: Slots) -> None:
     grey = [Sample(s.id, s.annotation, image=s.pixels()[..., :1].copy()) for s in masked]
     generator = CopyPaste(harmonise="colour").fit(Dataset.of(grey, classes=masked.classes), rng=0)
@@ -232,6 +260,8 @@ def test_data_without_objects_are_refused() -> None:
         ({"scale": (0.0, 1.0)}, "scale"),
         ({"stretch": 0.5}, "stretch"),
         ({"placement": "context", "backgrounds": "procedural"}, "pictures as backgrounds"),
+        ({"fill": "alike", "backgrounds": "real"}, "inpainted training pictures as backgrounds for fill 'alike'"),
+        ({"fill": "alike", "background_path": "photos"}, "inpainted training pictures as backgrounds"),
         ({"placement": "everywhere"}, "uniform"),
         ({"target": {"log_area": [{"mean": 0, "std": -1}]}}, "std"),
         ({"target": {"class_shares": {"disc": -1}}}, "class_shares"),

@@ -13,6 +13,7 @@ from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError
 from twinset.generators.copypaste.backgrounds import Backgrounds
 from twinset.generators.copypaste.context import features
+from twinset.generators.copypaste.filling import Filling
 from twinset.generators.copypaste.foregrounds import Cut, cut_out, from_file, outline
 from twinset.generators.copypaste.placement import Ints
 from twinset.generators.copypaste.removal import holes_of, without_objects
@@ -67,6 +68,7 @@ class Gathered:
     """What the pass over the training pictures has found so far."""
 
     packer: Packer
+    filling: Filling
     cuts: list[Cut] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     licences: list[str | None] = field(default_factory=list)
@@ -99,17 +101,21 @@ def visit(settings: CopyPaste, plan: Plan, gathered: Gathered, row: int, sample:
         return
     masks = [None if mask is None else mask.dense() for mask in objects.masks or (None,) * len(objects)]
     outlined = settings.foregrounds == "boxes" or any(masks[k] is None for k in numbers)
-    clean = pixels
-    if outlined or settings.backgrounds == "inpainted" or settings.placement == "context" or settings.distractors[1]:
-        clean = without_objects(pixels, holes_of(size, objects.boxes, masks))
+    inpainted = settings.backgrounds == "inpainted" and settings.background_path is None
+    clean = filled = pixels
+    if outlined or inpainted or settings.placement == "context" or settings.distractors[1]:
+        holes = holes_of(size, objects.boxes, masks)
+        clean = filled = without_objects(pixels, holes)
+        if inpainted and (alike := gathered.filling.beside(pixels, holes, objects)).any():
+            filled = without_objects(pixels, holes | alike)
     for k in numbers:
         _cut(settings, gathered, sample, pixels, clean, objects, k, masks[k])
     if settings.placement == "context":
-        gathered.cleaned.append(features(clean))
+        gathered.cleaned.append(features(filled))
     if background:
-        _keep_background(settings, gathered, row, sample, pixels if settings.backgrounds == "real" else clean, objects)
+        _keep_background(settings, gathered, row, sample, pixels if settings.backgrounds == "real" else filled, objects)
     if settings.distractors[1] and len(gathered.plain) < 40:
-        gathered.plain.append((clean, sample.id, sample.origin.licence))
+        gathered.plain.append((filled, sample.id, sample.origin.licence))
 
 
 def _cut(

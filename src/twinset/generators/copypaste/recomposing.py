@@ -20,10 +20,11 @@ from twinset.randomness import Stream
 
 def fit_regions(settings: CopyPaste, training: Dataset, rng: Stream) -> CopyPasteGenerator:
     """A generator that recomposes semantic maps."""
-    if settings.backgrounds == "procedural" or settings.background_path or settings.foreground_path:
+    others = settings.background_path or settings.foreground_path
+    if settings.backgrounds == "procedural" or settings.fill == "alike" or others:
         raise DataError(
             "expected the training pictures as foregrounds and backgrounds of semantic maps; got others",
-            hint="leave out backgrounds, background_path and foreground_path",
+            hint="leave out backgrounds, fill, background_path and foreground_path",
         )
     rows = np.arange(len(training))
     if len(rows) > settings.most_backgrounds:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Blend = Literal["none", "alpha", "gaussian", "box", "poisson", "motion"]
 BLENDS: tuple[Blend, ...] = get_args(Blend)
+Fill = Literal["labelled", "alike"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class CopyPaste:
     ``foregrounds``: cut by their masks, out of their boxes (GrabCut; an ellipse where that fails), or by whichever an
     object has (``auto``); ``foreground_path`` names a folder with a folder of cut-outs per class instead.
     ``backgrounds``: training pictures with their objects filled in, or as they are (their objects keep their labels,
-    less what is covered), or smooth random ones; ``background_path`` names a folder of pictures instead.
+    less what is covered), or smooth random ones; ``background_path`` names a folder of pictures instead. ``fill``: in
+    ``inpainted`` ones the labelled objects are filled in, or also what has their colours (``alike``).
 
     ``placement``: ``uniform`` in position and size, ``fitted`` to the training boxes, or fitted and ``context``-aware
     (a model of where in a picture a class may stand). ``target`` overrides single distributions, by numbers.
@@ -54,6 +56,7 @@ class CopyPaste:
     foregrounds: Literal["auto", "masks", "boxes"] = "auto"
     foreground_path: str | None = None
     backgrounds: Literal["inpainted", "real", "procedural"] = "inpainted"
+    fill: Fill = "labelled"
     background_path: str | None = None
     placement: Literal["uniform", "fitted", "context"] = "fitted"
     target: PlacementTarget | None = None
@@ -102,6 +105,8 @@ class CopyPaste:
             )
         if min(self.most_cutouts, self.most_backgrounds, self.memory_mb) < 1:
             raise ValueError(f"expected most_cutouts, most_backgrounds and memory_mb ≥ 1; got {self}")
+        if self.fill == "alike" and (self.backgrounds != "inpainted" or self.background_path is not None):
+            raise ValueError("expected inpainted training pictures as backgrounds for fill 'alike'; got others")
         if self.placement == "context" and self.backgrounds == "procedural" and self.background_path is None:
             raise ValueError("expected pictures as backgrounds for placement 'context'; got 'procedural'; use 'fitted'")
 

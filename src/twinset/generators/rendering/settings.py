@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from twinset.choices import check_choices
 from twinset.dataset import Dataset, Task
 from twinset.errors import DataError
+from twinset.generators.copypaste.settings import Fill
 from twinset.generators.rendering.backends import EMBEDDED, Quality, backend_of, refuse_backend
 from twinset.generators.rendering.shape_sources import (
     ShapeSource,
@@ -99,7 +100,7 @@ class Rendering:
     placement: Literal["surface", "free"] = "surface"
     backdrop: Backdrop = "training"
     backdrop_path: str | None = None
-    fill: Literal["labelled", "alike"] = "labelled"
+    fill: Fill = "labelled"
     image_size: tuple[int, int] | None = None
     count: tuple[int, int] = (1, 6)
     size: tuple[float, float] = (0.08, 0.4)
