@@ -209,20 +209,15 @@ def forgotten(dataset: Dataset) -> Dataset:
 
 
 def test_what_nobody_labelled_leaves_backgrounds_and_distractors_where_that_is_asked_for(masked: Dataset) -> None:
-    reds, remarks = {}, {}
+    reds = {}
     for fill in ("labelled", "alike"):
-        settings = CopyPaste(fill=fill, distractors=(1, 3))  # type: ignore[arg-type]
-        generator = settings.fit(forgotten(masked), rng=0)
+        generator = CopyPaste(fill=fill, distractors=(1, 3)).fit(forgotten(masked), rng=0)  # type: ignore[arg-type]
         cutouts = generator.cutouts
         assert generator.backgrounds is not None
         shown = [*generator.backgrounds.pictures]
         shown += [cutouts.pictures[int(cutouts.first[i])][..., :3] for i in np.flatnonzero(cutouts.class_ids < 0)]
         reds[fill] = sum(int((pixels.astype(int) @ [1, -1, 0] > 100).sum()) for pixels in shown)
-        remarks[fill] = [remark for remark in generator.remarks if "`fill: alike` fills them in too" in remark]
     assert reds["alike"] < 0.1 * reds["labelled"]
-    assert len(remarks["labelled"]) == 1
-    assert not remarks["alike"]
-    assert not any("has their colours" in remark for remark in CopyPaste().fit(masked, rng=0).remarks)
 
 
 def test_grey_pictures_stay_grey(masked: Dataset, slots: Slots) -> None:

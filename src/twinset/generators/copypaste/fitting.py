@@ -7,7 +7,6 @@ import numpy as np
 from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.generators.copypaste.backgrounds import Noise
-from twinset.generators.copypaste.filling import Filling
 from twinset.generators.copypaste.foregrounds import gather
 from twinset.generators.copypaste.gathering import (
     Gathered,
@@ -41,7 +40,7 @@ def fit(settings: CopyPaste, training: Dataset, *, rng: Stream) -> CopyPasteGene
             hint="label some, or give foreground_path with placement uniform",
         )
     plan = Plan.of(settings, training, rng)
-    gathered = Gathered(Packer(limit_bytes=settings.memory_mb << 19), Filling(settings.fill))
+    gathered = Gathered(Packer(limit_bytes=settings.memory_mb << 19))
     for row, sample in enumerate(training):
         visit(settings, plan, gathered, row, sample)
     if settings.foreground_path is not None:
@@ -85,4 +84,4 @@ def _remarks(
         found.append(f"There is nothing to cut out of class {', '.join(missing)}; it is not pasted.")
     if any(objects is not None and objects.keypoints is not None for objects in gathered.kept):
         found.append("Keypoints of the objects in real backgrounds are left out.")
-    return (*found, *gathered.filling.remarks)
+    return tuple(found)

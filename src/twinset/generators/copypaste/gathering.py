@@ -13,12 +13,12 @@ from twinset.dataset import Dataset, Sample
 from twinset.errors import DataError
 from twinset.generators.copypaste.backgrounds import Backgrounds
 from twinset.generators.copypaste.context import features
-from twinset.generators.copypaste.filling import Filling
 from twinset.generators.copypaste.foregrounds import Cut, cut_out, from_file, outline
 from twinset.generators.copypaste.placement import Ints
 from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.settings import CopyPaste
 from twinset.generators.copypaste.stores import Packer
+from twinset.generators.copypaste.unlabelled import unlabelled_alike
 from twinset.images import SUFFIXES, Pixels, convert_channels, decode
 from twinset.instances import Instances
 from twinset.paths import expanded
@@ -68,7 +68,6 @@ class Gathered:
     """What the pass over the training pictures has found so far."""
 
     packer: Packer
-    filling: Filling
     cuts: list[Cut] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     licences: list[str | None] = field(default_factory=list)
@@ -101,13 +100,12 @@ def visit(settings: CopyPaste, plan: Plan, gathered: Gathered, row: int, sample:
         return
     masks = [None if mask is None else mask.dense() for mask in objects.masks or (None,) * len(objects)]
     outlined = settings.foregrounds == "boxes" or any(masks[k] is None for k in numbers)
-    inpainted = settings.backgrounds == "inpainted" and settings.background_path is None
     clean = filled = pixels
-    if outlined or inpainted or settings.placement == "context" or settings.distractors[1]:
+    if outlined or settings.backgrounds == "inpainted" or settings.placement == "context" or settings.distractors[1]:
         holes = holes_of(size, objects.boxes, masks)
         clean = filled = without_objects(pixels, holes)
-        if inpainted and (alike := gathered.filling.beside(pixels, holes, objects)).any():
-            filled = without_objects(pixels, holes | alike)
+        if settings.fill == "alike":
+            filled = without_objects(pixels, holes | unlabelled_alike(pixels, holes, objects))
     for k in numbers:
         _cut(settings, gathered, sample, pixels, clean, objects, k, masks[k])
     if settings.placement == "context":

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from twinset.dataset import Dataset
 from twinset.errors import DataError
-from twinset.generators.copypaste.filling import Filling
 from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.stores import Packer
+from twinset.generators.copypaste.unlabelled import unlabelled_alike
 from twinset.generators.rendering.backdrops import OPEN_TILE, SURFACES, Backdrops, surface_texture
 from twinset.generators.rendering.backends import backend_of
 from twinset.generators.rendering.environments import Environment, prepared
@@ -34,6 +34,11 @@ TEXTURES = 4
 """Variants of every procedural texture."""
 
 POOL_BYTES = 400 << 20
+LOOKED_AT = 12
+"""Training pictures in which things without a label are looked for."""
+
+FEW = 0.1
+"""Of the labelled area: what has the objects' colours beside them and is less than that is not told."""
 
 
 def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGenerator:
@@ -142,7 +147,8 @@ def _backdrops(
     if len(training) > settings.most_backdrops:
         chosen = rng.numpy().choice(chosen, settings.most_backdrops, replace=False)
     wanted = frozenset(chosen.tolist()) if settings.backdrop == "training" else frozenset()
-    packer, ids, filling = Packer(limit_bytes=POOL_BYTES), [], Filling(settings.fill)
+    packer, ids = Packer(limit_bytes=POOL_BYTES), []
+    areas: list[tuple[int, int]] = []
     for row, sample in enumerate(training):
         pixels = sample.pixels()
         sizes.append(pixels.shape[:2])
@@ -153,9 +159,9 @@ def _backdrops(
         annotation = sample.annotation
         objects = annotation.instances if annotation is not None else None
         if isinstance(objects, Instances) and len(objects):
-            masks = [None if mask is None else mask.dense() for mask in objects.masks or (None,) * len(objects)]
-            holes = holes_of(objects.size, objects.boxes, masks)
-            pixels = without_objects(pixels, holes | filling.beside(pixels, holes, objects))
+            holes, alike = _holes(pixels, objects, looked=settings.fill == "alike" or len(areas) < LOOKED_AT)
+            areas.append((int(holes.sum()), int(alike.sum())))
+            pixels = without_objects(pixels, holes | alike if settings.fill == "alike" else holes)
         packer.add(pixels)
         ids.append(sample.id)
     lights: tuple[NDArray[np.float64], ...] = ()
@@ -165,7 +171,27 @@ def _backdrops(
     pictures = packer.done() if settings.backdrop in ("training", "photos", "environment") else None
     textures = _textures(settings, rng.child("textures"))
     backdrops = Backdrops(settings.backdrop, pictures, tuple(ids), textures, lights)
-    return backdrops, np.array(sizes, dtype=np.int64), grey, filling.remarks
+    forgotten = _about_forgotten(settings, areas[:LOOKED_AT])
+    return backdrops, np.array(sizes, dtype=np.int64), grey, forgotten
+
+
+def _holes(pixels: Pixels, objects: Instances, *, looked: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where labelled objects are, and, where that is ``looked`` for, what is like them."""
+    masks = [None if mask is None else mask.dense() for mask in objects.masks or (None,) * len(objects)]
+    holes = holes_of(objects.size, objects.boxes, masks)
+    return holes, unlabelled_alike(pixels, holes, objects) if looked else np.zeros_like(holes)
+
+
+def _about_forgotten(settings: Rendering, areas: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """What looks like objects and has no label: told where it is some, but not more than what has one."""
+    labelled, alike = np.sum(areas, axis=0) if areas else (0, 0)
+    if settings.fill == "alike" or not FEW * labelled <= alike <= labelled or not labelled:
+        return ()
+    return (
+        f"Beside the labelled objects, {alike / labelled:.0%} of their area has their colours. If objects without a "
+        "label stand there, a detector learns from such backdrops to leave real ones alone: `fill: alike` fills them "
+        "in too.",
+    )
 
 
 def _add_photos(packer: Packer, folder: Path, most: int, *, whole: bool) -> tuple[NDArray[np.float64], ...]:
