@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,6 +37,13 @@ REFERENCES: Mapping[str, Recipe] = {
     "real + rendered, augmented": Recipe("real+classical+synthetic", "strong", 0.5),
 }
 """Rows beside the steps; rendered there are the pictures of the chain's last step."""
+
+AGAINST: Mapping[str, str] = {
+    "real, augmented": "real",
+    "real + rendered": "real",
+    "real + rendered, augmented": "real, augmented",
+}
+"""What the rows beside the steps are compared with."""
 
 GUESSED_SECONDS = 420.0
 """Core-seconds of a training before any was timed."""
@@ -90,7 +97,7 @@ class Sitting:
         return self._studies[key]
 
 
-def last_of_chain(made: Mapping[str, Dataset]) -> str:
+def last_of_chain(made: Collection[str]) -> str:
     """The last step that is there of those that build on each other; of none, the last that stands beside them."""
     there = [step for step in STEPS if step in made]
     return ([step for step in there if step not in BESIDE] or there)[-1]
@@ -149,14 +156,19 @@ def _runs(
 
 
 def print_scores(sitting: Sitting, scores: Scores, seeds: int) -> list[dict[str, object]]:
-    """mAP@50 of every row and detector, with the paired difference from the step before."""
-    print("| row | detector | mAP@50 | difference from the step before | two boxes on one thing, per image |")
-    print("|---" * 5 + "|")
+    """mAP@50 of every row and detector, with the paired difference from what it is compared with.
+
+    That is, of a step, the step before; of real images, the last step of the chain; of both, real images alone.
+    """
+    print("| row | detector | mAP@50 | difference | from | two boxes on one thing, per image |")
+    print("|---" * 6 + "|")
     found: list[dict[str, object]] = []
+    steps = [row for row, _ in scores if row in STEPS]
+    last = last_of_chain(steps) if steps else None
     for (row, detector), one in scores.items():
         judged = one.study.judged(one.runs)
         value = interval_of_mean(judged, subsets=1, seeds=seeds, rng=Stream(0).child("mean"))
-        before = STEPS[row].after if row in STEPS else None
+        before = STEPS[row].after if row in STEPS else AGAINST.get(row, last)
         gain = None
         if before is not None and (before, detector) in scores:
             other = scores[before, detector]
@@ -166,7 +178,7 @@ def print_scores(sitting: Sitting, scores: Scores, seeds: int) -> list[dict[str,
         told = "–" if gain is None else f"{gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f})"
         print(
             f"| {sitting.name}, {row} | {detector} | {value.value:.3f} ({value.low:.3f} … {value.high:.3f}) | {told} | "
-            f"{doubles:.2f} |",
+            f"{'–' if gain is None else before} | {doubles:.2f} |",
             flush=True,
         )
         found.append(
@@ -175,6 +187,7 @@ def print_scores(sitting: Sitting, scores: Scores, seeds: int) -> list[dict[str,
                 "detector": detector,
                 "map50": value.to_json(),
                 "gain": None if gain is None else gain.to_json(),
+                "from": None if gain is None else before,
                 "doubles": doubles,
                 "core_seconds": round(sum(run.seconds for run in one.runs)),
             }
