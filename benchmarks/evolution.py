@@ -9,7 +9,8 @@ from each other: of plain sampling (the generator as it is), of the winners of e
 in the end; first without noise, then with the noise that an (ε, δ) takes.
 
 `leak`: an evolution over a stock of rendered pictures is run in many worlds, with and without one target picture among
-the real ones (the rest stays), each world with noise of its own. Two attacks say in which worlds the target was. One
+the real ones (the rest stays), each world with noise of its own; the target is an ordinary picture of the hidden
+configuration, or one that is like no other. Two attacks say in which worlds the target was. One
 sees the released pictures: the distance of the nearest one. One sees the noisy votes of all rounds, knows every other
 real image and all candidates, and adds up what is more than their votes where the target would vote; theory bounds the
 AUC of any attack on them by Φ(μ/√2). Both are shown to find planted leaks: votes without noise, and a release in which
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -89,6 +90,8 @@ WITHIN = {"count_mean": (0.0, 6.0), "count_std": (1.2, 1.5), "size_mean": (float
 SETTINGS = Evolution(rounds=5, population=60, pictures=4, lookahead="mean")
 SMALL = Evolution(rounds=4, population=60, pictures=1)
 STOCK, VOTERS, RELEASED = 2_000, 200, 100
+Auc = tuple[float, float, float]
+"""Value, and the ends of its 95 % interval."""
 
 
 @lru_cache(maxsize=1)
@@ -253,7 +256,7 @@ class Harness:
         return float(own @ (one.votes - known))
 
 
-def auc(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> tuple[float, float, float]:
+def auc(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> Auc:
     """AUC with its 95 % interval (DeLong, DeLong and Clarke-Pearson 1988); ties count half."""
     wins = (inside[:, None] > outside[None]) + 0.5 * (inside[:, None] == outside[None])
     error = float(np.sqrt(wins.mean(1).var(ddof=1) / len(inside) + wins.mean(0).var(ddof=1) / len(outside)))
@@ -262,43 +265,55 @@ def auc(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> tuple[floa
 
 
 def leak(worlds: int) -> dict[str, object]:
-    """AUCs of both attacks on an evolution with noise, and on leaks that were planted."""
+    """AUCs of both attacks on an evolution with noise, and on leaks that were planted, for two targets."""
     rng = Stream(99)
-    harness = Harness(
-        Stock.of(STOCK, rng.child("stock")), hidden(VOTERS, rng.child("voters")), hidden(1, rng.child("target"), ODD)
-    )
+    stock, voters = Stock.of(STOCK, rng.child("stock")), hidden(VOTERS, rng.child("voters"))
     delta = default_delta(VOTERS)
     sigma = sigma_for(1.0, delta, SMALL.rounds)
     bound = best_auc(sigma, SMALL.rounds)
-    found: dict[str, tuple[float, float, float]] = {}
+    print(
+        f"leak: {worlds} worlds with the target and {worlds} without; AUC of the attacks (95 % interval) at ε = 1, "
+        f"δ = {delta:.2g} (σ = {sigma:.1f} votes), where no attack has more than {bound:.3f}"
+    )
+    targets = {"an ordinary picture": HIDDEN, "a picture like no other": ODD}
+    found = {}
+    for target, configuration in targets.items():
+        harness = Harness(stock, voters, hidden(1, rng.child("target"), configuration))
+        found[target] = attacked(harness, sigma, worlds)
+        told_of(target, found[target], bound)
+    return {"sigma": sigma, "epsilon": 1.0, "delta": delta, "bound": bound, "auc": found}
+
+
+def attacked(harness: Harness, sigma: float, worlds: int) -> dict[str, Auc]:
+    """AUCs of all attacks on one target, with noise and without."""
+    found = {}
     for name, noise in (("noise", sigma), ("none", 0.0)):
         seen = [harness.world(number, inside=number % 2 == 0, sigma=noise) for number in range(2 * worlds)]
         for attack in ("released", "copied", "votes"):
             scores = np.array([one[attack] for one in seen])
             found[f"{name}: {attack}"] = auc(scores[::2], scores[1::2])
-    print(f"leak: {worlds} worlds with the target and {worlds} without; AUC of the attacks (95 % interval)")
-    private = f"ε = 1, δ = {delta:.2g} (σ = {sigma:.1f} votes)"
-    told(
-        f"{private}, released pictures", found["noise: released"], lambda _, low, high: low <= 0.5 <= high, "at chance"
-    )
-    told(
-        f"{private}, noisy votes; bound {bound:.3f}",
-        found["noise: votes"],
-        lambda _, low, __: low <= bound,
-        "within it",
-    )
+    return found
+
+
+def told_of(target: str, found: Mapping[str, Auc], bound: float) -> None:
+    """Prints the AUCs of one target."""
+
+    def chance(_: float, low: float, high: float) -> bool:
+        return low <= 0.5 <= high
+
+    print(f"  the target is {target}:")
+    told("released pictures", found["noise: released"], chance, "at chance")
+    told("released pictures, the bound", found["noise: released"], lambda _, low, __: low <= bound, "within it")
+    told("noisy votes, the bound", found["noise: votes"], lambda _, low, __: low <= bound, "within it")
     told("planted: votes without noise", found["none: votes"], lambda _, low, __: low > bound, "found")
     told("planted: nearest real pictures released", found["noise: copied"], lambda _, low, __: low > 0.5, "found")
-    told("no noise, released pictures (no promise)", found["none: released"], lambda *_: True, "as it is")
-    return {"sigma": sigma, "epsilon": 1.0, "delta": delta, "bound": bound, "auc": found}
+    told("no noise, released pictures (no promise)", found["none: released"], chance, "at chance")
 
 
-def told(
-    what: str, value: tuple[float, float, float], holds: Callable[[float, float, float], bool], wanted: str
-) -> None:
+def told(what: str, value: Auc, holds: Callable[[float, float, float], bool], wanted: str) -> None:
     """Prints an AUC, and whether it is as wanted."""
     print(
-        f"  {what}: {value[0]:.3f} ({value[1]:.3f} to {value[2]:.3f}): {wanted if holds(*value) else 'NOT ' + wanted}"
+        f"    {what}: {value[0]:.3f} ({value[1]:.3f} to {value[2]:.3f}): {wanted if holds(*value) else 'NOT ' + wanted}"
     )
 
 
