@@ -189,8 +189,8 @@ def _about_forgotten(settings: Rendering, areas: Sequence[tuple[int, int]]) -> t
         return ()
     return (
         f"Beside the labelled objects, {alike / labelled:.0%} of their area has their colours. If objects without a "
-        "label stand there, a detector learns from such backdrops to leave real ones alone: `fill: alike` fills them "
-        "in too.",
+        "label stand there, a detector may learn from such backdrops to leave real ones alone: `fill: alike` fills "
+        "them in too.",
     )
 
 
