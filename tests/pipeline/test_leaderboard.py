@@ -52,6 +52,22 @@ def test_sets_that_are_no_runs_need_real_images(folders: dict[str, Path]) -> Non
         twinset.leaderboard(folders["alike"], real=folders["real"], device="tpu")
 
 
+def test_exports_of_one_name_are_told_by_the_folders_above_them_and_no_more(tmp_path: Path) -> None:
+    for seed, run in enumerate(("first", "second")):
+        clouds(12, seed, 100.0).export(tmp_path / run / "export" / "imagefolder", format="imagefolder")
+    clouds(12, 2, 100.0).export(tmp_path / "real", format="imagefolder")
+    sets = [str(tmp_path / run / "export" / "imagefolder") for run in ("first", "second")]
+    page = tmp_path / "ranks.html"
+    found = twinset.leaderboard(*sets, real=str(tmp_path / "real"), report=page)
+    assert {one.name for one in found.scores["kernel_distance"]} == {
+        "first/export/imagefolder",
+        "second/export/imagefolder",
+    }
+    text = page.read_text()
+    assert "twinset leaderboard first/export/imagefolder second/export/imagefolder --real real" in text
+    assert str(tmp_path) not in text
+
+
 @pytest.mark.slow
 def test_runs_are_ranked_on_their_own_held_out_images_if_those_are_the_same(
     folders: dict[str, Path], tmp_path: Path

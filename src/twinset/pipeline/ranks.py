@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from twinset.pipeline.comparing.looking import features_cache, look
 from twinset.pipeline.comparing.metrics import on_device
 from twinset.pipeline.comparing.pages import place_for
 from twinset.pipeline.comparing.question import embedder_named
-from twinset.pipeline.comparing.sources import name_of
+from twinset.pipeline.comparing.sources import names_of
 from twinset.pipeline.folders import environment_of, result_of
 from twinset.pipeline.image_sizes import choose_spec
 from twinset.pipeline.real import load_real
@@ -98,7 +98,7 @@ def ranked_sets(
     method = _shared_extractor(question.extractor)
     device = Machine.of(workers=None, device=question.device).device
     listener.stage("reading")
-    contenders = _contenders(sources)
+    contenders = [_contender(source, name) for source, name in zip(sources, names_of(sources), strict=True)]
     held = _real(contenders, question.real)
     size = _common_size(contenders, held)
     spec, _ = choose_spec(ImagePart(), held)
@@ -137,14 +137,6 @@ def _shared_extractor(name: str) -> EmbedderMethod:
             "expected an extractor that is the same for all sets; got self", hint="--extractor random, or NAME:PATH"
         )
     return method
-
-
-def _contenders(sources: Sequence[str]) -> list[Contender]:
-    """The sets, by their names, or by what was typed where two would have one name."""
-    found = [_contender(source) for source in sources]
-    if len({each.name for each in found}) == len(found):
-        return found
-    return [replace(each, name=source) for each, source in zip(found, sources, strict=True)]
 
 
 def _common_size(contenders: Sequence[Contender], held: Dataset) -> int:
@@ -206,7 +198,7 @@ def _ranked(
     }
 
 
-def _contender(source: str) -> Contender:
+def _contender(source: str, name: str) -> Contender:
     folder = source_of(source)
     if isinstance(folder, Path) and (folder / "run.json").exists():
         if not (folder / "result.json").exists():
@@ -217,9 +209,9 @@ def _contender(source: str) -> Contender:
         with _written_by_this_version(folder):
             real = load_real(folder)
             accepted, holdout = ShardStore(folder).accepted(real.dataset.classes), real.holdout
-        return Contender(folder.resolve().name, accepted, holdout, holdout.source_digest(), result)
+        return Contender(name, accepted, holdout, holdout.source_digest(), result)
     dataset, _ = read(folder, on_bad_input="refuse")
-    return Contender(name_of(source), dataset)
+    return Contender(name, dataset)
 
 
 @contextmanager

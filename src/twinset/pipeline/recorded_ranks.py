@@ -20,7 +20,7 @@ from twinset.errors import DataError
 from twinset.evaluation.influences import RANKED
 from twinset.evaluation.ranking import ranking_of_figures
 from twinset.paths import expanded
-from twinset.pipeline.comparing.sources import name_of
+from twinset.pipeline.comparing.sources import name_of, names_of
 
 FREE = ("seed",)
 """Of a protocol, what figures may differ in: seeds choose draws, and a network that a seed made has a sha256."""
@@ -54,10 +54,9 @@ def ranked_records(sources: Sequence[str], *, by: str) -> LeaderboardDocument:
     :class:`DataError` where figures of ``by`` do not compare: it names what they differ in.
     """
     records = [_record(source) for source in sources]
-    if len({each.name for each in records}) < len(records):
-        names = list(sources)
-    else:
-        names = [each.name for each in records]
+    names = [each.name for each in records]
+    if len(set(names)) < len(names):
+        names = names_of(sources)
     digests = {each.real_digest for each in records}
     if len(digests - {""}) > 1:
         raise DataError(

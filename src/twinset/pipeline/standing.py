@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinset.pipeline.comparing.question import check_extractor
-from twinset.pipeline.comparing.sources import name_of
+from twinset.pipeline.comparing.sources import name_of, names_of
 
 if TYPE_CHECKING:
     from twinset import documents
@@ -31,7 +31,7 @@ class RankingQuestion:
 
     def command(self, sources: Sequence[str]) -> str:
         """What ranks these sets again, with names in place of paths."""
-        words = ["twinset", "leaderboard", *(name_of(source) for source in sources)]
+        words = ["twinset", "leaderboard", *names_of(sources)]
         words += ["--real", name_of(self.real)] if self.real is not None else []
         name, colon, _ = self.extractor.partition(":")
         words += ["--extractor", f"{name}:FILE"] if colon else []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,3 +52,19 @@ class Sources:
 def name_of(source: str) -> str:
     """A dataset as it may stand on a page that others read."""
     return source if source.startswith("builtin:") else Path(source).resolve().name
+
+
+def names_of(sources: Sequence[str]) -> list[str]:
+    """As :func:`name_of`, with as many folders above as tell those of one name apart; one given again is numbered.
+
+    >>> names_of(["runs/a/export", "runs/b/export", "real", "real"])
+    ['a/export', 'b/export', 'real', 'real (2)']
+    """
+    places = [source if source.startswith("builtin:") else str(Path(source).resolve()) for source in sources]
+    names = dict(zip(places, map(name_of, sources), strict=True))
+    deep = 1
+    while shared := {name for name, count in Counter(names.values()).items() if count > 1}:
+        deep += 1
+        names |= {place: "/".join(Path(place).parts[-deep:]) for place, name in names.items() if name in shared}
+    earlier = [places[:row].count(place) for row, place in enumerate(places)]
+    return [names[place] + (f" ({again + 1})" if again else "") for place, again in zip(places, earlier, strict=True)]
