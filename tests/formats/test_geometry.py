@@ -154,7 +154,12 @@ def test_bad_depth_in_a_tar_is_told(bad: bytes, tmp_path: Path) -> None:
 def test_bop_comes_back_but_for_what_it_counts(tmp_path: Path) -> None:
     dataset = scenes().with_splits(["train", "validation", "test", "train", "test"])
     report = write(dataset, tmp_path / "out", "bop")
-    assert report.losses == {"normal maps": 3, "depths between steps of 0.1 mm or more": 3}
+    assert report.losses == {
+        "normal maps": 3,
+        "depths between steps of 0.1 mm or more": 3,
+        "scales of poses, for other readers": 3,
+        "what lies outside the picture, in visib_fract and px_count_all": 3,
+    }
     back = again(dataset, read(tmp_path / "out")[0])
     assert back.splits == dataset.splits
     assert back.classes == CLASSES

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from twinset.annotations import Annotation
 from twinset.contracts import GeneratorContract, same
@@ -48,7 +49,7 @@ def generator() -> RenderingGenerator:
 class TestContract(GeneratorContract):
     def method(self) -> Rendering:
         shapes = {str(digit): "primitive" for digit in range(10)}
-        return Rendering(shapes=shapes, shapes_per_class=2, backdrop="white")
+        return Rendering(shapes=shapes, shapes_per_class=2, backdrop="white", size=(0.6, 0.9), min_pixels=4)
 
 
 def test_a_slot_gives_the_same_sample_alone_and_in_company(generator: RenderingGenerator) -> None:
@@ -56,6 +57,91 @@ def test_a_slot_gives_the_same_sample_alone_and_in_company(generator: RenderingG
     alone = next(iter(pickle.loads(pickle.dumps(generator)).generate(slots(3)[2:])))
     assert same(together[2], alone)
     assert not np.array_equal(together[0].pixels(), together[1].pixels())
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".glb"])
+def test_poses_take_the_vertices_of_a_users_own_file_to_their_pixels(tmp_path: Path, suffix: str) -> None:
+    """The file's box lies beside its origin, and what is up in it is y for glTF."""
+    mesh = trimesh.creation.box((0.2, 0.3, 0.5))
+    mesh.apply_translation((0.4, 0.1, 0))
+    mesh.export(tmp_path / f"cad{suffix}")
+    source = ShapeSource(folder=str(tmp_path / f"cad{suffix}"))
+    settings = Rendering(
+        image_size=(120, 160),
+        shapes={"thing": source},
+        backdrop="white",
+        count=(1, 1),
+        maps=("depth",),
+        size=(0.2, 0.3),
+    )
+    generator = settings.fit(training(("thing",)), rng=0)
+    shown = 0
+    for sample in generator.generate(slots(6)):
+        label = sample.annotation
+        assert label is not None
+        assert label.camera is not None
+        objects = label.instances
+        assert isinstance(objects, Instances)
+        for pose, box in zip(() if objects.poses is None else objects.poses, objects.amodal_boxes, strict=True):  # type: ignore[arg-type]
+            points = np.asarray(mesh.vertices) @ pose[:3, :3].T + pose[:3, 3]
+            pixels = points[:, :2] / points[:, 2:] * label.camera.focal + label.camera.centre
+            np.testing.assert_allclose(np.concatenate([pixels.min(0), pixels.max(0)]), box, atol=1.0)
+            shown += 1
+    assert shown >= 4
+
+
+def test_every_picture_of_a_class_shows_it(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    pictures = [draws.integers(90, 160, (32, 32, 3)).astype(np.uint8) for _ in range(6)]
+    small = Dataset.of(
+        [Sample(str(k), Annotation(class_id=k % 2), image=one) for k, one in enumerate(pictures)],
+        classes=("chair", "table"),
+    )
+    generator = Rendering(shapes_per_class=2, backdrop="white", noise=(0, 0), jpeg_quality=(100, 100)).fit(small, rng=0)
+    wanted = [Slot(k, 0, k, k % 2, "d") for k in range(40)]
+    for sample in generator.generate(wanted):
+        assert (sample.pixels() < 200).any()
+    hopeless = Rendering(shapes_per_class=2, backdrop="white", size=(0.005, 0.02)).fit(small, rng=0)
+    with pytest.raises(DataError, match="a picture that shows its chair; got none in 40 scenes"):
+        next(iter(hopeless.generate(wanted)))
+
+
+def test_shapes_too_small_for_a_camera_are_refused_and_small_ones_are_whole(tmp_path: Path) -> None:
+    trimesh.creation.box((1, 2, 3)).export(tmp_path / "box.obj")
+
+    def of(height: float) -> RenderingGenerator:
+        source = ShapeSource(folder=str(tmp_path / "box.obj"), height_metres=height)
+        settings = Rendering(image_size=(48, 64), shapes={"thing": source}, backdrop="white", close_ups=1.0)
+        return settings.fit(training(("thing",)), rng=0)
+
+    with pytest.raises(DataError, match=r"span at least 5 mm; got box.obj of 1.6 mm; scale or height_metres"):
+        of(0.002)
+    for large, small in zip(of(1.0).generate(slots(4)), of(0.008).generate(slots(4)), strict=True):
+        assert large.annotation is not None
+        assert small.annotation is not None
+        ours, theirs = large.annotation.instances, small.annotation.instances
+        assert isinstance(ours, Instances)
+        assert isinstance(theirs, Instances)
+        assert ours.masks is not None
+        assert theirs.masks is not None
+        for one, other in zip(ours.masks, theirs.masks, strict=True):
+            assert one is not None
+            assert other is not None
+            assert np.count_nonzero(one.dense() != other.dense()) <= 2
+
+
+@pytest.mark.parametrize("backdrop", ["room", "field"])
+def test_what_is_flat_lies_on_the_ground_not_in_it(tmp_path: Path, backdrop: str) -> None:
+    (tmp_path / "leaf.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    generator = fitted_to(tmp_path / "leaf.obj", backdrop)
+    counts = [sample.annotation.instances for sample in generator.generate(slots(4)) if sample.annotation is not None]
+    assert sum(len(one) for one in counts if isinstance(one, Instances)) >= 4
+
+
+def fitted_to(path: Path, backdrop: str) -> RenderingGenerator:
+    shapes = {"thing": ShapeSource(folder=str(path))}
+    settings = Rendering(image_size=(96, 128), shapes=shapes, backdrop=backdrop, count=(2, 3), size=(0.2, 0.3))  # type: ignore[arg-type]
+    return settings.fit(training(("thing",)), rng=0)
 
 
 def test_boxes_are_tight_to_masks_and_masks_do_not_share_pixels(generator: RenderingGenerator) -> None:

@@ -7,7 +7,9 @@ import json
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -532,6 +534,33 @@ def test_a_missing_texture_is_refused_or_counted(tmp_path: Path, content: bytes 
     assert report.missing_textures == (name,)
     assert mesh.materials[0].colour == (1, 0, 0)
     assert name in report.lines()[0]
+
+
+def test_a_missing_material_library_is_refused_or_counted(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.obj", "mtllib gone.mtl\nusemtl m\n" + OBJ)
+    assert "missing_textures: plain" in refused(path)
+    _, report = read_mesh(path, MeshSettings(missing_textures="plain"))
+    assert report.missing_textures == ("gone.mtl",)
+    out = put(tmp_path, "b.obj", "mtllib ../gone.mtl\nusemtl m\n" + OBJ)
+    assert "outside" in refused(out, MeshSettings(missing_textures="plain"))
+
+
+@pytest.mark.parametrize("first", ["mtllib a.mtl\nusemtl m\n" + OBJ, OBJ])
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path: Path, first: str) -> None:
+    put(tmp_path, "a.mtl", "newmtl m\nKd 1 0 0\n")
+    mesh, _ = read_mesh(put(tmp_path, "a.obj", "\ufeff" + first))
+    assert len(mesh.faces) == 4
+    assert mesh.materials[0].colour == ((1, 0, 0) if "usemtl" in first else (0.7, 0.7, 0.7))
+
+
+@pytest.mark.parametrize("settings", [MeshSettings(), MeshSettings(scale=0.25), MeshSettings(height_metres=3.0)])
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_the_frame_takes_the_files_coordinates_to_the_meshs(
+    tmp_path: Path, settings: MeshSettings, up: Literal["y", "z"]
+) -> None:
+    mesh, report = read_mesh(put(tmp_path, "a.obj", OBJ), replace(settings, up=up))
+    moved = TETRAHEDRON @ report.frame[:3, :3].T + report.frame[:3, 3]
+    assert corner_set(mesh) == expected(moved)
 
 
 def test_limits_of_bytes_vertices_faces_and_texels(tmp_path: Path) -> None:

@@ -161,10 +161,10 @@ def test_labels_do_not_depend_on_the_number_of_samples() -> None:
     assert np.array_equal(one.normals, two.normals)
 
 
-def test_what_is_nearer_than_a_millimetre_is_cut_away(renderer: Rasterizer) -> None:
+def test_what_is_nearer_than_a_tenth_of_a_millimetre_is_cut_away(renderer: Rasterizer) -> None:
     camera = Camera((20, 20), (20.0, 20.0), (10.0, 10.0), np.eye(4))
     wall = np.array([[[-9.0, -9, 1], [9, -9, 1], [0, 18, 1]]])
-    for depth, seen in ((2e-3, True), (0.5e-3, False), (-1.0, False)):
+    for depth, seen in ((2e-4, True), (0.5e-4, False), (-1.0, False)):
         scene = Scene(camera, (Placed(soup(wall * (9, 9, depth)), np.eye(4), class_id=0),))
         assert (renderer.render(scene).ids == (0 if seen else -1)).all()
 

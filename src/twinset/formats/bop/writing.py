@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from twinset.annotations import Instances
@@ -26,6 +27,9 @@ HELD = (
     *("amodal boxes", "amodal masks", "keypoints", "object attributes", "poses", "names of keypoints"),
     *("depth maps", "cameras"),
 )
+
+UNITS = (1.0, 0.001)
+"""Metres that a unit of a model's file may have without a word about it."""
 
 
 def write(dataset: Dataset, target: Target, *, encode: Encode | None) -> int:
@@ -131,7 +135,21 @@ def _deep_png(values: NDArray[np.uint16]) -> bytes:
 
 
 def losses(dataset: Dataset) -> dict[str, int]:
-    """What BOP cannot hold, counted; depth is there, but rounded to whole steps."""
+    """What BOP cannot hold, counted.
+
+    Depth is there, but rounded to whole steps. Scales of poses are there, but under a key of ours, which other readers
+    pass over; those of models in metres or millimetres are none.
+    """
     found = said(dataset, held=HELD)
-    maps = len(dataset) - dataset.table.column("depth").null_count
-    return found | ({"depths between steps of 0.1 mm or more": maps} if maps else {})
+    found["depths between steps of 0.1 mm or more"] = len(dataset) - dataset.table.column("depth").null_count
+    found["scales of poses, for other readers"] = int((~np.isclose(_scales(dataset)[:, None], UNITS)).all(1).sum())
+    cut = np.count_nonzero(dataset.object_column("truncated"))
+    found["what lies outside the picture, in visib_fract and px_count_all"] = int(cut)
+    return {what: count for what, count in found.items() if count}
+
+
+def _scales(dataset: Dataset) -> NDArray[np.float64]:
+    """The scale of every known pose."""
+    objects = pc.list_flatten(pc.struct_field(dataset.table.column("instances"), "objects"))
+    rows = np.asarray(pc.list_flatten(pc.struct_field(objects, "pose")).to_numpy()).reshape(-1, 12)
+    return np.asarray(np.linalg.norm(rows[:, :3], axis=1))

@@ -22,6 +22,7 @@ from twinset.generators.rendering.materials import TILE
 from twinset.generators.rendering.mesh_files import MeshReport, read_mesh
 from twinset.generators.rendering.mesh_files.folders import mesh_names
 from twinset.generators.rendering.mesh_files.settings import told_together
+from twinset.generators.rendering.placement import extent
 from twinset.generators.rendering.settings import Rendering
 from twinset.generators.rendering.shape_sources import ShapeSource
 from twinset.images import SUFFIXES, Pixels, convert_channels, decode
@@ -34,6 +35,9 @@ TEXTURES = 4
 """Variants of every procedural texture."""
 
 POOL_BYTES = 400 << 20
+SMALLEST = 5e-3
+"""Metres: fifty times what a camera is blind to before it."""
+
 LOOKED_AT = 12
 """Training pictures in which things without a label are looked for."""
 
@@ -48,6 +52,8 @@ def fit(settings: Rendering, training: Dataset, *, rng: Stream) -> RenderingGene
         raise DataError("expected the folders that this recipe was resolved with; got others", hint="start a new run")
     settings.check_training(training.classes, training.task)
     gathered = [shapes_of(name, settings, rng.child("shapes", name)) for name in training.classes]
+    for name, (shapes, _) in zip(training.classes, gathered, strict=True):
+        _refuse_tiny(name, shapes)
     stock = tuple(shapes for shapes, _ in gathered)
     backdrops, pictures, grey, forgotten = _backdrops(settings, training, rng.child("backdrops"))
     sizes = pictures if settings.image_size is None else np.array([settings.image_size], dtype=np.int64)
@@ -92,17 +98,29 @@ def shapes_of(name: str, settings: Rendering, rng: Stream) -> Stock:
     return tuple(found), ()
 
 
+def _refuse_tiny(name: str, shapes: Sequence[Shape]) -> None:
+    """:class:`DataError` for shapes so small that the camera would stand nearer to them than it can see."""
+    for shape in shapes:
+        if (size := extent(shape.mesh)) < SMALLEST:
+            raise DataError(
+                f"shapes.{name}: expected shapes that span at least {SMALLEST * 1000:g} mm; got {shape.shape_id} of "
+                f"{size * 1000:.2g} mm",
+                hint="scale or height_metres makes it larger: pictures do not depend on it, depth and poses do",
+            )
+
+
 def _from_files(source: ShapeSource, most: int) -> Stock:
     """At most ``most`` meshes of a folder, evenly among its files in their order."""
     assert source.folder is not None
     path = expanded(source.folder)
     if path.is_file():
         mesh, report = read_mesh(path, source.reading)
-        return (Shape(mesh, path.name),), (report,)
+        return (Shape(mesh, path.name, frame=report.frame),), (report,)
     names = mesh_names(path)
     chosen = names if len(names) <= most else [names[k * len(names) // most] for k in range(most)]
     read = [(name, *read_mesh(path / name, source.reading, within=path)) for name in chosen]
-    return tuple(Shape(mesh, name) for name, mesh, _ in read), tuple(report for *_, report in read)
+    shapes = tuple(Shape(mesh, name, frame=report.frame) for name, mesh, report in read)
+    return shapes, tuple(report for *_, report in read)
 
 
 def _layouts(

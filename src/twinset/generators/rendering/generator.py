@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twinset.annotations import Annotation, DepthMap, NormalMap
 from twinset.dataset import Dataset, Sample
+from twinset.errors import DataError
 from twinset.generators.copypaste.placement import Boxes
 from twinset.generators.rendering.backdrops import Backdrops, Place
 from twinset.generators.rendering.backends import backend_of
@@ -22,7 +23,7 @@ from twinset.generators.rendering.drawing import (
     ranges_of,
     space_of,
 )
-from twinset.generators.rendering.labels import attributes_of, instances_of, too_hidden
+from twinset.generators.rendering.labels import attributes_of, instances_of, labelled, too_hidden
 from twinset.generators.rendering.layout import Layouts, outline_of, rest_as_wanted, spanned
 from twinset.generators.rendering.meshes import Mesh
 from twinset.generators.rendering.placement import draw_camera, extent, float_freely, rest_on_ground
@@ -36,14 +37,18 @@ from twinset.randomness import RandomSource, Stream
 from twinset.stages import Configuration, Parameter, Slot
 from twinset.threads import opencv_threads
 
+DRAWN = 40
+"""Scenes that are tried for a picture of one object."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A mesh, the name of its shape, and what a family made it with."""
+    """A mesh, the name of its shape, what a family made it with, and how it lies in its file (:class:`Placed`)."""
 
     mesh: Mesh
     shape_id: str
     values: Mapping[str, Parameter] = field(default_factory=dict)
+    frame: NDArray[np.float64] | None = None
 
     @cached_property
     def outline(self) -> NDArray[np.float64]:
@@ -192,7 +197,24 @@ class RenderingGenerator:
             return self.rendered(slot, Rasterizer(samples=1)).scene
 
     def rendered(self, slot: Slot, renderer: Renderer) -> Rendered:
-        """The scene of this slot, drawn, with everything that would hardly be seen taken out."""
+        """The scene of this slot, drawn, with everything that would hardly be seen taken out.
+
+        A picture with a class of its own shows its object: scenes are drawn until one does, at most :data:`DRAWN` times
+        (then :class:`DataError`).
+        """
+        if self.task != "classification":
+            return self._rendered(slot, renderer)
+        for again in range(DRAWN):
+            seed = slot.rng.child("again", again).seed if again else slot.seed
+            found = self._rendered(replace(slot, seed=seed), renderer)
+            if labelled(found.scene):
+                return found
+        raise DataError(
+            f"expected a picture that shows its {self.classes[slot.class_id]}; got none in {DRAWN} scenes",
+            hint="size, places or camera leave it no room, or min_pixels asks for more than pictures this small have",
+        )
+
+    def _rendered(self, slot: Slot, renderer: Renderer) -> Rendered:
         drawing = self._drawing(slot)
         scene, lens, lost, parents = self._scene(slot, drawing)
         for attempt in range(2):
@@ -288,7 +310,7 @@ class RenderingGenerator:
             put = rest_on_ground if self.settings.placement == "surface" else float_freely
             poses = put(meshes, camera, drawing, draws)
         objects = tuple(
-            Placed(shape.mesh, pose, class_id, shape.shape_id)
+            Placed(shape.mesh, pose, class_id, shape.shape_id, frame=shape.frame)
             for (class_id, shape), pose in zip(chosen, poses, strict=True)
             if pose is not None
         )

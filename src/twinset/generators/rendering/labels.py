@@ -100,7 +100,8 @@ def instances_of(
     ``ids`` int32 and ``depth`` float32 (H, W), ``alone`` a mask bool (H, W) for each object of the scene, as it would
     be seen if nothing were before it; all of them as seen through ``lens``. Columns: ``shape_id``,
     ``visible_fraction`` (of the pixels inside the picture), ``distance_metres`` of the object's origin from the camera,
-    and what the scene says of each. ``keypoint_names`` are those that are told, of whichever object has them.
+    and what the scene says of each. Poses are of the coordinates of a mesh's own file. ``keypoint_names`` are those
+    that are told, of whichever object has them.
     """
     size = lens.camera.size
     spots = spots_of(ids, len(scene.objects))
@@ -126,7 +127,7 @@ def instances_of(
         amodal_masks=tuple(Rle.of_part(view.whole, view.corner, size) for view in views),
         keypoints=_keypoints(lens, placed, keypoint_names, depth),
         keypoint_names=keypoint_names or None,
-        poses=np.stack([lens.camera.world_to_camera @ one.pose for one in placed]),
+        poses=np.stack([lens.camera.world_to_camera @ one.told_pose for one in placed]),
         columns=columns,
     )
 

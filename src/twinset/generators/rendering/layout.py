@@ -18,7 +18,7 @@ from twinset.errors import DataError
 from twinset.generators.copypaste.placement import Boxes, Counts, Fitted, fit_boxes
 from twinset.generators.rendering.drawing import Drawing
 from twinset.generators.rendering.meshes import Mesh
-from twinset.generators.rendering.placement import LIFT, Footprint, extent, ground_below, overlap
+from twinset.generators.rendering.placement import Footprint, extent, ground_below, lift, overlap
 from twinset.generators.rendering.settings import Follow
 
 Floats = NDArray[np.float64]
@@ -152,8 +152,7 @@ def _rested(
         pose[:2, :2] = scale * turn
         pose[2, 2] = scale
         pose[:2, 3] = at
-        if gap < 0:
-            pose[2, 3] = LIFT * len(taken) * extent(mesh)
+        pose[2, 3] = lift(mesh, gap, len(taken))
         return pose
     return None
 

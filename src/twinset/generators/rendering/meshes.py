@@ -149,12 +149,17 @@ class Mesh:
         """The same shape, all of one material."""
         return replace(self, materials=(material,), face_materials=None)
 
-    def standing(self) -> Mesh:
-        """Moved so that it stands on z = 0 with the middle of its bounds on the z axis."""
+    @property
+    def to_stand(self) -> Floats64:
+        """(4, 4) the move after which it stands on z = 0 with the middle of its bounds on the z axis."""
         low, high = self.bounds.astype(np.float64)
         move = np.eye(4)
         move[:3, 3] = (-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2])
-        return self.transformed(move)
+        return move
+
+    def standing(self) -> Mesh:
+        """Moved by :attr:`to_stand`."""
+        return self.transformed(self.to_stand)
 
     @staticmethod
     def joined(parts: Sequence[Mesh]) -> Mesh:

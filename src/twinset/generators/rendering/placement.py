@@ -26,6 +26,9 @@ NEAREST = 0.1
 """The camera keeps such a share of an object's longest side between itself and the object's box."""
 
 TRIES = 40
+FLAT = 2e-3
+"""Of its extent: what is less high lies so much above the ground, which would hide it otherwise."""
+
 LIFT = 0.01
 """By how much of its extent each later object lies higher where footprints may overlap: no two surfaces coincide."""
 
@@ -69,6 +72,13 @@ def extent(mesh: Mesh) -> float:
     low, high = mesh.bounds.astype(np.float64)
     sides = np.sort(high - low)[1:]
     return float(np.sqrt(max(sides[0], 1e-6) * max(sides[1], 1e-6)))
+
+
+def lift(mesh: Mesh, gap: float, order: int) -> float:
+    """How high above the ground the mesh stands that is the ``order``-th to be placed, from 1; metres."""
+    low, high = mesh.bounds.astype(np.float64)
+    size = extent(mesh)
+    return (FLAT * size if high[2] - low[2] < FLAT * size else 0.0) + (LIFT * order * size if gap < 0 else 0.0)
 
 
 def draw_camera(drawing: Drawing, typical: float, size: tuple[int, int], draws: np.random.Generator) -> Camera:
@@ -116,8 +126,7 @@ def rest_on_ground(
             taken.append(footprint)
             pose = turn * np.array([scale, scale, scale, 1.0])
             pose[:2, 3] = at
-            if drawing.settings.gap < 0:
-                pose[2, 3] = LIFT * len(taken) * extent(mesh)
+            pose[2, 3] = lift(mesh, drawing.settings.gap, len(taken))
             break
         poses.append(pose)
     return poses

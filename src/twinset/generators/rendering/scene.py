@@ -24,7 +24,8 @@ class Placed:
     """A mesh in the world. ``pose`` float64 (4, 4), object to world: turn, shift and one positive scale.
 
     ``class_id`` None makes it furniture: drawn, without label. ``shape_id`` names its shape. ``catcher`` makes it
-    invisible but for the shadows that fall on it (the ground of a photograph).
+    invisible but for the shadows that fall on it (the ground of a photograph). ``frame`` (4, 4), turn, shift and one
+    scale, takes the coordinates of the file that the mesh was read from to the mesh's (None: these are its own).
     """
 
     mesh: Mesh
@@ -33,6 +34,7 @@ class Placed:
     shape_id: str = ""
     catcher: bool = False
     columns: Mapping[str, AttributeValue] = field(default_factory=dict)
+    frame: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         pose = np.asarray(self.pose, dtype=np.float64)
@@ -43,6 +45,11 @@ class Placed:
         if not scale > 0 or not np.allclose(square, scale * np.eye(3), atol=1e-5 * scale) or np.linalg.det(pose) <= 0:
             raise ValueError(f"expected a pose that turns, shifts and scales evenly; got {pose.tolist()}")
         object.__setattr__(self, "pose", pose)
+
+    @property
+    def told_pose(self) -> NDArray[np.float64]:
+        """(4, 4) to the world from the coordinates in which the object's owner knows it."""
+        return self.pose if self.frame is None else np.asarray(self.pose @ self.frame)
 
     @property
     def corners(self) -> NDArray[np.float64]:

@@ -68,7 +68,7 @@ def _statements(data: bytes, source: Source) -> Iterator[tuple[int, list[str]]]:
     joined, first = "", 0
     with io.BytesIO(data) as file:
         for number, raw in enumerate(iter(lambda: file.readline(MOST_LINE), b""), start=1):
-            text = raw.decode("utf-8", "replace").rstrip("\r\n")
+            text = raw.decode("utf-8", "replace").removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
             first = first or number
             if len(raw) + len(joined) >= MOST_LINE:
                 raise source.fault(f"expected lines under {MOST_LINE} bytes; got a longer one", line=number)
@@ -134,7 +134,8 @@ def _take_library(found: _Reading, rest: list[str], line: int) -> None:
     whole = " ".join(rest)
     names = [whole] if whole.lower().count(".mtl") <= 1 else rest
     for name in names:
-        found.library.update(read_mtl(found.source.read(name, line=line), name, found.source))
+        data = found.source.materials(name, line=line)
+        found.library.update({} if data is None else read_mtl(data, name, found.source))
 
 
 def _grammar(kind: str) -> str:

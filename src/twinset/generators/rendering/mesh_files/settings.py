@@ -8,6 +8,9 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twinset.choices import check_choices
 from twinset.generators.rendering.meshes import MOST_FACES
 
@@ -62,7 +65,7 @@ class MeshReport:
     more than two (the mesh is no manifold there), among faces that meet in equal coordinates. ``turned`` says that
     the closed surface was inside out. ``missing_textures`` names those drawn without; ``ignored`` counts what was
     left out by kind (lines, points, animations, …). ``files`` maps every file read, as its name is in the folder, to
-    its sha256. ``size_metres`` is (x, y, z).
+    its sha256. ``size_metres`` is (x, y, z). ``frame`` float64 (4, 4) takes the file's coordinates to the mesh's.
     """
 
     vertices: int
@@ -78,6 +81,7 @@ class MeshReport:
     missing_textures: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    frame: NDArray[np.float64] = field(default_factory=lambda: np.eye(4), compare=False)
 
     def __post_init__(self) -> None:
         for name in ("ignored", "files"):
@@ -97,7 +101,7 @@ class MeshReport:
             (self.boundary_edges, f"{self.boundary_edges} edges have one face only: the surface is open"),
             (self.crowded_edges, f"{self.crowded_edges} edges have more than two faces: the surface is no manifold"),
             (self.turned, "the surface was inside out and was turned"),
-            (self.missing_textures, f"drawn without the textures {', '.join(self.missing_textures)}"),
+            (self.missing_textures, f"drawn without the textures or materials {', '.join(self.missing_textures)}"),
         ]
         said = [sentence for cause, sentence in found if cause]
         return said + [f"{count} {what} were ignored" for what, count in sorted(self.ignored.items())]

@@ -40,7 +40,8 @@ class _Triangles:
 def settled(surface: Surface, source: Source, *, up: Axis) -> tuple[Mesh, MeshReport]:
     """The mesh and what was done to get there; :class:`DatasetFormatError` for what cannot be one."""
     triangles = _cut(surface, source)
-    triangles = replace(triangles, points=_in_metres(triangles, source, up))
+    frame = _frame(triangles, source, up)
+    triangles = replace(triangles, points=_in_metres(triangles, frame, source))
     whole = ~_degenerate(triangles)
     if not whole.any():
         raise source.fault(
@@ -55,7 +56,8 @@ def settled(surface: Surface, source: Source, *, up: Axis) -> tuple[Mesh, MeshRe
     if turned:
         mesh = _inside_out(mesh)
     if source.settings.standing:
-        mesh = mesh.standing()
+        move = mesh.to_stand
+        mesh, frame = mesh.transformed(move), move @ frame
     low, high = mesh.bounds.astype(np.float64)
     x, y, z = (float(length) for length in high - low)
     textures = {id(material.texture) for material in mesh.materials if material.texture is not None}
@@ -73,6 +75,7 @@ def settled(surface: Surface, source: Source, *, up: Axis) -> tuple[Mesh, MeshRe
         missing_textures=tuple(source.missing),
         ignored=surface.ignored,
         files=source.files,
+        frame=frame,
     )
 
 
@@ -112,24 +115,31 @@ def _cut(surface: Surface, source: Source) -> _Triangles:
     return _Triangles(surface.positions, surface.corners[places], places, polygon)
 
 
-def _in_metres(triangles: _Triangles, source: Source, up: Axis) -> Floats:
-    """Points as float32 holds them, z up, in metres; those of no face become zero."""
-    points = np.zeros_like(triangles.points)
-    used = np.unique(triangles.faces)
-    points[used] = triangles.points[used]
-    if up == "y":
-        points = points @ Y_UP.T
+def _frame(triangles: _Triangles, source: Source, up: Axis) -> Floats:
+    """(4, 4) from the file's coordinates to metres with z up."""
+    turn = Y_UP if up == "y" else np.eye(3)
     scale = source.settings.scale
+    used = np.unique(triangles.faces)
     if source.settings.height_metres is not None and len(used):
-        height = float(np.ptp(points[used, 2]))
+        height = float(np.ptp(triangles.points[used] @ turn[2]))
         if not height > 0:
             raise source.fault(
                 f"expected a mesh with a height to scale to {source.settings.height_metres} m; got a flat one",
                 hint="give a scale, or another up axis",
             )
         scale = source.settings.height_metres / height
+    frame = np.eye(4)
+    frame[:3, :3] = scale * turn
+    return frame
+
+
+def _in_metres(triangles: _Triangles, frame: Floats, source: Source) -> Floats:
+    """Points in this frame as float32 holds them; those of no face become zero."""
+    points = np.zeros_like(triangles.points)
+    used = np.unique(triangles.faces)
     with np.errstate(over="ignore", invalid="ignore"):
-        points = (points * scale).astype(np.float32).astype(np.float64)
+        points[used] = triangles.points[used] @ frame[:3, :3].T
+        points = points.astype(np.float32).astype(np.float64)
     if not (np.abs(points) < 1e9).all():
         raise source.fault("expected a mesh within 1e9 metres; got a larger one", hint="give a smaller scale")
     return points

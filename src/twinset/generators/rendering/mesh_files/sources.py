@@ -58,6 +58,18 @@ class Source:
                 f"{visible(reference[:200])}: {error}", line=line, hint="put it beside the mesh"
             ) from error
 
+    def materials(self, reference: str, *, line: int | None = None) -> bytes | None:
+        """The bytes of a library of materials; None where it is missing and textures may be."""
+        try:
+            return self._referred(reference)
+        except Unusable as error:
+            absent = isinstance(error, Absent) or isinstance(error.__cause__, FileNotFoundError)
+            if not absent or self.settings.missing_textures == "refuse":
+                hint = "put it beside the mesh, or set missing_textures: plain to draw without"
+                raise self.fault(f"{visible(reference[:200])}: {error}", line=line, hint=hint) from error
+        self.missing.append(visible(reference[:80]))
+        return None
+
     def texture(self, reference: str, *, line: int | None = None) -> Pixels | None:
         """RGB of a texture by file name or data address; None where it is missing and that is allowed.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twinset.generators.rendering.raster.compiled import brief, inner
 
-NEAR = 1e-3
+NEAR = 1e-4
 """Metres: what is nearer is cut away, exactly at every sample."""
 
 Point = tuple[float, float, float]

@@ -205,7 +205,7 @@ def put_camera(bpy, mathutils, scene, request):
     lens.lens = 36.0 * request["focal"] / width
     lens.shift_x = 0.5 - cx / width
     lens.shift_y = (cy - height / 2) / width
-    lens.clip_start, lens.clip_end = 1e-3, 1e6
+    lens.clip_start, lens.clip_end = 1e-4, 1e6
     seeing = bpy.data.objects.new("camera", lens)
     seeing.matrix_world = mathutils.Matrix(request["pose"])
     scene.collection.objects.link(seeing)

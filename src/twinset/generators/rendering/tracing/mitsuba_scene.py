@@ -17,7 +17,7 @@ from twinset.generators.rendering.tracing.translucent import opacity_of_a_side
 from twinset.generators.rendering.tracing.view import View
 
 Floats = NDArray[np.float64]
-NEAR, FAR = 1e-3, 1e6
+NEAR, FAR = 1e-4, 1e6
 SKY_ROWS = 64
 SUN_DISTANCE = 50.0
 """Of the sun's disc, in extents of the scene."""
