@@ -128,6 +128,17 @@ def test_clusters_within_a_crowd_stay_one_family() -> None:
     assert families(dataset).tolist() == [*range(20), *[20] * 40]
 
 
+def test_pictures_of_several_parents_may_join_by_all_of_them_alone() -> None:
+    parents = (("a", "b"), ("b", "c"), ("b", "a"), ("c",), ("c",))
+    samples = [
+        Sample(str(row), Annotation(class_id=0), Origin("paste", 0, "d", found), image=scene(row))
+        for row, found in enumerate(parents)
+    ]
+    dataset = Dataset.of(samples, classes=("one",))
+    assert families(dataset).tolist() == [0, 0, 0, 0, 0]
+    assert families(dataset, parents="same").tolist() == [0, 1, 0, 2, 2]
+
+
 def test_blank_pictures_are_copies_only_when_equal() -> None:
     blanks = [np.full((16, 16, 1), value, dtype=np.uint8) for value in (10, 11, 12, 10)]
     assert [(g.kind, g.rows) for g in duplicates(dataset_of(blanks))] == [("exact", (0, 3))]

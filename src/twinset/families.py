@@ -112,12 +112,17 @@ class DuplicateGroup:
 
 
 def families(
-    dataset: Dataset, *, groups: GroupRule | None = None, fingerprints: NDArray[np.uint8] | None = None
+    dataset: Dataset,
+    *,
+    groups: GroupRule | None = None,
+    fingerprints: NDArray[np.uint8] | None = None,
+    parents: Literal["any", "same"] = "any",
 ) -> NDArray[np.int64]:
     """(N,) family of every sample, numbered from 0 in order of first appearance.
 
     Joins duplicates (:func:`duplicates`), samples of one group, synthetic samples of one pair, and samples with their
-    parents and with whatever else descends from those, whether the parents are in the dataset or not. Raises
+    parents and with whatever else descends from ``any`` of those, whether the parents are in the dataset or not. With
+    ``parents="same"`` samples of several parents join only those that have all of them, and no others. Raises
     :class:`DatasetFormatError` if the group rule finds nothing for some sample.
     """
     union = _Union(len(dataset))
@@ -129,8 +134,11 @@ def families(
     for rows in _pairs(dataset):
         union.join(rows)
     holder = {sample_id: row for row, sample_id in enumerate(dataset.ids)}
-    for row, parents in enumerate(dataset.table.column("parents").to_pylist()):
-        union.join([row, *(holder.setdefault(parent, row) for parent in parents or ())])
+    for row, found in enumerate(dataset.table.column("parents").to_pylist()):
+        known = sorted(set(found or ()))
+        if parents == "same" and len(known) > 1:
+            known = ["\0".join(known)]
+        union.join([row, *(holder.setdefault(parent, row) for parent in known)])
     return union.labels()
 
 

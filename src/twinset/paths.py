@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinset.errors import UsageError
+from twinset.images import SUFFIXES
 
 
 def expanded(path: str | Path) -> Path:
@@ -18,3 +19,9 @@ def expanded(path: str | Path) -> Path:
             f"expected a path; got {str(path)!r}, but there is no such home folder",
             hint="write the folder out, or begin with ./ if its name begins with ~",
         ) from error
+
+
+def pictures_under(folder: Path) -> list[Path]:
+    """Files under a folder that are named as pictures, by path; none that are hidden, or in a hidden folder."""
+    named = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in named if not any(part[0] == "." for part in path.relative_to(folder).parts))

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Decision = Literal["use", "do_not_use", "no_measurable_difference", "nothing_learnt", "blocked_by_gate"]
+Decision = Literal["use", "do_not_use", "no_measurable_difference", "not_measured", "nothing_learnt", "blocked_by_gate"]
 """What the scores of a synthetic set come to."""
 
 ANSWERS: Mapping[Decision, str] = {
     "use": "Use it",
     "do_not_use": "Do not use it",
     "no_measurable_difference": "No measurable difference",
+    "not_measured": "Not measured",
     "nothing_learnt": "No verdict",
     "blocked_by_gate": "Blocked by the release gate",
 }

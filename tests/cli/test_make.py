@@ -22,6 +22,8 @@ def test_init_writes_a_recipe_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ended, _, err = called("init", "builtin:digits")
     assert ended == 4
     assert "expected no file there" in err
+    ended, out, _ = called("init", "builtin:digits", "--out", "we ird <b>.yaml")
+    assert "next: twinset run 'we ird <b>.yaml'" in out
 
 
 @pytest.mark.parametrize("place", ["file", "file/sub", "x" * 300, "/proc/abc"])

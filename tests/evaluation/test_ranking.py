@@ -24,6 +24,18 @@ def test_covariance_is_that_of_the_scores_over_repetitions() -> None:
     np.testing.assert_allclose(np.mean(predicted, axis=0), np.cov(np.array(values).T), rtol=0.15)
 
 
+@pytest.mark.parametrize("alone", ["real", "synthetic"])
+def test_where_all_images_are_of_one_family_nothing_is_told_apart(alone: str) -> None:
+    draws = np.random.default_rng(1)
+    real = draws.normal(size=20)
+    scores = [means_of(real, draws.normal(shift, 1, 20)) for shift in (0.0, 50.0)]
+    each, one = np.arange(20), np.zeros(20, dtype=np.int64)
+    kin = (one, each) if alone == "real" else (each, one)
+    found = ranking("ab", [score.by_family(*kin) for score in scores], higher_is_better=False)
+    assert [(row.best, row.worst) for row in found] == [(1, 2), (1, 2)]
+    assert [row.standard_error for row in found] == [np.inf, np.inf]
+
+
 def test_sets_far_apart_have_ranks_in_the_order_of_their_scores() -> None:
     draws = np.random.default_rng(1)
     real = draws.normal(size=200)

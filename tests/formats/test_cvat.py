@@ -46,6 +46,19 @@ def one(put: Put, root: Path, *shapes: str) -> Path:
     return root
 
 
+def test_turned_boxes_and_ellipses_are_outlines_as_they_lie(put: Put, tmp_path: Path) -> None:
+    shapes = (
+        shape("box", 'xtl="5" ytl="8" xbr="25" ybr="12" rotation="90.00"'),
+        shape("ellipse", 'cx="15" cy="10" rx="8" ry="2" rotation="90.00"'),
+        shape("box", 'xtl="11" ytl="6" xbr="19" ybr="14" rotation="45"'),
+        shape("box", f'{BOX} rotation="0.00"'),
+    )
+    found = instances_in(read(one(put, tmp_path, *shapes))[0])
+    reach = 4 * math.sqrt(2)
+    wanted = [[13, 0, 17, 20], [13, 2, 17, 18], [15 - reach, 10 - reach, 15 + reach, 10 + reach], [1, 2.5, 7, 8]]
+    np.testing.assert_allclose(found.boxes, wanted, atol=1e-4)
+
+
 def test_boxes_polygons_ellipses_and_masks_are_objects(put: Put, tmp_path: Path) -> None:
     shapes = (
         shape("box", BOX, label="dog"),

@@ -76,6 +76,23 @@ def test_a_box_left_out_is_that_of_the_outline_or_of_the_run_lengths() -> None:
     assert (found.masks[1].dense() == mask).all()  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("ring", "kept", "told"),
+    [
+        ((-4, 3, 12, 3, 2, 9), [0, 3, 12, 9], "got [-4, 3, 12, 9]; clipped"),
+        ((20, 3, 60, 3, 20, 30), [20, 3, 30, 20], "got [20, 3, 60, 30]; clipped"),
+        ((0, 0, 31.9, 0, 31.9, 20), [0, 0, 30, 20], None),
+        ((40, 3, 60, 3, 50, 9), None, "got [40, 3, 60, 9]; left out"),
+    ],
+)
+def test_outlines_that_stick_out_are_told_as_boxes_are(
+    ring: tuple[float, ...], kept: list[float] | None, told: str | None
+) -> None:
+    found, mishaps = settled(Stated("cat", rings=(ring,)))
+    assert found.boxes.tolist() == ([] if kept is None else [kept])
+    assert [told in mishap.problem for mishap in mishaps if told is not None] == [True] * (told is not None)
+
+
 def test_outlines_in_fractions_come_out_in_pixels() -> None:
     ring, square = (0.1, 0.1, 0.5, 0.1, 0.1, 0.5), (0.5, 0.25, 1, 0.25, 1, 1, 0.5, 1)
     odd = Stated("cat", rings=((0.1,) * 7, square))

@@ -177,6 +177,13 @@ def test_a_folder_named_for_two_splits_is_in_none(put: Put, tmp_path: Path) -> N
     assert dataset.splits == [None]
 
 
+def test_a_test_split_that_is_written_down_but_not_there_is_none(put: Put, tmp_path: Path) -> None:
+    """Exporters write the line for every dataset."""
+    dataset, report = read(small(put, tmp_path, b"", "names: [cat]\ntrain: images\ntest: ../test/images\n"))
+    assert (len(dataset), report.bad_files) == (1, ())
+    assert any("no test split is read" in text for text in report.warnings)
+
+
 @pytest.mark.parametrize("place", ["/etc", "../../etc", "C:\\data", "https://x.org/a.zip", "nowhere", "images/../.."])
 def test_a_place_outside_or_absent_is_one_clear_error(place: str, put: Put, tmp_path: Path) -> None:
     dataset, report = read(small(put, tmp_path, b"", f"names: [cat]\ntrain: images\nval: '{place}'\n"))

@@ -42,6 +42,16 @@ def finished(real: Path, tmp_path_factory: pytest.TempPathFactory) -> documents.
     return twinset.run(quick(real), out=tmp_path_factory.mktemp("runs") / "run", workers=1, quiet=True)
 
 
+def test_training_images_of_one_group_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    images = twinset.load("builtin:digits").take(range(90))
+    parts = ["train", "validation", "test"]
+    images.with_splits([parts[row % 3] for row in range(90)]).export(tmp_path / "photos", format="imagefolder")
+    recipe = quick(tmp_path / "photos", split={"groups": {"folder": 1}}, gate={"copies": "block"})
+    with pytest.raises(DataError, match=r"at least two families for the copy test; got one: .*finer split.groups"):
+        twinset.run(recipe, out=tmp_path / "run", workers=1, quiet=True)
+    assert not (tmp_path / "run").exists() or not (tmp_path / "run" / "shards").exists()
+
+
 def verified(folder: Path, samples: int = 4) -> documents.VerifyDocument:
     return pipeline.verify(folder, samples=samples, device="auto", listener=Quiet())
 

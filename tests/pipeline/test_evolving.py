@@ -156,6 +156,7 @@ def test_noise_over_a_generator_that_saw_the_images_is_told_and_not_claimed(real
 def test_an_epsilon_that_cannot_be_claimed_is_refused(real: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="owe nothing to the exposed images, for epsilon; got copypaste"):
         run(real, tmp_path / "run", epsilon=1.0)
+    assert not (tmp_path / "run" / "resolved.yaml").exists()
 
 
 def test_what_is_in_a_renderer_before_any_vote() -> None:

@@ -54,7 +54,7 @@ def test_card_page_and_terminal_find_no_difference_only_where_one_was_looked_for
     assert 'id="answer">Not measured: no classifier was trained<' in page
     assert "NOT MEASURED: evaluate.utility is off." in terminal
     assert json.loads((folder / "evaluation" / "report.json").read_text())["verdict"] is None
-    assert unmeasured.verdict.decision == "no_measurable_difference"
+    assert unmeasured.verdict.decision == "not_measured"
 
 
 def test_the_licence_of_the_real_images_stands_with_them(unmeasured: documents.RunDocument) -> None:
@@ -69,7 +69,7 @@ def test_the_licence_of_the_real_images_stands_with_them(unmeasured: documents.R
 @pytest.mark.parametrize("decision", ["do_not_use", "blocked_by_gate"])
 def test_a_verdict_that_needed_no_training_stands(decision: documents.Decision) -> None:
     verdict = Verdict(decision, "Do not use it: no synthetic image passed alignment.", None)
-    assert told(verdict, None) is verdict
+    assert told(verdict) is verdict
 
 
 def test_every_judged_image_is_in_the_histograms(tmp_path: Path) -> None:

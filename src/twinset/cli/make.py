@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -149,4 +150,6 @@ def init(
     from twinset import pipeline
 
     document = pipeline.init(source, out=out)
-    answer(document, lambda: "wrote {0}\nnext: twinset run {0}".format(printable(document.recipe)), as_json=json)
+    typed = shlex.quote(document.recipe if not document.recipe.startswith("-") else f"./{document.recipe}")
+    lines = f"wrote {printable(document.recipe)}\nnext: twinset run {printable(typed)}"
+    answer(document, lambda: lines, as_json=json)

@@ -36,11 +36,14 @@ class CompareDocument(Document):
 
 
 class RankedPart(Document):
-    """One set's place by one score: a range of ranks; sets whose ranges meet cannot be told apart."""
+    """One set's place by one score: a range of ranks; sets whose ranges meet cannot be told apart.
+
+    ``standard_error`` None: all images of the set, or all real ones, are of one family, and nothing can be told.
+    """
 
     name: str
     value: float
-    standard_error: float
+    standard_error: float | None
     best: int
     worst: int
 

@@ -32,8 +32,8 @@ class Influenced:
 
     @property
     def standard_error(self) -> float:
-        """Delta-method standard error: both sides are independent samples."""
-        return float(np.sqrt(sum(part.var(ddof=1) / len(part) for part in (self.real, self.synthetic))))
+        """Delta-method standard error: both sides are independent samples. Infinite where a side has one family."""
+        return float(np.sqrt(sum(_of_mean(part) for part in (self.real, self.synthetic))))
 
     def by_family(self, real: NDArray[np.int64], synthetic: NDArray[np.int64]) -> Influenced:
         """The same with families (N,), (M,), numbered from 0, in place of images: those of one move together.
@@ -120,9 +120,14 @@ def covariance(scores: Sequence[Influenced]) -> Array:
     """(K, K) covariance of scores about the same real images and synthetic images of their own."""
     real = np.stack([score.real - score.real.mean() for score in scores])
     count = real.shape[1]
-    shared = real @ real.T / (count - 1) / count
-    own = np.diag([score.synthetic.var(ddof=1) / len(score.synthetic) for score in scores])
+    shared = real @ real.T / max(count - 1, 1) / count
+    own = np.diag([_of_mean(score.synthetic) + (np.inf if count < 2 else 0.0) for score in scores])
     return np.asarray(shared + own)
+
+
+def _of_mean(influences: Array) -> float:
+    """The variance of their mean; infinite where there is one alone, which tells nothing."""
+    return float(influences.var(ddof=1) / len(influences)) if len(influences) > 1 else np.inf
 
 
 def _summed(influences: Array, families: NDArray[np.int64]) -> Array:

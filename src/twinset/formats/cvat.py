@@ -9,6 +9,7 @@ The split is the subset, or what the file is called. Tracks of videos are refuse
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from twinset.formats.shapes import (
     outline_of,
     picture_size,
     spelled,
+    turned_box,
     unlabelled,
     xml_root,
 )
@@ -222,13 +224,14 @@ def _part(shape: Element, number: int, size: tuple[int, int] | None, reading: _R
 
 
 def _where(shape: Element, size: tuple[int, int] | None) -> Stated:
-    """Box, outline or mask of a shape."""
+    """Box, outline or mask of a shape. Boxes and ellipses may be turned about their middle, by degrees clockwise."""
+    turn = math.radians(number_in(shape.get("rotation", "0"), "rotation"))
     if shape.tag == "box":
         x1, y1, x2, y2 = (number_in(shape.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
-        return Stated(None, (x1, y1, x2, y2))
+        return Stated(None, rings=(turned_box((x1, y1, x2, y2), turn),)) if turn else Stated(None, (x1, y1, x2, y2))
     if shape.tag == "ellipse":
         x, y, across, down = (number_in(shape.get(key), key) for key in ("cx", "cy", "rx", "ry"))
-        return Stated(None, rings=(ellipse(x, y, across, down),))
+        return Stated(None, rings=(ellipse(x, y, across, down, turn),))
     if shape.tag == "mask":
         return Stated(None, rle=_mask(shape, size))
     points = [pair.split(",") for pair in (shape.get("points") or "").split(";") if pair.strip()]

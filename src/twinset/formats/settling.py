@@ -17,6 +17,9 @@ CORNERS = ("x1", "y1", "x2", "y2")
 SLACK = 0.5
 """Pixels by which a box may stick out without being told: relative coordinates are written with few digits."""
 
+LOOSE = 2.0
+"""Pixels by which an outline may: hands draw them."""
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -126,10 +129,17 @@ class _Chunk:
             if self._says("rle", row):
                 boxes[row] = Rle(int(self.height[row]), int(self.width[row]), self.columns["rle"][row].as_py()).box()
             elif self._says("polygons", row):
-                boxes[row] = self._polygons(row).box()
+                boxes[row] = self._around(row)
             else:
                 self.drop(row, "expected a box or a mask; got neither")
         return boxes
+
+    def _around(self, row: int) -> NDArray[np.float64]:
+        """The box xyxy of an outline, cut off at the picture where it hardly sticks out."""
+        points = np.concatenate([np.reshape(ring, (-1, 2)) for ring in self.columns["polygons"][row].as_py()])
+        box = np.concatenate([points.min(0), points.max(0)])
+        inside = np.clip(box, 0, np.tile([self.width[row], self.height[row]], 2))
+        return np.asarray(inside if np.abs(box - inside).max() <= LOOSE else box)
 
     def _says(self, name: str, row: int) -> bool:
         return name in self.columns and bool(self.columns[name][row].is_valid)

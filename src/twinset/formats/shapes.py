@@ -57,6 +57,20 @@ def outline_of(points: Sequence[tuple[float, float]]) -> Ring:
     return tuple(value for point in points for value in point)
 
 
+def turned_box(box: tuple[float, float, float, float], turn: float) -> Ring:
+    """A box xyxy, turned by radians from x to y about its middle, as an outline.
+
+    >>> [round(value) for value in turned_box((0, 4, 10, 6), math.pi / 2)]
+    [6, 0, 6, 10, 4, 10, 4, 0]
+    """
+    x1, y1, x2, y2 = box
+    x, y, across, down = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2
+    points = []
+    for a, b in ((-across, -down), (across, -down), (across, down), (-across, down)):
+        points += [x + a * math.cos(turn) - b * math.sin(turn), y + a * math.sin(turn) + b * math.cos(turn)]
+    return tuple(points)
+
+
 def corners_of(box: tuple[float, float, float, float]) -> Ring:
     """A box xyxy as an outline."""
     x1, y1, x2, y2 = box

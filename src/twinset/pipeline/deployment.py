@@ -15,7 +15,7 @@ from twinset.dataset import Dataset, Sample
 from twinset.downstream.placed_budget import FEWEST_STEPS, MOST_STEPS, SAFETY, seconds_per_step
 from twinset.downstream.placed_cells import PlacedSettings
 from twinset.errors import DataError
-from twinset.images import SUFFIXES, ImageSpec, decode
+from twinset.images import ImageSpec, decode
 from twinset.instances import Instances
 from twinset.models.detection import (
     Detector,
@@ -26,6 +26,7 @@ from twinset.models.detection import (
     scene_augmentation,
     stride_for,
 )
+from twinset.paths import pictures_under
 from twinset.pipeline.held_out import transductive
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
@@ -211,7 +212,7 @@ def _objects(sample: Sample) -> Instances:
 
 def _files(folder: Path) -> list[Path]:
     """The pictures under a folder, by name."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    found = pictures_under(folder) if folder.is_dir() else []
     if not found:
         raise DataError(f"{folder}: expected a folder with pictures; got none", hint="correct target.path")
     return found

@@ -88,7 +88,7 @@ def _release(run: Run, measured: Measured, exports: dict[str, Path], *, limits: 
     folder, real = run.folder / "export", run.real
     shape = measured.accepted[0].pixels().shape
     shared = run.recipe.without_paths(real.facts.name)
-    verdict = told(measured.verdict, measured.utility)
+    verdict = told(measured.verdict)
     found = verdict.difference if verdict else None
     dataset_audit, generator_audit = audit_results(measured)
     return out.Release(

@@ -19,7 +19,7 @@ from twinset.errors import DataError
 from twinset.families import DIGEST_BYTES, FINGERPRINT_BYTES, duplicates, fingerprint
 from twinset.generators.copypaste import CopyPaste
 from twinset.generators.folder import Folder
-from twinset.images import SUFFIXES
+from twinset.paths import pictures_under
 from twinset.pipeline.real import RealData
 
 
@@ -71,7 +71,7 @@ def refuse_held_out(method: object, real: RealData) -> tuple[str, ...]:
 
 def _refuse_pasted(method: CopyPaste, real: RealData) -> None:
     folders = [folder for folder in method.folders if folder is not None]
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    files = [path for folder in folders for path in pictures_under(folder)]
     shared = held_out_among(list(dict.fromkeys(files)), real)
     if shared:
         first = shared[0]

@@ -117,4 +117,4 @@ def _without_utility(failure: str, accepted: Dataset) -> Verdict:
         return Verdict("blocked_by_gate", f"Do not release it: {failure}.", None)
     if not len(accepted):
         return Verdict("do_not_use", "Do not use it: no synthetic image passed alignment.", None)
-    return Verdict("no_measurable_difference", "Utility was not measured: evaluate.utility is off.", None)
+    return Verdict("not_measured", "Utility was not measured: evaluate.utility is off.", None)

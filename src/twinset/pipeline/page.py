@@ -18,9 +18,9 @@ from twinset.scores import Score
 SHOWN_PAIRS = 24
 
 
-def told(found: Verdict, utility: Utility | None) -> Verdict | None:
-    """The verdict for people: None where nothing was measured, which documents call no measurable difference."""
-    return None if utility is None and found.decision == "no_measurable_difference" else found
+def told(found: Verdict) -> Verdict | None:
+    """The verdict for people: None where nothing was measured."""
+    return None if found.decision == "not_measured" else found
 
 
 def verdict(found: Verdict, metric: str = "balanced accuracy") -> report.Verdict:

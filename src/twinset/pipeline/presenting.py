@@ -65,7 +65,7 @@ def report_data(
 ) -> report.ReportData:
     """The page of a run."""
     classes = run.real.dataset.classes
-    verdict = page.told(measured.verdict, measured.utility)
+    verdict = page.told(measured.verdict)
     return report.ReportData(
         title=f"The synthetic twin of {run.real.facts.name}",
         classes=classes,

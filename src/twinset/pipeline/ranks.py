@@ -1,6 +1,7 @@
 """Several synthetic sets of the same real images, ranked no finer than the images can tell.
 
-Near copies, and images made from the same parents, move together: they count as one where ranks are told apart.
+Near copies, and images made from the very same parents, move together: they count as one where ranks are told apart.
+Pasted pictures that share some of their parents do not: linked through these, a whole twin would be one.
 """
 
 from __future__ import annotations
@@ -152,7 +153,11 @@ def _common_size(contenders: Sequence[Contender], held: Dataset) -> int:
 
 def _part(one: Ranked) -> documents.RankedPart:
     return documents.RankedPart(
-        name=one.name, value=one.value, standard_error=one.standard_error, best=one.best, worst=one.worst
+        name=one.name,
+        value=one.value,
+        standard_error=one.standard_error if np.isfinite(one.standard_error) else None,
+        best=one.best,
+        worst=one.worst,
     )
 
 
@@ -181,7 +186,7 @@ def _ranked(
                 name=name,
                 pixels=False,
             )
-            return found.features[embedder.name], families(dataset, fingerprints=found.fingerprints)
+            return found.features[embedder.name], families(dataset, fingerprints=found.fingerprints, parents="same")
 
         real, of_real = seen(held, "real")
         scores = []

@@ -119,9 +119,21 @@ def prepare_real(recipe: Recipe, dataset: Dataset, report: ReadReport, folder: P
     check_sizes(names, dataset, least=len(dataset.classes) if task == "classification" else 1)
     if task != "classification":
         check_something_to_find(names, dataset)
+    if recipe.gate.copies != "off":
+        _check_families(family_ids, [names.get(id_) == "train" for id_ in dataset.ids])
     prepared, spec, size = at_run_size(dataset, task, recipe.image)
     _write(folder, dataset, _as_first_parents(prepared), spec, family_ids, replace(facts, size=size))
     return load_real(folder)
+
+
+def _check_families(family_ids: np.ndarray, training: list[bool]) -> None:
+    """:class:`DataError` where the copy test would have one training image to go by: others of a family count as it."""
+    if len(np.unique(family_ids[training])) < 2:
+        raise DataError(
+            "expected training images of at least two families for the copy test; got one: all are of one group, or "
+            "near copies",
+            hint="finer split.groups, more exposed images, or gate: {copies: off}",
+        )
 
 
 def _as_first_parents(dataset: Dataset) -> Dataset:

@@ -17,6 +17,7 @@ TITLES: dict[Decision, str] = {
     "use": "USE IT",
     "do_not_use": "DO NOT USE IT",
     "no_measurable_difference": "NO MEASURABLE DIFFERENCE",
+    "not_measured": "NOT MEASURED",
     "nothing_learnt": "NO VERDICT",
     "blocked_by_gate": "BLOCKED BY THE RELEASE GATE",
 }
@@ -24,7 +25,7 @@ TITLES: dict[Decision, str] = {
 
 def run(document: documents.RunDocument) -> str:
     """The verdict, the arms, and where everything is."""
-    lines = ["", _verdict(document.verdict, measured=bool(document.utility)), ""]
+    lines = ["", _verdict(document.verdict), ""]
     lines += _arms(document.utility, document.utility_metric)
     counts = document.counts
     lines.append(
@@ -68,8 +69,8 @@ def _audits(found: documents.AuditedPart | None) -> list[str]:
     return lines
 
 
-def _verdict(verdict: documents.VerdictPart, *, measured: bool = True) -> str:
-    title = TITLES[verdict.decision] if measured or verdict.decision != "no_measurable_difference" else "NOT MEASURED"
+def _verdict(verdict: documents.VerdictPart) -> str:
+    title = TITLES[verdict.decision]
     headline, _, rest = verdict.sentence.partition(": ")
     told = headline.lower().endswith(title.lower())
     return f"{title}: {printable(rest if told and rest else verdict.sentence)}"
@@ -205,7 +206,8 @@ def leaderboard(document: documents.LeaderboardDocument) -> str:
     others = [name for name in document.scores if name != document.by]
     lines.append(f"  {'rank':<6} {'set':<{width}} {document.by:<34} " + "  ".join(f"{name:<16}" for name in others))
     for one in rows:
-        figure = f"{one.value:.4g} ± {one.standard_error:.2g}"
+        error = "not known" if one.standard_error is None else f"{one.standard_error:.2g}"
+        figure = f"{one.value:.4g} ± {error}"
         beside = "  ".join(f"{_ranks(ranks[name][one.name]):<16}" for name in others)
         lines.append(f"  {_ranks(one):<6} {printable(one.name):<{width}} {figure:<34} {beside}".rstrip())
     lines += ["", "sets whose ranks overlap cannot be told apart"]

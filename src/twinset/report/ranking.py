@@ -18,11 +18,11 @@ LONGEST = 32
 
 @dataclass(frozen=True)
 class RankedSet:
-    """One set by one score: value ± standard error, and the best and worst rank that the images allow."""
+    """One set by one score: value ± standard error if known, and the best and worst rank that the images allow."""
 
     name: str
     value: float
-    standard_error: float
+    standard_error: float | None
     best: int
     worst: int
 
@@ -79,8 +79,8 @@ def render_ranking(data: RankingPage) -> str:
 
 def rank_chart(name: str, rows: Sequence[RankedSet], *, higher_is_better: bool) -> RankChart:
     """The sets of one score on a common axis, each with value ± 1.96 standard errors."""
-    lows = [row.value - Z * row.standard_error for row in rows]
-    highs = [row.value + Z * row.standard_error for row in rows]
+    lows = [row.value - Z * (row.standard_error or 0.0) for row in rows]
+    highs = [row.value + Z * (row.standard_error or 0.0) for row in rows]
     least, most = min(lows), max(highs)
     reach = (most - least) or 1.0
 
@@ -93,7 +93,7 @@ def rank_chart(name: str, rows: Sequence[RankedSet], *, higher_is_better: bool) 
             name=row.name,
             short=row.name if len(row.name) <= LONGEST else f"{row.name[: LONGEST - 1]}…",
             value=words.number(row.value),
-            interval=f"{words.number(low)} … {words.number(high)}",
+            interval="not known" if row.standard_error is None else f"{words.number(low)} … {words.number(high)}",
             y=16 + ROW * place_in_list,
             low=place(low),
             at=place(row.value),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from twinset import methods
+from twinset import methods, plugged
 from twinset.errors import MissingExtraError, RecipeError, UnknownNameError
 from twinset.generators.rendering import Rendering
 from twinset.generators.rendering.backends import BACKENDS, Quality, backend_names, backend_of
@@ -94,3 +95,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twinset.generators.rendering.tracing.mitsuba.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"expected the mitsuba package.*twinset\[mitsuba\]"):
         Rendering(backend="mitsuba").check()
+
+
+def test_a_backend_of_a_package_must_have_what_a_backend_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found, words in ((SimpleNamespace, "got none of check, remark, open"), (int.from_bytes, "to be a class")):
+        monkeypatch.setattr(plugged, "loaded", lambda *_, found=found, **__: found)
+        with pytest.raises(RecipeError, match=words):
+            backend_of("mine")

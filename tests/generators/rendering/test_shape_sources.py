@@ -11,10 +11,13 @@ import pytest
 from twinset import methods, plugged
 from twinset.errors import DataError, RecipeError, UnknownNameError
 from twinset.generators.rendering import Rendering, ShapeSource
+from twinset.generators.rendering.fitting import shapes_of
 from twinset.generators.rendering.mesh_files import MeshReport
 from twinset.generators.rendering.mesh_files.settings import told_together
 from twinset.generators.rendering.meshes import Mesh
+from twinset.generators.rendering.shape_sources import source_of
 from twinset.generators.rendering.shapes import FAMILIES, Choice, Number, draw, family_names, family_of, held
+from twinset.randomness import Stream
 from twinset.recipe import recipe_from_values
 
 
@@ -158,6 +161,10 @@ def test_families_of_packages_are_known_in_one_place(monkeypatch: pytest.MonkeyP
         family_of("lags")
     with pytest.raises(ValueError, match="to load"):
         ShapeSource(family="gone")
+    with pytest.raises(RecipeError, match=r"shapes\.thing: expected plug-in 'gone' of legs-and-more to load"):
+        source_of("thing", {"thing": "gone"})
+    with pytest.raises(DataError, match=r"shapes\.thing: expected a mesh of family legs .* got AssertionError"):
+        shapes_of("thing", Rendering(shapes={"thing": "legs"}), Stream(0))
 
 
 def test_odd_meshes_are_counted_together() -> None:

@@ -19,9 +19,9 @@ from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.settings import CopyPaste
 from twinset.generators.copypaste.stores import Packer
 from twinset.generators.copypaste.unlabelled import unlabelled_alike
-from twinset.images import SUFFIXES, Pixels, convert_channels, decode
+from twinset.images import Pixels, convert_channels, decode
 from twinset.instances import Instances
-from twinset.paths import expanded
+from twinset.paths import expanded, pictures_under
 from twinset.randomness import Stream
 
 MOST_CUTOUTS = 8000
@@ -176,7 +176,7 @@ def backgrounds_of(settings: CopyPaste, gathered: Gathered) -> Backgrounds | Non
 
 def _pictures_in(folder: Path, most: int) -> Iterator[Pixels]:
     """RGB pixels of at most this many pictures under a folder, by name; :class:`DataError` if there is none."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = pictures_under(folder)
     if not files:
         raise DataError(f"{folder}: expected pictures; got none", hint="correct the path, or leave the setting out")
     for path in files[:: max(1, -(-len(files) // most))]:
@@ -185,7 +185,8 @@ def _pictures_in(folder: Path, most: int) -> Iterator[Pixels]:
 
 def from_class_folders(folder: Path, classes: tuple[str, ...]) -> list[Cut]:
     """A cut-out per picture of ``folder/CLASS``; classes by name, all of them known."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    inside = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in inside if path.is_dir() and not path.name.startswith("."))
     unknown = sorted(set(names) - set(classes))
     if not names or unknown:
         raise DataError(
@@ -195,7 +196,7 @@ def from_class_folders(folder: Path, classes: tuple[str, ...]) -> list[Cut]:
         )
     cuts = []
     for name in names:
-        for path in sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in SUFFIXES):
+        for path in pictures_under(folder / name):
             cuts += _cut_of_file(path, classes.index(name))
     return cuts
 
@@ -215,7 +216,7 @@ def distractors_of(settings: CopyPaste, gathered: Gathered, rng: Stream) -> list
         return []
     if settings.distractor_path is not None:
         folder = expanded(settings.distractor_path)
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        files = pictures_under(folder)
         if not files:
             raise DataError(f"{folder}: expected pictures of distractors; got none", hint="correct the path")
         return [cut for path in files[: settings.most_cutouts] for cut in _cut_of_file(path, -1)]

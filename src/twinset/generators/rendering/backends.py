@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, cast
 
 from twinset import plugged
 from twinset.errors import RecipeError, UnknownNameError
@@ -114,5 +114,10 @@ def backend_of(name: str) -> Backend:
     found = plugged.loaded(name, backend_entries(), what="backend")
     if not isinstance(found, type):
         raise RecipeError(f"expected backend {name!r} to be a class; got {type(found).__name__}")
-    made: Backend = found()
-    return made
+    try:
+        made = found()
+    except Exception as error:
+        raise RecipeError(f"expected backend {name!r} to be made; got {type(error).__name__}: {error}") from error
+    if missing := [part for part in ("check", "remark", "open") if not callable(getattr(made, part, None))]:
+        raise RecipeError(f"expected check, remark and open of backend {name!r}; got none of {', '.join(missing)}")
+    return cast(Backend, made)

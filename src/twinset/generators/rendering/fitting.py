@@ -22,12 +22,13 @@ from twinset.generators.rendering.materials import TILE
 from twinset.generators.rendering.mesh_files import MeshReport, read_mesh
 from twinset.generators.rendering.mesh_files.folders import mesh_names
 from twinset.generators.rendering.mesh_files.settings import told_together
+from twinset.generators.rendering.meshes import Mesh
 from twinset.generators.rendering.placement import extent
 from twinset.generators.rendering.settings import Rendering
 from twinset.generators.rendering.shape_sources import ShapeSource
-from twinset.images import SUFFIXES, Pixels, convert_channels, decode
+from twinset.images import Pixels, convert_channels, decode
 from twinset.instances import Instances
-from twinset.paths import expanded
+from twinset.paths import expanded, pictures_under
 from twinset.randomness import Stream
 
 MOST_THINGS = 24
@@ -83,7 +84,7 @@ Stock = tuple[tuple[Shape, ...], tuple[MeshReport, ...]]
 
 def shapes_of(name: str, settings: Rendering, rng: Stream) -> Stock:
     """The shapes of one class: drawn from its family, or read from its folder."""
-    from twinset.generators.rendering.shapes import built, draw, shape_id
+    from twinset.generators.rendering.shapes import FAMILIES, built, draw, shape_id
 
     source = settings.source(name)
     if source is None:
@@ -94,7 +95,19 @@ def shapes_of(name: str, settings: Rendering, rng: Stream) -> Stock:
     found = []
     for number in range(settings.shapes_per_class):
         values = draw(family, rng=rng.child("shape", number))
-        found.append(Shape(built(family, values), shape_id(family, values), values))
+        try:
+            mesh = built(family, values)
+            if not isinstance(mesh, Mesh):
+                raise TypeError(f"expected a Mesh; got {type(mesh).__name__}")
+        except Exception as error:
+            if family.name in FAMILIES:
+                raise
+            raise DataError(
+                f"shapes.{name}: expected a mesh of family {family.name} with {dict(values)}; got "
+                f"{type(error).__name__}: {error}",
+                hint="this family is of another package",
+            ) from error
+        found.append(Shape(mesh, shape_id(family, values), values))
     return tuple(found), ()
 
 
@@ -214,7 +227,7 @@ def _about_forgotten(settings: Rendering, areas: Sequence[tuple[int, int]]) -> t
 
 def _add_photos(packer: Packer, folder: Path, most: int, *, whole: bool) -> tuple[NDArray[np.float64], ...]:
     """Adds a folder's pictures; of those that show all directions (``whole``), the light."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())[:most]
+    files = pictures_under(folder)[:most]
     if not files:
         raise DataError(f"{folder}: expected pictures; got none", hint="correct backdrop_path")
     lights = []

@@ -91,9 +91,16 @@ def source_of(class_name: str, shapes: Mapping[str, str | ShapeSource]) -> Shape
     if isinstance(given, ShapeSource):
         return given
     if given is not None:
-        return ShapeSource(family=given) if is_family(given) else ShapeSource(folder=given)
+        return _family(class_name, given) if is_family(given) else ShapeSource(folder=given)
     lower = class_name.lower()
-    return next((ShapeSource(family=own) for own in (lower, lower.rstrip("s")) if is_family(own)), None)
+    return next((_family(class_name, own) for own in (lower, lower.rstrip("s")) if is_family(own)), None)
+
+
+def _family(class_name: str, name: str) -> ShapeSource:
+    try:
+        return ShapeSource(family=name)
+    except ValueError as error:
+        raise RecipeError(f"shapes.{class_name}: {error}") from error
 
 
 def refuse_classes(shapes: Mapping[str, str | ShapeSource], classes: Sequence[str], *, every: bool) -> None:

@@ -38,6 +38,11 @@ def datasets(
     """The pictures of all sides; none may be empty, and a utility study needs labels everywhere."""
     held, made = (_load(source, on_bad_input) for source in (sources.real, sources.synthetic))
     shown = _load(sources.train, on_bad_input) if sources.train is not None else None
+    if utility and any(dataset.task != "classification" for dataset in (shown, held, made) if dataset is not None):
+        raise UsageError(
+            "expected images with one class each with --utility, which compares classifiers; got objects or maps",
+            hint="`twinset run` with generate: [{use: folder, path: SYNTHETIC}] measures detectors and segmenters",
+        )
     if utility and (shown is None or any((dataset.class_ids < 0).any() for dataset in (shown, held, made))):
         raise UsageError(
             "expected --train and labelled images on all sides with --utility; got less",

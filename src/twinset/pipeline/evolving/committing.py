@@ -21,11 +21,10 @@ from twinset.alignment.evolution.candidates import slots
 from twinset.dataset import Sample
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
 from twinset.embedding.protocol import spec_for
-from twinset.errors import RecipeError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.evolving.kept import commit_round, destroy_key, history_of, kept_key
 from twinset.pipeline.evolving.pooled import OfClass, Pooled
-from twinset.pipeline.evolving.spaces import candidates_of, space_of
+from twinset.pipeline.evolving.spaces import candidates_of, refuse_seen, space_of
 from twinset.pipeline.evolving.yardstick import Yardstick, yardstick_of
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
@@ -74,12 +73,8 @@ class _Evolving:
             touched=touched,
             family=int(np.unique(self.real.part_families("train"), return_counts=True)[1].max()),
         )
-        if self.part.epsilon is not None and not found.claimed:
-            raise RecipeError(
-                "evolve: expected a generator and features that owe nothing to the exposed images, for epsilon; got "
-                f"{self.name}: {'; '.join(found.refused)}",
-                hint="use render with a procedural backdrop and no match or curate; or sigma in place of epsilon",
-            )
+        if self.part.epsilon is not None:
+            refuse_seen(self.name, found.refused)
         return found
 
     def rounds(self, folder: Path, executor: LocalProcesses, listener: Listener) -> tuple[Rounds, Excesses]:

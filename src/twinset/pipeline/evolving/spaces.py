@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from twinset.alignment.evolution import Configurations
 from twinset.errors import RecipeError
@@ -15,6 +15,10 @@ from twinset.pipeline.matching import SETTINGS, PlacedSpace, configurable, match
 from twinset.recipe import EvolvePart
 from twinset.stages import Configurable, Configuration
 from twinset.store import read_json
+
+if TYPE_CHECKING:
+    from twinset.pipeline.fitting import Source
+    from twinset.recipe import Recipe
 
 
 def space_of(generator: object, measures: Sequence[str] | None, *, name: str) -> Configurable:
@@ -77,3 +81,24 @@ def touched_by(method: object, *, name: str, matched: bool, curated: bool) -> tu
     if curated:
         found.append("curation looked at the exposed images without noise")
     return tuple(found)
+
+
+def refuse_unclaimable(recipe: Recipe, sources: Sequence[Source]) -> None:
+    """:class:`RecipeError` where an ε is asked for and the recipe alone says that it cannot be claimed."""
+    part = recipe.evolve
+    if part is None or part.epsilon is None:
+        return
+    for source in sources:
+        if source.kind == "generators":
+            matched, curated = recipe.match is not None, recipe.curate is not None
+            refuse_seen(source.use, touched_by(source.method, name=source.use, matched=matched, curated=curated))
+
+
+def refuse_seen(name: str, reasons: Sequence[str]) -> None:
+    """:class:`RecipeError` where there is any reason against an ε."""
+    if reasons:
+        raise RecipeError(
+            "evolve: expected a generator and features that owe nothing to the exposed images, for epsilon; got "
+            f"{name}: {'; '.join(reasons)}",
+            hint="use render with a procedural backdrop and no match or curate; or sigma in place of epsilon",
+        )
