@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Map = Literal["depth", "normals"]
 Backdrop = Literal["training", "photos", "environment", "room", "road", "field", "slide", "white"]
 Follow = Literal["position", "area", "aspect", "count"]
+MOST_SHAPES = 10_000
+"""Of a class: all are made, and held, at the fit."""
+
 FOLLOWED: tuple[Follow, ...] = get_args(Follow)
 
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -154,20 +157,20 @@ class Rendering:
             raise ValueError(f"expected placement: surface with follow; got free and {', '.join(self.follow)}")
         if set(self.maps) - {"depth", "normals"} or len(set(self.maps)) != len(self.maps):
             raise ValueError(f"expected maps out of depth and normals; got {self.maps}")
-        if not 1 <= self.samples <= 2 or min(self.most_backdrops, self.shapes_per_class) < 1:
+        if not 1 <= self.samples <= 2 or self.most_backdrops < 1 or not 1 <= self.shapes_per_class <= MOST_SHAPES:
             raise ValueError(
-                f"expected 1 or 2 samples, most_backdrops ≥ 1 and shapes_per_class ≥ 1; got {self.samples}, "
-                f"{self.most_backdrops} and {self.shapes_per_class}"
+                f"expected 1 or 2 samples, most_backdrops ≥ 1 and shapes_per_class of 1…{MOST_SHAPES}; got "
+                f"{self.samples}, {self.most_backdrops} and {self.shapes_per_class}"
             )
         refuse_backend(self.backend, self.quality)
         if self.image_size is not None and not (min(self.image_size) >= 16 and max(self.image_size) <= 4096):
             raise ValueError(f"expected an image_size of 16…4096 pixels a side; got {self.image_size}")
         if not max(self.sun_strength[1], self.ambient[1]) > 0:
             raise ValueError("expected sun_strength or ambient above 0; got 0 for both, which draws every object black")
-        if (self.backdrop in ("photos", "environment")) != (self.backdrop_path is not None):
+        if (self.backdrop in ("photos", "environment")) != (self.backdrop_path is not None) or self.backdrop_path == "":
             raise ValueError(
                 f"expected backdrop_path with backdrop: photos or environment, and only then; got {self.backdrop} and "
-                f"{self.backdrop_path}"
+                f"{self.backdrop_path!r}"
             )
 
     def check(self) -> None:

@@ -49,6 +49,8 @@ class ShapeSource:
         if self.limits and self.family is None:
             raise ValueError(f"expected limits of a family only; got {dict(self.limits)} for {self.folder}")
         if self.folder is not None:
+            if not self.folder:
+                raise ValueError("expected a family or a folder; got ''")
             self.reading  # noqa: B018
             return
         if (self.up, self.scale, self.height_metres, self.missing_textures) != (None, 1.0, None, "refuse"):
