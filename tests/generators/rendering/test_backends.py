@@ -102,3 +102,13 @@ def test_a_backend_of_a_package_must_have_what_a_backend_has(monkeypatch: pytest
         monkeypatch.setattr(plugged, "loaded", lambda *_, found=found, **__: found)
         with pytest.raises(RecipeError, match=words):
             backend_of("mine")
+
+
+def test_a_fault_in_a_backend_is_not_told_as_one_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Faulty:
+        def __init__(self) -> None:
+            raise MissingExtraError("expected the package of mine; got none")
+
+    monkeypatch.setattr(plugged, "loaded", lambda *_, **__: Faulty)
+    with pytest.raises(MissingExtraError):
+        backend_of("mine")

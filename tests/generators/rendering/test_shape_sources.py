@@ -167,6 +167,16 @@ def test_families_of_packages_are_known_in_one_place(monkeypatch: pytest.MonkeyP
         shapes_of("thing", Rendering(shapes={"thing": "legs"}), Stream(0))
 
 
+def test_what_a_family_of_a_package_says_itself_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Choosy(Legs):
+        def build(self, values: object) -> Mesh:
+            raise UnknownNameError("wood", str(values), ["oak"])
+
+    monkeypatch.setattr(ShapeSource, "held_family", lambda _: Choosy())
+    with pytest.raises(UnknownNameError, match="wood"):
+        shapes_of("thing", Rendering(shapes={"thing": "chair"}), Stream(0))
+
+
 def test_odd_meshes_are_counted_together() -> None:
     whole = MeshReport(4, 4, (1.0, 1.0, 1.0))
     odd = MeshReport(4, 4, (1.0, 1.0, 1.0), boundary_edges=3, turned=True, ignored={"lines": 2})

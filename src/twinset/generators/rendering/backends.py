@@ -114,10 +114,7 @@ def backend_of(name: str) -> Backend:
     found = plugged.loaded(name, backend_entries(), what="backend")
     if not isinstance(found, type):
         raise RecipeError(f"expected backend {name!r} to be a class; got {type(found).__name__}")
-    try:
-        made = found()
-    except Exception as error:
-        raise RecipeError(f"expected backend {name!r} to be made; got {type(error).__name__}: {error}") from error
+    made = found()
     if missing := [part for part in ("check", "remark", "open") if not callable(getattr(made, part, None))]:
         raise RecipeError(f"expected check, remark and open of backend {name!r}; got none of {', '.join(missing)}")
     return cast(Backend, made)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinset.dataset import Dataset
-from twinset.errors import DataError
+from twinset.errors import DataError, TwinsetError
 from twinset.generators.copypaste.removal import holes_of, without_objects
 from twinset.generators.copypaste.stores import Packer
 from twinset.generators.copypaste.unlabelled import unlabelled_alike
@@ -30,6 +31,10 @@ from twinset.images import Pixels, convert_channels, decode
 from twinset.instances import Instances
 from twinset.paths import expanded, pictures_under
 from twinset.randomness import Stream
+
+if TYPE_CHECKING:
+    from twinset.generators.rendering.shapes import Family
+    from twinset.stages import Parameter
 
 MOST_THINGS = 24
 TEXTURES = 4
@@ -95,20 +100,28 @@ def shapes_of(name: str, settings: Rendering, rng: Stream) -> Stock:
     found = []
     for number in range(settings.shapes_per_class):
         values = draw(family, rng=rng.child("shape", number))
-        try:
-            mesh = built(family, values)
-            if not isinstance(mesh, Mesh):
-                raise TypeError(f"expected a Mesh; got {type(mesh).__name__}")
-        except Exception as error:
-            if family.name in FAMILIES:
-                raise
-            raise DataError(
-                f"shapes.{name}: expected a mesh of family {family.name} with {dict(values)}; got "
-                f"{type(error).__name__}: {error}",
-                hint="this family is of another package",
-            ) from error
+        mesh = built(family, values) if family.name in FAMILIES else _built_elsewhere(name, family, values)
         found.append(Shape(mesh, shape_id(family, values), values))
     return tuple(found), ()
+
+
+def _built_elsewhere(name: str, family: Family, values: Mapping[str, Parameter]) -> Mesh:
+    """The mesh of a family of another package; :class:`DataError` says whose fault it is where there is none."""
+    from twinset.generators.rendering.shapes import built
+
+    try:
+        mesh = built(family, values)
+        if not isinstance(mesh, Mesh):
+            raise TypeError(f"expected a Mesh; got {type(mesh).__name__}")
+    except TwinsetError:
+        raise
+    except Exception as error:  # code of others may raise anything
+        raise DataError(
+            f"shapes.{name}: expected a mesh of family {family.name} with {dict(values)}; got "
+            f"{type(error).__name__}: {error}",
+            hint="this family is of another package",
+        ) from error
+    return mesh
 
 
 def _refuse_tiny(name: str, shapes: Sequence[Shape]) -> None:
