@@ -144,7 +144,7 @@ def test_columns_and_single_claims_mix() -> None:
     table = pa.Table.from_pylist(
         [{"picture": 1, "label": "dog", "x1": 2.0, "y1": 2.0, "x2": 3.0, "y2": 3.0}], schema=STATED
     )
-    second = objects.extend(2, table)
+    second = objects.extend(2, table.to_batches())
     third = objects.picture([Stated("dog", (5, 5, 6, 6))])
     assert (first, second, third) == (0, 1, 3)
     assert objects.labels() == ["cat", "dog"]
@@ -167,7 +167,7 @@ def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(monkeypa
         }
     )
     objects = Objects()
-    assert objects.extend(3, table) == 0
+    assert objects.extend(3, table.to_batches()) == 0
     assert objects.labels() == ["cat", "dog"]
     rows, array, mishaps = objects.settle({0: SIZE, 1: (3, 4), 2: (5, 30)}, CLASSES)
     found = [array[rows[n]].as_py()["objects"] for n in range(3)]

@@ -44,7 +44,7 @@ STATED = pa.schema(
 
 CHUNK = 8192
 """Claims that are kept and settled at a time, at most."""
-TOGETHER = 16
+TOGETHER = 4
 """Chunks after which memory that was freed goes back to the system."""
 
 Counted = Literal["line", "object", "annotation"]
@@ -110,7 +110,7 @@ class Objects:
             self._flush()
         return number
 
-    def extend(self, pictures: int, claims: pa.Table) -> int:
+    def extend(self, pictures: int, claims: Iterable[pa.RecordBatch]) -> int:
         """So many new pictures, with claims whose ``picture`` counts from 0 among them; the first one's number.
 
         Columns of which nothing is said may be left out, labels may be a dictionary, and numbers narrower than stated.
@@ -118,16 +118,18 @@ class Objects:
         first = self._pictures
         self._pictures += pictures
         self._flush()
-        self._keep(claims, first)
+        for part in claims:
+            self._keep(part, first)
         return first
 
     def _flush(self) -> None:
         if self._pending:
-            self._keep(_table(self._pending), 0)
+            self._keep(_batch(self._pending), 0)
             self._pending.clear()
 
-    def _keep(self, claims: pa.Table, first: int) -> None:
-        for batch in claims.to_batches(max_chunksize=CHUNK):
+    def _keep(self, claims: pa.RecordBatch, first: int) -> None:
+        for start in range(0, len(claims), CHUNK):
+            batch = claims.slice(start, CHUNK)
             said = {name: batch.column(name) for name in batch.schema.names}
             said = {name: one for name, one in said.items() if one.null_count < len(one)}
             moved = pc.add(said["picture"].cast(pa.int32()), pa.scalar(first, pa.int32()))
@@ -199,13 +201,16 @@ def _mishap(chunk: pa.RecordBatch, row: int, problem: str) -> Mishap:
 class _Gathered:
     """Objects as they come, ``size`` of them so far: the row of each one's picture, class, box xyxy (4, n) and more.
 
-    ``columns`` are a dictionary for each part, of ``lengths``.
+    ``plain`` are columns of numbers and flags, with where something is said; the others, ``columns``, are a dictionary
+    for each part, of ``lengths``. A part's arrays are views of claims, and a small one that is kept would hold the
+    memory of large ones beside it.
     """
 
     rows: NDArray[np.int32]
     class_ids: NDArray[np.int32]
     boxes: NDArray[np.float32]
     size: int = 0
+    plain: dict[str, tuple[NDArray[np.generic], NDArray[np.bool_]]] = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
     columns: list[dict[str, pa.Array]] = field(default_factory=list)
 
@@ -219,8 +224,19 @@ class _Gathered:
         new = slice(self.size, self.size + len(rows))
         self.rows[new], self.class_ids[new], self.boxes[:, new] = rows, part.class_ids, part.boxes.T
         self.size = new.stop
+        others = dict(part.columns)
+        for name in [name for name in others if pa.types.is_primitive(others[name].type)]:
+            self._add_plain(name, others.pop(name), new)
         self.lengths.append(len(rows))
-        self.columns.append(part.columns)
+        self.columns.append(others)
+
+    def _add_plain(self, name: str, column: pa.Array, new: slice) -> None:
+        if name not in self.plain:
+            dtype = OBJECT.field(name).type.to_pandas_dtype()
+            self.plain[name] = np.zeros(len(self.rows), dtype), np.zeros(len(self.rows), dtype=bool)
+        values, there = self.plain[name]
+        values[new] = column.to_numpy(zero_copy_only=False)
+        there[new] = column.is_valid().to_numpy(zero_copy_only=False)
 
     def objects(self) -> pa.StructArray:
         """All objects, those of a picture side by side in the order they came; ``columns`` are used up one by one."""
@@ -228,6 +244,9 @@ class _Gathered:
         order = np.argsort(rows, kind="stable") if (rows[1:] < rows[:-1]).any() else slice(self.size)
         whole = {name: pa.array(self.boxes[axis][order]) for axis, name in enumerate(CORNERS)}
         whole["class_id"] = pa.array(self.class_ids[order])
+        for name, (values, there) in self.plain.items():
+            unsaid = ~there[order] if OBJECT.field(name).nullable else None
+            whole[name] = pa.array(values[order], mask=unsaid)
         others = [item for item in OBJECT if item.name not in whole]
         absent = [item for item in others if item.nullable and not any(item.name in part for part in self.columns)]
         # One array, since its columns then share a single buffer of zeros.
@@ -251,7 +270,7 @@ def _silent(item: pa.Field, size: int) -> pa.Array:
     return pa.nulls(size, item.type) if item.nullable else pa.array(np.zeros(size, dtype=bool)).cast(item.type)
 
 
-def _table(pending: Sequence[tuple[int, Stated]]) -> pa.Table:
+def _batch(pending: Sequence[tuple[int, Stated]]) -> pa.RecordBatch:
     """Claims as columns of :data:`STATED`."""
     stated = [one for _, one in pending]
     boxes = [one.box or (None,) * 4 for one in stated]
@@ -267,4 +286,4 @@ def _table(pending: Sequence[tuple[int, Stated]]) -> pa.Table:
     for item in STATED:
         if item.name not in columns:
             columns[item.name] = [getattr(one, item.name) for one in stated]
-    return pa.Table.from_arrays([pa.array(columns[item.name], item.type) for item in STATED], schema=STATED)
+    return pa.record_batch([pa.array(columns[item.name], item.type) for item in STATED], schema=STATED)

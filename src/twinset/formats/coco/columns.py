@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,18 +30,25 @@ Segmentation = list[list[float]] | Runs | None
 _MOST_PIXELS = 2**31 - 1
 
 
-@dataclass
-class Annotations:
-    """All annotations of one file. ``images`` and ``categories`` are the ids that each row of ``claims`` names.
+class Part(NamedTuple):
+    """Some annotations. ``images`` and ``categories`` are the ids that each row of ``claims`` names.
 
-    ``claims`` are :data:`~twinset.formats.objects.STATED` less picture and label, and less columns of which a slice
-    says nothing; ``problems`` are of annotations that are in no row. ``bare`` counts those without box and mask,
-    ``captions`` are (image id, text).
+    ``claims`` are :data:`~twinset.formats.objects.STATED` less picture and label, and less columns of which nothing
+    is said.
     """
 
-    images: list[pa.Array] = field(default_factory=list)
-    categories: list[pa.Array] = field(default_factory=list)
-    claims: list[pa.RecordBatch] = field(default_factory=list)
+    claims: pa.RecordBatch
+    images: pa.Array
+    categories: pa.Array
+
+
+@dataclass
+class Annotations:
+    """All annotations of one file. ``problems`` are of those that are in no row of ``parts``, ``bare`` counts those
+    without box and mask, ``captions`` are (image id, text).
+    """
+
+    parts: deque[Part] = field(default_factory=deque)
     problems: list[str] = field(default_factory=list)
     captions: list[tuple[str, str]] = field(default_factory=list)
     odd_areas: int = 0
@@ -67,12 +76,11 @@ class Annotations:
             whole = full or [whole[row] for row in keep]
         if whole:
             self.rows += len(whole)
-            self.images.append(as_ids([one.image_id for one in whole]))
-            self.categories.append(as_ids([one.category_id for one in whole]))
             columns = self._columns(whole, packed)
             if full:
                 columns |= self._further(full, columns["area"])
-            self.claims.append(_said(columns))
+            images, categories = as_ids([one.image_id for one in whole]), as_ids([one.category_id for one in whole])
+            self.parts.append(Part(_said(columns), images, categories))
 
     def _without_captions(self, records: list[Annotation]) -> list[Annotation]:
         if _any([one.segments_info for one in records], msgspec.Raw):
@@ -107,19 +115,17 @@ class Annotations:
             columns["keypoints"] = pa.array(keypoints, STATED.field("keypoints").type)
         return columns | _ours([one.twinset for one in records], area)
 
-    def hand_over(self) -> tuple[pa.Table, pa.ChunkedArray, pa.ChunkedArray]:
-        """``claims``, ``images`` and ``categories`` as wholes; they are kept here no longer."""
-        tables = [pa.Table.from_batches([batch]) for batch in self.claims]
-        claims = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({"number": []})
-        images, categories = _joined(self.images), _joined(self.categories)
-        self.claims, self.images, self.categories = [], [], []
-        return claims, images, categories
+    def taken(self) -> Iterator[Part]:
+        """All ``parts``; each is kept here no longer, so that whoever makes another of it never holds all twice."""
+        while self.parts:
+            yield self.parts.popleft()
 
 
 def _said(columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    """The numbers, and columns of which something is said; boxes stay as narrow as they are."""
+    """The numbers, and columns of which something is said; numbers and boxes stay as narrow as they are."""
     said = {name: one for name, one in columns.items() if name == "number" or one.null_count < len(one)}
-    types = {name: one.type if name in CORNERS else STATED.field(name).type for name, one in said.items()}
+    narrow = ("number", *CORNERS)
+    types = {name: one.type if name in narrow else STATED.field(name).type for name, one in said.items()}
     return pa.record_batch({name: one.cast(types[name]) for name, one in said.items()})
 
 
@@ -133,17 +139,11 @@ def as_ids(values: Sequence[Id | None]) -> pa.Array:
     return pa.array([None if value is None else visible(str(value)) for value in values], pa.string())
 
 
-def alike(*arrays: pa.Array | pa.ChunkedArray) -> list[pa.Array | pa.ChunkedArray]:
-    """The same ids, all in the widest type that any has; text is wider than numbers."""
-    kinds = {one.type for one in arrays}
+def ranks(wanted: pa.Array, known: pa.Array) -> pa.Array:
+    """Where each wanted id stands among the known ones, int32, null where it does not; a number equals its text."""
+    kinds = (wanted.type, known.type)
     widest = next((kind for kind in (pa.string(), pa.int64()) if kind in kinds), pa.int32())
-    return [one.cast(widest) for one in arrays]
-
-
-def _joined(arrays: Iterable[pa.Array]) -> pa.ChunkedArray:
-    """Ids of all slices, one after the other."""
-    chunks = alike(*arrays)
-    return pa.chunked_array(chunks, chunks[0].type if chunks else pa.int32())
+    return pc.index_in(wanted.cast(widest), value_set=known.cast(widest))
 
 
 def _numbers(values: Sequence[Id | None]) -> pa.Array:

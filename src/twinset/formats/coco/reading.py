@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from twinset.dataset import Origin
 from twinset.errors import DatasetFormatError
-from twinset.formats.coco.columns import Annotations, alike, as_ids, plain_attributes
+from twinset.formats.coco.columns import Annotations, Part, as_ids, plain_attributes, ranks
 from twinset.formats.coco.parsing import Parsed, parse
 from twinset.formats.coco.places import Named, Places
 from twinset.formats.coco.records import OURS, Category, Id, Image
@@ -127,6 +128,8 @@ class _Source:
 
     def add_captions(self, parsed: Parsed) -> None:
         """The first caption of each picture, from this file or from one beside it."""
+        if not parsed.annotations.captions:
+            return
         known = {str(image.id) for image in self.images}
         for image_id, text in parsed.annotations.captions:
             if image_id in known:
@@ -147,44 +150,46 @@ class _Source:
         _warn(annotations, where, findings)
         if self.unlabelled:
             return
-        claims, images, categories = annotations.hand_over()
-        picture = _ranks(images, [image.id for image in self.images])
-        claims = claims.append_column("picture", picture)
-        self._tell_unknown(claims, picture, images, "an image")
-        rank = _ranks(categories, [_as_id(one) for one in self.parsed.categories])
-        self._tell_unknown(claims, rank, categories, "a category")
-        del images, categories
-        names = pa.array([self.classes[str(_as_id(one))] for one in self.parsed.categories], pa.string())
-        claims = claims.append_column("label", _named(rank, names))
-        if picture.null_count or rank.null_count:
-            claims = claims.filter(pc.and_(picture.is_valid(), rank.is_valid()))
-        if annotations.bare and annotations.bare == len(annotations):
+        known = _Known.of(self.images, self.parsed.categories, self.classes)
+        bare = annotations.bare == len(annotations) > 0
+        claims = [self._joined(part, known) for part in annotations.taken()]
+        if bare:
             self._label_pictures(claims)
             return
-        self.first = objects.extend(len(self.images), _with_equal_keypoints(claims))
+        self.first = objects.extend(len(self.images), _with_equal_keypoints(claims, len(self.images)))
 
-    def _tell_unknown(self, claims: pa.Table, ranks: pa.ChunkedArray, wanted: pa.ChunkedArray, what: str) -> None:
-        """A problem for each annotation of an id that the file has not, once where picture and category are both."""
-        if not ranks.null_count:
+    def _joined(self, part: Part, known: _Known) -> pa.RecordBatch:
+        """The claims of a part with picture and label; those of unknown ones are left out and become problems."""
+        picture, category = ranks(part.images, known.images), ranks(part.categories, known.categories)
+        unplaced, unnamed = picture.is_null(), pc.and_not(category.is_null(), picture.is_null())
+        self._tell_unknown(part.claims, unplaced, part.images, "an image")
+        self._tell_unknown(part.claims, unnamed, part.categories, "a category")
+        columns = {name: part.claims.column(name) for name in part.claims.schema.names}
+        columns |= {"picture": picture, "label": pa.DictionaryArray.from_arrays(category, known.names)}
+        claims = pa.record_batch(columns)
+        if picture.null_count or category.null_count:
+            claims = claims.filter(pc.and_(picture.is_valid(), category.is_valid()))
+        return claims
+
+    def _tell_unknown(self, claims: pa.RecordBatch, unknown: pa.BooleanArray, wanted: pa.Array, what: str) -> None:
+        """A problem for each annotation of an id that the file has not."""
+        if not unknown.true_count:
             return
-        unknown = ranks.is_null().to_numpy()
-        if what == "a category":
-            unknown &= claims.column("picture").is_valid().to_numpy()
-        for row in np.flatnonzero(unknown).tolist():
+        for row in np.flatnonzero(unknown.to_numpy(zero_copy_only=False)).tolist():
             got, number = wanted[row].as_py(), claims.column("number")[row].as_py()
             shown = "none" if got is None else f"the id {visible(str(got))[:40]}"
             problem = f"{named(number)}expected {what} of this file; got {shown}; left out"
             self.problems.append(BadFile(visible(self.file.path), problem, None, "object"))
 
-    def _label_pictures(self, claims: pa.Table) -> None:
+    def _label_pictures(self, claims: Sequence[pa.RecordBatch]) -> None:
         """Annotations without box and mask are labels of whole pictures; more than one of a picture is a problem."""
-        for picture, label in zip(
-            claims.column("picture").to_pylist(), claims.column("label").to_pylist(), strict=True
-        ):
-            if self.labels.setdefault(picture, label) != label:
-                shown = visible(self.images[picture].file_name or str(self.images[picture].id))
-                problem = f"{shown}: expected boxes, masks or one category; got several categories alone"
-                self.labels[picture] = BadFile(visible(self.file.path), problem)
+        for part in claims:
+            pictures, labels = part.column("picture").to_pylist(), part.column("label").to_pylist()
+            for picture, label in zip(pictures, labels, strict=True):
+                if self.labels.setdefault(picture, label) != label:
+                    shown = visible(self.images[picture].file_name or str(self.images[picture].id))
+                    problem = f"{shown}: expected boxes, masks or one category; got several categories alone"
+                    self.labels[picture] = BadFile(visible(self.file.path), problem)
 
     def entries(self, places: Places) -> Iterator[Candidate | BadFile]:
         yield from self.problems
@@ -220,6 +225,21 @@ class _Source:
                 stated_size=_size(image.height, image.width),
                 number=image.id,
             )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The ids of a file's pictures and categories, and the ``names`` of the latter."""
+
+    images: pa.Array
+    categories: pa.Array
+    names: pa.StringArray
+
+    @staticmethod
+    def of(images: Sequence[Image], categories: Sequence[Category], classes: Mapping[str, str]) -> _Known:
+        ids = [_as_id(one) for one in categories]
+        names = pa.array([classes[str(one)] for one in ids], pa.string())
+        return _Known(as_ids([image.id for image in images]), as_ids(ids), names)
 
 
 def _size(height: float | str | None, width: float | str | None) -> tuple[int, int] | None:
@@ -311,33 +331,34 @@ def _warn(annotations: Annotations, where: str, findings: Findings) -> None:
         findings.warnings.append(f"{where}: {annotations.odd_scores} scores lie outside 0 to 1 and are not kept")
 
 
-def _ranks(wanted: pa.ChunkedArray, ids: Sequence[Id | None]) -> pa.ChunkedArray:
-    """Where each wanted id stands among these, int32, null where it does not."""
-    known, wanted = alike(as_ids(ids), wanted)
-    return pc.index_in(wanted, value_set=known)
-
-
-def _named(ranks: pa.ChunkedArray, names: pa.StringArray) -> pa.ChunkedArray:
-    chunks = [pa.DictionaryArray.from_arrays(chunk, names) for chunk in ranks.chunks]
-    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
-
-
-def _with_equal_keypoints(claims: pa.Table) -> pa.Table:
+def _with_equal_keypoints(claims: Sequence[pa.RecordBatch], pictures: int) -> Sequence[pa.RecordBatch]:
     """As many keypoints on every object of a picture that has any: those that are not stated are 0, 0, 0."""
-    if "keypoints" not in claims.column_names:
+    if not any("keypoints" in part.schema.names for part in claims):
         return claims
-    column = claims.column("keypoints").combine_chunks()
-    picture = claims.column("picture").to_numpy()
+    longest = np.zeros(pictures, dtype=np.int64)
+    for part in claims:
+        np.maximum.at(longest, part.column("picture").to_numpy(), _keypoints(part)[1])
+    return [_padded(part, longest[part.column("picture").to_numpy()]) for part in claims]
+
+
+def _keypoints(claims: pa.RecordBatch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """All numbers of the keypoints, laid end to end, and how many of them (n,) each object has."""
+    if "keypoints" not in claims.schema.names:
+        return np.empty(0, dtype=np.float32), np.zeros(len(claims), dtype=np.int64)
+    column = claims.column("keypoints")
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)
-    longest = np.zeros(int(picture.max()) + 1, dtype=np.int64)
-    np.maximum.at(longest, picture, lengths)
-    wanted = longest[picture]
+    return np.asarray(pc.list_flatten(column).to_numpy(), dtype=np.float32), lengths
+
+
+def _padded(claims: pa.RecordBatch, wanted: NDArray[np.int64]) -> pa.RecordBatch:
+    """Claims with ``wanted`` (n,) numbers of keypoints each, zeros where none are stated."""
+    stated, lengths = _keypoints(claims)
     if (wanted == lengths).all():
         return claims
     values = np.zeros(int(wanted.sum()), dtype=np.float32)
     begins, ends = np.cumsum(wanted) - wanted, np.cumsum(lengths)
-    stated = np.asarray(pc.list_flatten(column).to_numpy(), dtype=np.float32)
     values[np.arange(len(stated)) + np.repeat(begins - (ends - lengths), lengths)] = stated
     offsets = np.concatenate([[0], np.cumsum(wanted)]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), mask=pa.array(wanted == 0))
-    return claims.set_column(claims.column_names.index("keypoints"), STATED.field("keypoints"), lists)
+    columns = {name: claims.column(name) for name in claims.schema.names}
+    return pa.record_batch(columns | {"keypoints": lists.cast(STATED.field("keypoints").type)})
