@@ -103,7 +103,7 @@ def _training(
     deadline: float,
 ) -> dict[str, object]:
     """Detectors of every step and of the references, with what a score without training would have said."""
-    wanted = list(chosen.detectors) if options.detectors == "both" else options.detectors.split(",")
+    wanted = list(chosen.detectors)[:2] if options.detectors == "both" else options.detectors.split(",")
     sitting = Sitting(name, replace(chosen, detectors={key: chosen.detectors[key] for key in wanted}), real, cells)
     print(f"  {estimated(sitting, [*REFERENCES, *made], options.seeds, options.workers)}", flush=True)
     scores = trained(sitting, made, seeds=options.seeds, workers=options.workers, deadline=deadline)

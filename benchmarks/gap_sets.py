@@ -24,7 +24,9 @@ Then = Literal["nothing", "curate", "filter", "evolve"]
 
 @dataclass(frozen=True)
 class GapSet:
-    """One dataset: the frozen baseline, what stands on its ground, how its objects are lit, and its two detectors."""
+    """One dataset: the frozen baseline, what stands on its ground, how its objects are lit, and its detectors, of
+    which `both` are the first two.
+    """
 
     baseline: Rendering
     surface: Mapping[str, object]
@@ -69,6 +71,7 @@ SETS = {
         procedural="slide",
         detectors={
             "dense": PlacedSettings(240, 320, 3, steps=600, turn=True),
+            "narrow": PlacedSettings(240, 320, 3, steps=600, network_width=8, turn=True),
             "ssdlite": PlacedSettings(240, 320, 3, steps=200, turn=True, model="ssdlite320_mobilenet_v3_large"),
         },
         images=400,
