@@ -104,3 +104,13 @@ def test_labels_count_in_digests_only_where_they_are() -> None:
 def test_what_does_not_fit_together_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(everything(), **change)  # type: ignore[arg-type]
+
+
+def test_an_object_without_an_amodal_box_has_its_visible_one_beside_others_that_state_theirs() -> None:
+    value = to_value(everything())
+    objects = value["objects"]
+    assert isinstance(objects, list)
+    objects[1]["amodal_box"] = None
+    found = from_value(value).amodal_boxes
+    assert found is not None
+    assert found.tolist() == [[-3, 3, 9, 8], [0, 0, 2.5, 2.25], [0, 0, 40, 40]]

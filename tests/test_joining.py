@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twinset.instances import Instances
-from twinset.joining import joined, with_column
+from twinset.joining import joined, less_visible, with_column
 from twinset.masks import Rle
 
 SIZE = (40, 60)
@@ -52,3 +52,33 @@ def test_a_column_is_added_or_replaced_and_the_rest_stays() -> None:
     assert replace(more, columns={}) == replace(marked(), columns={})
     with pytest.raises(ValueError, match="expected 3 values"):
         with_column(marked(), "site", (1,))
+
+
+def test_keypoints_with_names_are_laid_out_by_name_and_poses_stay() -> None:
+    first = replace(
+        marked().take([0]),
+        keypoints=np.array([[[1, 2, 2], [3, 4, 2]]], np.float32),
+        keypoint_names=("nose", "tail"),
+        poses=np.eye(4)[None],
+    )
+    second = replace(
+        marked().take([1]),
+        keypoints=np.array([[[5, 6, 2], [7, 8, 1]]], np.float32),
+        keypoint_names=("ear", "nose"),
+    )
+    both = joined([first, second])
+    assert both.keypoint_names == ("nose", "tail", "ear")
+    assert both.keypoints is not None
+    assert both.keypoints.tolist() == [[[1, 2, 2], [3, 4, 2], [0, 0, 0]], [[7, 8, 1], [0, 0, 0], [5, 6, 2]]]
+    assert both.poses is not None
+    assert np.isnan(both.poses).all((1, 2)).tolist() == [False, True]
+    nameless = joined([first, replace(second, keypoint_names=None)])
+    assert nameless.keypoint_names is None
+    assert nameless.keypoints is not None
+    assert nameless.keypoints.shape == (2, 2, 3)
+
+
+def test_less_visible_objects_say_so_where_they_said_anything() -> None:
+    stated = with_column(marked(), "visible_fraction", (1.0, None, 0.5))
+    assert less_visible(stated, np.array([0.25, 0.5, 1.0000001])).columns["visible_fraction"] == (0.25, None, 0.5)
+    assert less_visible(marked(), np.array([0.25, 0.5, 1.0])) == marked()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from twinset.annotations import Annotation, Instances, SemanticMap
 from twinset.dataset import Sample
 from twinset.images import ImageSpec
+from twinset.joining import with_column
 from twinset.masks import Mask, Polygons, Rle
 from twinset.motion import Motion, clipped, enclosed
 from twinset.transforms import cropped, flipped, moved, prepared, resized, warped
@@ -391,3 +392,12 @@ def test_bad_arguments_are_told() -> None:
         warped(annotation, np.zeros((2, 3)), SIZE, SIZE)
     with pytest.raises(ValueError, match="horizon"):
         warped(annotation, np.array([[1, 0, 0], [0, 1, 0], [-0.1, 0, 1.0]]), SIZE, SIZE)
+
+
+def test_visible_fractions_fall_with_what_a_crop_leaves() -> None:
+    boxes = np.array([[0, 0, 20, 10], [30, 20, 40, 30]])
+    stated = with_column(Instances(SIZE, np.array([0, 1]), boxes), "visible_fraction", (0.8, 0.4))
+    found = cropped(Annotation(instances=stated), SIZE, (10, 0, 60, 40)).instances
+    assert found is not None
+    assert found.is_truncated.tolist() == [True, False]
+    np.testing.assert_allclose(found.visible_fractions, [0.4, 0.4])

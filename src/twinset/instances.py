@@ -335,13 +335,19 @@ def from_value(value: Mapping[str, object]) -> Instances:
         difficult=np.array(each("difficult"), dtype=np.bool_),
         truncated=np.array(each("truncated"), dtype=np.bool_),
         confidences=None if confidences is None else _with_nan(confidences),
-        amodal_boxes=None if amodal_boxes is None else np.array(amodal_boxes, dtype=np.float32),
+        amodal_boxes=None if amodal_boxes is None else _or_visible(amodal_boxes, objects),
         amodal_masks=whole if any(mask is not None for mask in whole) else None,
         keypoints=None if keypoints is None else np.array(keypoints, dtype=np.float32).reshape(len(objects), -1, 3),
         columns={name: tuple(row.get(name) for row in rows) for name in names},
         poses=None if all(pose is None for pose in poses) else np.stack([pose_of(pose) for pose in poses]),
         keypoint_names=None if keypoint_names is None else tuple(keypoint_names),  # type: ignore[arg-type]
     )
+
+
+def _or_visible(amodal: Sequence[object], objects: Sequence[Mapping[str, object]]) -> NDArray[np.float32]:
+    """(K, 4) amodal boxes; the visible box of an object of which none is stated."""
+    corners = ([item[name] for name in ("x1", "y1", "x2", "y2")] for item in objects)
+    return np.array([seen if box is None else box for box, seen in zip(amodal, corners, strict=True)], dtype=np.float32)
 
 
 def _mask(item: Mapping[str, object], size: tuple[int, int]) -> Mask | None:

@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 
 from twinset.instances import Column, Instances
 
+VISIBLE = "visible_fraction"
+"""The column that says how much of an object is seen."""
+
 
 def joined(parts: Sequence[Instances]) -> Instances:
     """All objects of several annotations of one picture, in order.
 
     What only some of them know is unknown of the others: NaN, None, keypoints of visibility 0; the amodal box of an
-    object without one is its visible box.
+    object without one is its visible box. Keypoints that have names everywhere are laid out by name.
     """
     if not parts or len({part.size for part in parts}) != 1:
         raise ValueError(f"expected annotations of one size; got {[part.size for part in parts]}")
     masks = [part.masks or (None,) * len(part) for part in parts]
     amodal = [part.amodal_masks or (None,) * len(part) for part in parts]
     names = dict.fromkeys(name for part in parts for name in part.columns)
+    points = _names_of_keypoints(parts)
     return Instances(
         parts[0].size,
         np.concatenate([part.class_ids for part in parts]),
@@ -34,11 +38,13 @@ def joined(parts: Sequence[Instances]) -> Instances:
         confidences=_numbers(parts, [part.confidences for part in parts]),
         amodal_boxes=_joined_amodal_boxes(parts),
         amodal_masks=tuple(mask for some in amodal for mask in some) if any(p.amodal_masks for p in parts) else None,
-        keypoints=_joined_keypoints(parts),
+        keypoints=_joined_keypoints(parts, points),
         columns={
             name: tuple(value for part in parts for value in part.columns.get(name, (None,) * len(part)))
             for name in names
         },
+        poses=_joined_poses(parts),
+        keypoint_names=points,
     )
 
 
@@ -55,17 +61,48 @@ def _joined_amodal_boxes(parts: Sequence[Instances]) -> NDArray[np.float32] | No
     return np.concatenate([part.boxes if part.amodal_boxes is None else part.amodal_boxes for part in parts])
 
 
-def _joined_keypoints(parts: Sequence[Instances]) -> NDArray[np.float32] | None:
+def _names_of_keypoints(parts: Sequence[Instances]) -> tuple[str, ...] | None:
+    """All names, in order of appearance; None unless all keypoints have some."""
+    named = [part.keypoint_names for part in parts if part.keypoints is not None]
+    if not named or None in named:
+        return None
+    return tuple(dict.fromkeys(name for names in named for name in names or ()))
+
+
+def _joined_keypoints(parts: Sequence[Instances], names: tuple[str, ...] | None) -> NDArray[np.float32] | None:
+    """(K, P, 3), by place where there are no names."""
     most = max((part.keypoints.shape[1] for part in parts if part.keypoints is not None), default=None)
     if most is None:
         return None
-    out = np.zeros((sum(len(part) for part in parts), most, 3), dtype=np.float32)
+    out = np.zeros((sum(len(part) for part in parts), most if names is None else len(names), 3), dtype=np.float32)
     start = 0
     for part in parts:
         if part.keypoints is not None:
-            out[start : start + len(part), : part.keypoints.shape[1]] = part.keypoints
+            places = list(range(part.keypoints.shape[1]))
+            if names is not None:
+                places = [names.index(name) for name in part.keypoint_names or ()]
+            out[start : start + len(part), places] = part.keypoints
         start += len(part)
     return out
+
+
+def _joined_poses(parts: Sequence[Instances]) -> NDArray[np.float64] | None:
+    if all(part.poses is None for part in parts):
+        return None
+    return np.concatenate([np.full((len(p), 4, 4), np.nan) if p.poses is None else p.poses for p in parts])
+
+
+def less_visible(instances: Instances, shares: NDArray[np.floating]) -> Instances:
+    """The same objects of which only these shares (K,) of what was seen are still seen.
+
+    A stated visible fraction falls by the same factor; one that is not stated stays so.
+    """
+    stated = instances.columns.get(VISIBLE)
+    if stated is None:
+        return instances
+    factors = np.minimum(shares, 1).tolist()
+    fell = (None if was is None else float(was) * factor for was, factor in zip(stated, factors, strict=True))
+    return with_column(instances, VISIBLE, tuple(fell))
 
 
 def with_column(instances: Instances, name: str, values: Column) -> Instances:

@@ -17,6 +17,7 @@ from twinset.annotations import Annotation
 from twinset.dataset import Sample
 from twinset.images import ImageSpec
 from twinset.instances import Instances
+from twinset.joining import less_visible
 from twinset.masks import Mask, Polygons, Rle
 from twinset.motion import Motion, Points, Size, clipped, enclosed, extents_inside
 from twinset.moved_geometry import is_view, moved_geometry
@@ -63,9 +64,10 @@ def moved(annotation: Annotation, motion: Motion, *, min_visible: float = 0.0) -
     """The annotation after a motion of its picture. Labels of the whole picture, columns and attributes are kept.
 
     Objects with nothing left, or a share below ``min_visible`` of what they were, go; those that were cut are
-    truncated. Keypoints that leave the picture become invisible (0, 0, 0). Stated areas change with what is left. New
-    pixels of a semantic map are to be ignored. Depth, normals, poses and the camera stay as far as a camera could see
-    the picture so (:mod:`twinset.moved_geometry`). ``ValueError`` if the annotation is of another size than the motion.
+    truncated. Keypoints that leave the picture become invisible (0, 0, 0). Stated areas and visible fractions change
+    with what is left. New pixels of a semantic map are to be ignored. Depth, normals, poses and the camera stay as far
+    as a camera could see the picture so (:mod:`twinset.moved_geometry`). ``ValueError`` if the annotation is of another
+    size than the motion.
     """
     if not 0 <= min_visible <= 1:
         raise ValueError(f"expected min_visible in [0, 1]; got {min_visible}")
@@ -133,7 +135,7 @@ def _moved_instances(instances: Instances, motion: Motion, min_visible: float) -
             left.append(found)
     if not rows:
         return replace(Instances.none(motion.size), columns=dict.fromkeys(instances.columns, ()))
-    kept = instances.take(rows)
+    kept = less_visible(instances.take(rows), np.array([item.share for item in left]))
     return Instances(
         motion.size,
         kept.class_ids,

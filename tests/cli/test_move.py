@@ -11,6 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from twinset import cli, documents
+from twinset.annotations import Annotation
+from twinset.dataset import Dataset, Sample
+from twinset.instances import Instances
 
 Called = Callable[..., tuple[int, str, str]]
 
@@ -168,3 +171,23 @@ def test_help_of_convert_lists_every_format() -> None:
     shown = " ".join(CliRunner().invoke(cli.app, ["convert", "--help"], env={"COLUMNS": "200"}).output.split())
     words = set(re.split(r"\W+", shown[shown.index("--to") :]))
     assert set(FORMATS) <= words
+
+
+def test_coco_is_said_to_keep_amodal_boxes_for_twinset_alone_and_poses_not_at_all(
+    tmp_path: Path, called: Called
+) -> None:
+    instances = Instances(
+        (20, 30),
+        np.array([0]),
+        np.array([[1, 2, 9, 8]]),
+        amodal_boxes=np.array([[1, 2, 12, 8]], np.float32),
+        poses=np.eye(4)[None],
+    )
+    sample = Sample("a", Annotation(instances=instances), image=np.zeros((20, 30, 3), dtype=np.uint8))
+    Dataset.of([sample], classes=["x"]).export(tmp_path / "in", format="parquet")
+    ended, out, _ = called("convert", tmp_path / "in", tmp_path / "out", "--to", "coco")
+    assert ended == 0
+    assert out.splitlines()[1:] == [
+        "note: 1 amodal box has no place in coco but in a field of twinset's own: other programs see none",
+        "note: 1 pose has no place in coco",
+    ]

@@ -103,3 +103,12 @@ def test_seeds_that_nobody_asked_for_are_explained() -> None:
         "every way to train ran with 1 seed, the two that are compared with 2 more"
     )
     assert np.isfinite(found.difference.value)  # type: ignore[union-attr]
+
+
+def test_own_trainers_are_not_said_to_lack_time() -> None:
+    study = utility(0.0, 0.01, half=0.001, blind=0.02)
+    found = decide(study, own_trainer=True)
+    assert found.decision == "nothing_learnt"
+    assert "time" not in found.sentence
+    assert found.sentence.endswith("The comparison says nothing; see what your trainer wrote.")
+    assert "in the time given" not in decide(utility(0.01, 0.40), own_trainer=True).sentence

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twinset.annotations import Annotation, Instances, SemanticMap
+from twinset.annotations import Annotation, DepthMap, Instances, NormalMap, SemanticMap
 from twinset.dataset import Sample
 from twinset.editing.erase import Erase, without
+from twinset.joining import with_column
 from twinset.masks import Mask, Polygons, Rle
 from twinset.randomness import Stream
 
@@ -130,3 +131,22 @@ def test_equal_streams_give_equal_edits_and_bad_settings_are_refused() -> None:
     for wrong in (lambda: Erase(side_low=0), lambda: Erase(holes=0), lambda: Erase(side_low=0.5, side_high=0.4)):
         with pytest.raises(ValueError, match="expected"):
             wrong()
+
+
+@pytest.mark.parametrize("kind", ["rle", "boxes"])
+def test_visible_fractions_fall_and_geometry_says_nothing_where_it_is_painted(kind: str) -> None:
+    normals = np.zeros((*SIZE, 3))
+    normals[..., 2] = -1
+    annotation = Annotation(
+        instances=with_column(marked(kind), "visible_fraction", (0.5,)),
+        depth_metres=DepthMap.of(np.full(SIZE, 2.0, dtype=np.float32)),
+        normals=NormalMap.of(normals),
+    )
+    hidden = hole(10, 5, 15, 25)
+    found = without(annotation, hidden)
+    assert found.instances is not None
+    assert found.instances.visible_fractions.tolist() == [0.5 * 0.75]
+    assert found.depth_metres is not None
+    assert found.normals is not None
+    np.testing.assert_array_equal(np.isinf(found.depth_metres.dense()), hidden)
+    np.testing.assert_array_equal((found.normals.dense() == 0).all(2), hidden)

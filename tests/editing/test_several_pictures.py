@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twinset.annotations import Annotation, Instances, SemanticMap
+from twinset.annotations import Annotation, Camera, DepthMap, Instances, SemanticMap
 from twinset.dataset import Dataset, Sample
 from twinset.editing.mosaic import Mosaic
 from twinset.editing.scene_mixup import WEIGHT, SceneMixup
@@ -184,3 +184,41 @@ def test_settings_out_of_range_are_refused() -> None:
             wrong()
     with pytest.raises(ValueError, match="least"):
         SceneMixup(least=0.6)
+
+
+def seen(number: int) -> Sample:
+    """:func:`square` with depth, a camera, a pose and two named keypoints."""
+    sample = square(number)
+    assert sample.annotation is not None
+    assert sample.annotation.instances is not None
+    instances = replace(
+        sample.annotation.instances,
+        poses=np.eye(4)[None],
+        keypoints=np.array([[[20, 20, 2], [30, 20, 2]]], np.float32),
+        keypoint_names=("left", "right"),
+    )
+    annotation = replace(
+        sample.annotation,
+        instances=instances,
+        depth_metres=DepthMap.of(np.full(SIZE, number + 1.0, dtype=np.float32)),
+        camera=Camera(SIZE, (50.0, 50.0), (30.0, 20.0), np.eye(4)),
+    )
+    return replace(sample, annotation=annotation)
+
+
+def test_no_camera_sees_a_mosaic_and_that_of_the_sample_sees_a_mixture() -> None:
+    known = Dataset.of([seen(n) for n in range(4)], classes=CLASSES)
+    edits = [m.fit(known, rng=Stream(0)).edit(known[0], rng=Stream(1)) for m in (Mosaic(zoom=1.0), SceneMixup())]
+    mosaic, mixture = (edit.annotation for edit in edits)
+    assert mosaic is not None
+    assert mixture is not None
+    assert (mosaic.depth_metres, mosaic.normals, mosaic.camera) == (None, None, None)
+    assert mosaic.instances is not None
+    assert mosaic.instances.poses is None
+    assert mosaic.instances.keypoint_names == ("left", "right")
+    assert mixture.depth_metres is not None
+    assert mixture.depth_metres.dense().max() == 1
+    assert mixture.instances is not None
+    assert mixture.instances.keypoint_names == ("left", "right")
+    assert mixture.instances.poses is not None
+    assert np.isnan(mixture.instances.poses).all((1, 2)).tolist() == [False, True]

@@ -762,3 +762,14 @@ def test_memory_does_not_hold_the_text_of_a_file() -> None:
     parsed = parsing.parse(Counting((SOUND % rows).encode()), "x")
     assert len(parsed.annotations) == 60_000
     assert Counting.longest <= streaming.PIECE < len(rows) // 3
+
+
+def test_one_id_in_words_leaves_the_numbers_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    stated = [annotation(7, image_id=9), annotation(8), annotation("eight", image_id=9), annotation(2**70, image_id=9)]
+    whole = {"images": [image()], "annotations": stated, "categories": CATEGORIES}
+    (tmp_path / "instances_all.json").write_text(json.dumps(whole))
+    _, report = read(tmp_path)
+    problems = [bad.problem for bad in report.bad_files]
+    assert problems[0].startswith("annotation 7: expected an image")
+    assert [problem.startswith("expected an image") for problem in problems[1:]] == [True, True]

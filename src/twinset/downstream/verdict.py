@@ -13,6 +13,8 @@ from twinset.downstream.intervals import Difference
 from twinset.downstream.summary import ArmSummary, Utility
 from twinset.scores import Decision
 
+GIVEN = " in the time given"
+
 LEAST_SKILL = 0.1
 """How far from a blind answer to the perfect one a mean must be to count as learnt where its interval does not."""
 
@@ -35,8 +37,11 @@ class Verdict:
         }
 
 
-def decide(utility: Utility, *, gate_failure: str = "") -> Verdict:
-    """What to do with the synthetic set. ``gate_failure`` says why the release gate refused; empty if it did not."""
+def decide(utility: Utility, *, gate_failure: str = "", own_trainer: bool = False) -> Verdict:
+    """What to do with the synthetic set. ``gate_failure`` says why the release gate refused; empty if it did not.
+
+    ``own_trainer``: who trained was a command of the user's, which no time is given to.
+    """
     difference = utility.difference
     if gate_failure:
         return Verdict("blocked_by_gate", f"Do not release it: {gate_failure.rstrip('.')}.", difference)
@@ -46,7 +51,9 @@ def decide(utility: Utility, *, gate_failure: str = "") -> Verdict:
     assert utility.with_synthetic is not None
     without, with_ = (utility.arms[recipe.arm] for recipe in (utility.without_synthetic, utility.with_synthetic))
     if not learnt(without, utility.blind) and not learnt(with_, utility.blind):
-        sentence = f"{_nothing_learnt(utility, without, with_)} The comparison says nothing; give it more time."
+        advice = "see what your trainer wrote" if own_trainer else "give it more time"
+        nothing = _nothing_learnt(utility, without, with_, when="" if own_trainer else GIVEN)
+        sentence = f"{nothing} The comparison says nothing; {advice}."
         return Verdict("nothing_learnt", sentence, difference)
     decision: Decision = "no_measurable_difference"
     if difference.low > 0:
@@ -55,9 +62,10 @@ def decide(utility: Utility, *, gate_failure: str = "") -> Verdict:
         decision = "do_not_use"
     sentence = _sentence(decision, utility, difference, without, with_)
     if decision == "use" and not learnt(without, utility.blind):
+        when = "" if own_trainer else GIVEN
         sentence += (
-            " Without them the networks learnt next to nothing in the time given (an answer that never looks at the "
-            f"picture gets {100 * utility.blind:.1f} %): more time may change the difference."
+            f" Without them the networks learnt next to nothing{when} (an answer that never looks at the picture gets "
+            f"{100 * utility.blind:.1f} %): longer training may change the difference."
         )
     return Verdict(decision, sentence, difference)
 
@@ -67,10 +75,10 @@ def learnt(arm: ArmSummary, blind: float) -> bool:
     return arm.low > blind or arm.mean - blind >= LEAST_SKILL * (1 - blind)
 
 
-def _nothing_learnt(utility: Utility, *arms: ArmSummary) -> str:
+def _nothing_learnt(utility: Utility, *arms: ArmSummary, when: str) -> str:
     scored = " and ".join(f"{100 * arm.mean:.1f} % ({arm.recipe.text})" for arm in arms)
     return (
-        f"No verdict: the networks learnt next to nothing in the time given: {utility.metric} {scored} on "
+        f"No verdict: the networks learnt next to nothing{when}: {utility.metric} {scored} on "
         f"{utility.sizes.test} real test images, where an answer that never looks at the picture gets "
         f"{100 * utility.blind:.1f} %."
     )

@@ -12,12 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.annotations import Annotation, SemanticMap
+from twinset.annotations import Annotation, DepthMap, NormalMap, SemanticMap
 from twinset.choices import check_choices
 from twinset.dataset import Sample
 from twinset.editing.geometric import mean_colour
 from twinset.editing.origin import edited
 from twinset.instances import Instances
+from twinset.joining import less_visible
 from twinset.masks import Mask, Rle
 from twinset.motion import Size
 from twinset.randomness import Stream
@@ -73,7 +74,8 @@ def without(annotation: Annotation, hidden: NDArray[np.bool_], *, min_visible: f
     """The annotation when the pixels ``hidden`` (H, W) can no longer be seen.
 
     Masks lose them, boxes shrink to what is left, objects of which less than ``min_visible`` (or nothing) is left go,
-    hidden keypoints are labelled but not visible (1), a semantic map ignores them. Amodal boxes and masks stay.
+    hidden keypoints are labelled but not visible (1), a semantic map ignores them, depth and normals say that there is
+    nothing. Amodal boxes and masks stay.
     """
     if not hidden.any():
         return annotation
@@ -82,7 +84,14 @@ def without(annotation: Annotation, hidden: NDArray[np.bool_], *, min_visible: f
         semantic = SemanticMap.of(np.where(hidden, -1, semantic.dense()))
     if instances is not None:
         instances = _visible(instances, hidden, min_visible)
-    return replace(annotation, instances=instances, semantic=semantic)
+    depth, normals = annotation.depth_metres, annotation.normals
+    return replace(
+        annotation,
+        instances=instances,
+        semantic=semantic,
+        depth_metres=None if depth is None else DepthMap.of(np.where(hidden, np.float32(np.inf), depth.dense())),
+        normals=None if normals is None else NormalMap.of(np.where(hidden[..., None], np.float32(0), normals.dense())),
+    )
 
 
 def _visible(instances: Instances, hidden: NDArray[np.bool_], min_visible: float) -> Instances:
@@ -94,7 +103,7 @@ def _visible(instances: Instances, hidden: NDArray[np.bool_], min_visible: float
     kept, left = instances.take(rows), [seen[row] for row in rows]
     shares = np.array([share for _, _, share in left], dtype=np.float32)
     return replace(
-        kept,
+        less_visible(kept, shares),
         boxes=np.array([box for box, _, _ in left], dtype=np.float32).reshape(-1, 4),
         masks=tuple(mask for _, mask, _ in left) if kept.masks is not None else None,
         areas=None if kept.areas is None else kept.areas * shares,

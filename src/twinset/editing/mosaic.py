@@ -91,13 +91,19 @@ class MosaicEditor:
 
 
 def _together(own: Annotation, placed: list[tuple[Annotation, Motion]]) -> Annotation:
-    """The sample's own annotation with the objects and semantic maps of all tiles where they stand."""
+    """The sample's own annotation with the objects and semantic maps of all tiles where they stand.
+
+    No camera sees four pictures at once, so there are no poses, depth and normals.
+    """
     there = [moved(annotation, motion) for annotation, motion in placed]
     objects = [annotation.instances for annotation in there if annotation.instances is not None]
     maps = [annotation.semantic.dense() for annotation in there if annotation.semantic is not None]
     return replace(
         own,
-        instances=joined(objects) if objects else None,
+        instances=replace(joined(objects), poses=None) if objects else None,
         # Outside its tile a map is −1, so the largest of all is that of the tile.
         semantic=SemanticMap.of(np.max(maps, axis=0)) if maps else None,
+        depth_metres=None,
+        normals=None,
+        camera=None,
     )

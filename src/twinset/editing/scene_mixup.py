@@ -50,7 +50,8 @@ class SceneMixupEditor:
     def edit(self, sample: Sample, *, rng: Stream) -> Sample:
         """The mixture, of the sample's size. Objects get their weight in the column :data:`WEIGHT`.
 
-        A pixel has one class only, so the semantic map is that of the sample, which is at least half of the mixture.
+        A pixel has one class only, so the semantic map is that of the sample, which is at least half of the mixture; so
+        are depth, normals and camera, by which the partner's objects have no pose.
         """
         draws = rng.numpy()
         pixels = sample.pixels()
@@ -74,7 +75,8 @@ class SceneMixupEditor:
 def _with_both(own: Annotation, other: Annotation, share: float) -> Annotation:
     if own.instances is None or other.instances is None:
         return own
-    return replace(own, instances=joined([_weighted(own.instances, share), _weighted(other.instances, 1 - share)]))
+    partner = replace(_weighted(other.instances, 1 - share), poses=None)
+    return replace(own, instances=joined([_weighted(own.instances, share), partner]))
 
 
 def _weighted(instances: Instances, share: float) -> Instances:

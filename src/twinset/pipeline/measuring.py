@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from twinset.dataset import Dataset, Task
 from twinset.downstream import Utility, UtilityPlan, Verdict, decide
 from twinset.downstream.arms import StudySettings
+from twinset.downstream.placed_settings import PlacedSettings
 from twinset.evaluation.cost import Cost, Prices, cost
 from twinset.pipeline.explaining import Explanation, explanation_of
 from twinset.pipeline.fairness import fairness_of
@@ -82,7 +83,9 @@ def measure(run: Run, *, again: bool = False) -> Measured:
     if utility is None:
         verdict = _without_utility(failure, accepted)
     else:
-        verdict = decide(utility, gate_failure=failure)
+        settings = None if plan is None else plan.settings
+        own = isinstance(settings, PlacedSettings) and settings.trainer is not None
+        verdict = decide(utility, gate_failure=failure, own_trainer=own)
     return Measured(
         accepted,
         digest,

@@ -11,7 +11,7 @@ from typing import cast, get_args
 from twinset import documents, methods
 from twinset.dataset import Dataset
 from twinset.errors import RunFolderError, UsageError
-from twinset.formats import ReadReport, WriteReport, losses, read, write
+from twinset.formats import ReadReport, WriteReport, coco, losses, read, write
 from twinset.formats.counting import counted
 from twinset.formats.writing import WritableFormat
 from twinset.images import FULL_RANGE, Window
@@ -33,8 +33,8 @@ EXTRAS = {
 }
 
 
-IN_OWN_FIELDS = ("labels of whole pictures",)
-"""What a format has no place for and twinset writes all the same, to read it back."""
+IN_OWN_FIELDS = {"coco": coco.OWN_FIELDS}
+"""What formats have no place for and twinset writes all the same, to read it back."""
 
 
 def check_way(on_bad_input: str) -> None:
@@ -129,7 +129,8 @@ def _skipped(report: ReadReport) -> Iterator[str]:
 
 def _lost(written: WriteReport) -> Iterator[str]:
     for what, count in written.losses.items():
-        own = " but in a field of twinset's own: other programs see none" if what in IN_OWN_FIELDS else ""
+        kept = what in IN_OWN_FIELDS.get(written.format, ())
+        own = " but in a field of twinset's own: other programs see none" if kept else ""
         yield f"{counted(count, what)} {'has' if count == 1 else 'have'} no place in {written.format}{own}"
 
 

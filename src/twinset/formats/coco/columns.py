@@ -147,8 +147,11 @@ def ranks(wanted: pa.Array, known: pa.Array) -> pa.Array:
 
 
 def _numbers(values: Sequence[Id | None]) -> pa.Array:
+    """Ids that are whole numbers of 64 bits, null for others."""
     numbers = as_ids(values)
-    return numbers if pa.types.is_integer(numbers.type) else pa.nulls(len(values), pa.int64())
+    if pa.types.is_integer(numbers.type):
+        return numbers
+    return pa.array([value if isinstance(value, int) and abs(value) < 2**63 else None for value in values], pa.int64())
 
 
 def _any(values: Sequence[object], kind: type) -> bool:
