@@ -18,6 +18,9 @@ AttributeValue = str | int | float | bool
 Column = tuple[AttributeValue | None, ...]
 """One value an object, None where it has none."""
 
+VISIBLE = "visible_fraction"
+"""The column that says how much of an object is seen."""
+
 OBJECT = pa.struct(
     [
         pa.field("class_id", pa.int32(), nullable=False),
@@ -188,7 +191,7 @@ class Instances:
     @property
     def visible_fractions(self) -> NDArray[np.float64]:
         """(K,) the share of each object inside the picture that nothing hides, NaN where nothing is said."""
-        values = self.columns.get("visible_fraction", (None,) * len(self))
+        values = self.columns.get(VISIBLE, (None,) * len(self))
         return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
 
     @property
@@ -236,7 +239,7 @@ def check_pose(pose: NDArray[np.float64]) -> None:
 
 def check_typed(columns: Mapping[str, Column]) -> None:
     """``ValueError`` unless the columns that mean the same everywhere hold what they should."""
-    for value in columns.get("visible_fraction", ()):
+    for value in columns.get(VISIBLE, ()):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and 0 <= float(value) <= 1):
             raise ValueError(f"expected visible_fraction in 0…1; got {value!r}")

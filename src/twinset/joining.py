@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.instances import Column, Instances
-
-VISIBLE = "visible_fraction"
-"""The column that says how much of an object is seen."""
+from twinset.instances import VISIBLE, Column, Instances
 
 
 def joined(parts: Sequence[Instances]) -> Instances:

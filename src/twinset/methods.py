@@ -83,7 +83,7 @@ def check(entry: Entry) -> Entry:
             family_from(entry.name, plugged.target(entry))
         else:
             _class(entry.target, plugged.target(entry))
-    except Exception:
+    except Exception:  # code of others may raise anything, and all of it is shown
         return dataclasses.replace(entry, problem=traceback.format_exc())
     return entry
 

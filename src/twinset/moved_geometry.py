@@ -1,4 +1,6 @@
-"""Depth, normals and camera after a motion of their picture, as far as there is a camera that would see it so."""
+"""Depth, normals and camera after a motion of their picture, as far as there is a camera that would see it so, and
+what is left of depth and normals where something covers it.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,15 @@ def moved_geometry(annotation: Annotation, motion: Motion) -> tuple[DepthMap | N
         turned = whole.astype(np.float64) / UNIT * np.sign([motion.matrix[0, 0], motion.matrix[1, 1], 1.0])
         normals = NormalMap.of(turned)
     return depth, normals, _seen_by(camera, motion) if camera is not None and is_view(motion) else None
+
+
+def uncovered_geometry(annotation: Annotation, covered: NDArray[np.bool_]) -> tuple[DepthMap | None, NormalMap | None]:
+    """Depth and normals that say nothing where the picture is ``covered`` (H, W)."""
+    depth, normals = annotation.depth_metres, annotation.normals
+    return (
+        None if depth is None else DepthMap.of(np.where(covered, np.float32(np.inf), depth.dense())),
+        None if normals is None else NormalMap.of(np.where(covered[..., None], np.float32(0), normals.dense())),
+    )
 
 
 def _planes(motion: Motion, values: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

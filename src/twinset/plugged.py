@@ -71,7 +71,7 @@ def loaded(name: str, known: Mapping[str, Entry], *, what: str) -> object:
         return target(entry)
     try:
         return target(entry)
-    except Exception as error:
+    except Exception as error:  # code of others may raise anything
         raise RecipeError(
             f"expected plug-in {name!r} of {entry.distribution} to load; got {type(error).__name__}: {error}",
             hint="`twinset plugins` shows the traceback",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.alignment.density import elbow
-from twinset.annotations import Annotation, DepthMap, NormalMap, SemanticMap
+from twinset.annotations import Annotation, SemanticMap
 from twinset.choices import check_choices
 from twinset.crops import crop_batches, crop_frames, object_crops, objects_of
 from twinset.dataset import Dataset, Origin, Sample
@@ -25,6 +25,7 @@ from twinset.embedding.embedder import embed_stream
 from twinset.embedding.random_convolution import RandomConvolution
 from twinset.images import ImageSpec
 from twinset.models.checkpoint import load_model, save_tensors
+from twinset.moved_geometry import uncovered_geometry
 from twinset.neighbours import nearest
 from twinset.randomness import Stream
 from twinset.stages import Embedder, Judgement
@@ -285,13 +286,9 @@ def painted_over(sample: Sample, gone: NDArray[np.bool_], *, paint: Paint) -> Sa
     pixels[painted] = mean if paint == "mean" else 0
     less = without_objects(sample, gone)
     assert less.annotation is not None
-    depth, normals = less.annotation.depth_metres, less.annotation.normals
-    annotation = replace(
-        less.annotation,
-        semantic=_ignored(less.annotation, painted),
-        depth_metres=None if depth is None else DepthMap.of(np.where(painted, np.float32(np.inf), depth.dense())),
-        normals=None if normals is None else NormalMap.of(np.where(painted[..., None], np.float32(0), normals.dense())),
-    )
+    depth, normals = uncovered_geometry(less.annotation, painted)
+    semantic = _ignored(less.annotation, painted)
+    annotation = replace(less.annotation, semantic=semantic, depth_metres=depth, normals=normals)
     return replace(
         less, image=pixels, path=None, sha256=None, annotation=annotation, origin=_origin(sample, "black-box")
     )

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinset.annotations import Annotation, DepthMap, NormalMap, SemanticMap
+from twinset.annotations import Annotation, SemanticMap
 from twinset.choices import check_choices
 from twinset.dataset import Sample
 from twinset.editing.geometric import mean_colour
@@ -21,6 +21,7 @@ from twinset.instances import Instances
 from twinset.joining import less_visible
 from twinset.masks import Mask, Rle
 from twinset.motion import Size
+from twinset.moved_geometry import uncovered_geometry
 from twinset.randomness import Stream
 
 Target = Literal["picture", "objects"]
@@ -84,14 +85,8 @@ def without(annotation: Annotation, hidden: NDArray[np.bool_], *, min_visible: f
         semantic = SemanticMap.of(np.where(hidden, -1, semantic.dense()))
     if instances is not None:
         instances = _visible(instances, hidden, min_visible)
-    depth, normals = annotation.depth_metres, annotation.normals
-    return replace(
-        annotation,
-        instances=instances,
-        semantic=semantic,
-        depth_metres=None if depth is None else DepthMap.of(np.where(hidden, np.float32(np.inf), depth.dense())),
-        normals=None if normals is None else NormalMap.of(np.where(hidden[..., None], np.float32(0), normals.dense())),
-    )
+    depth, normals = uncovered_geometry(annotation, hidden)
+    return replace(annotation, instances=instances, semantic=semantic, depth_metres=depth, normals=normals)
 
 
 def _visible(instances: Instances, hidden: NDArray[np.bool_], min_visible: float) -> Instances:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from twinset import methods, plugged
-from twinset.errors import DataError, RecipeError, UnknownNameError
+from twinset.errors import DataError, MissingExtraError, RecipeError, UnknownNameError
 from twinset.generators.rendering import Rendering, ShapeSource
 from twinset.generators.rendering.fitting import shapes_of
 from twinset.generators.rendering.mesh_files import MeshReport
@@ -189,3 +189,13 @@ def test_odd_meshes_are_counted_together() -> None:
 
 
 LEGS = Legs()
+
+
+def test_a_family_that_lacks_its_package_says_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lacking:
+        def __init__(self) -> None:
+            raise MissingExtraError("expected the package of chairs; got none")
+
+    monkeypatch.setattr(plugged, "loaded", lambda *_, **__: Lacking)
+    with pytest.raises(MissingExtraError, match="chairs"):
+        family_of("mine")

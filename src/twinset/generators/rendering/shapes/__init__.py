@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import cast
 
 from twinset import plugged
-from twinset.errors import RecipeError
+from twinset.errors import RecipeError, TwinsetError
 from twinset.generators.rendering.shapes.bag import Bag
 from twinset.generators.rendering.shapes.bus import Bus
 from twinset.generators.rendering.shapes.car import Car
@@ -59,7 +59,9 @@ def family_of(name: str) -> Family:
     found = plugged.loaded(name, family_entries(), what="family")
     try:
         return family_from(name, found)
-    except Exception as error:
+    except TwinsetError:
+        raise
+    except Exception as error:  # code of others may raise anything
         raise RecipeError(
             f"expected a family {name!r}; got {type(error).__name__}: {error}", hint="`twinset plugins` shows more"
         ) from error

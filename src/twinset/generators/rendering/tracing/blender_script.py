@@ -280,7 +280,7 @@ def main():
             folder = request.get("folder", folder)
             try:
                 answer = {"done": does[request["do"]](bpy, request)}
-            except Exception:
+            except Exception:  # whatever Blender raises, who asked raises it again
                 answer = {"problem": traceback.format_exc()}
             print(f"\n{MARK}{json.dumps(answer)}", flush=True)
     finally:
