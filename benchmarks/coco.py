@@ -6,8 +6,8 @@ Every tool reads the same synthetic file into what it works on and writes COCO a
 own, in turn; no picture is there to be opened. Seconds are those of the processor, all threads together, so that
 neighbours on the machine do not count. ``--peers`` is a Python that has supervision and datumaro. Boxes and
 classes of what each wrote are compared with the source. pycocotools has no writer: its parsed file goes through
-``json.dumps``. Ours counts from the file to settled columns and back; memory is measured at N and 4 N images. The
-last line is JSON.
+``json.dumps``. Ours counts from the file to settled columns and back; memory is measured with a quarter of the
+images, with a quarter of the objects in each, and with all. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ FAR_BEHIND = 4
 """Times our seconds beyond which a tool is measured once: minutes would go by and decide nothing."""
 
 
-def make(path: Path, images: int, *, polygons: bool) -> None:
-    """A COCO file of ``images`` pictures with 20 objects each, coordinates with two decimals as COCO has them."""
+def make(path: Path, images: int, *, polygons: bool, each: int = OBJECTS) -> None:
+    """A COCO file of ``images`` pictures with ``each`` objects, coordinates with two decimals as COCO has them."""
     draw = np.random.Generator(np.random.PCG64(SEED))
     turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
     circle = np.stack([1 + np.cos(turn), 1 + np.sin(turn)], axis=1) / 2
@@ -46,13 +46,13 @@ def make(path: Path, images: int, *, polygons: bool) -> None:
         file.write(json.dumps({"info": {}, "licenses": [], "categories": categories, "images": pictures})[:-1])
         file.write(', "annotations": [')
         for number in range(images):
-            corner = np.round(draw.uniform(0, 400, (OBJECTS, 2)), 2)
-            sides = np.round(draw.uniform(4, 80, (OBJECTS, 2)), 2)
-            classes = draw.integers(1, CLASSES + 1, OBJECTS).tolist()
-            rings = np.round(corner[:, None] + circle * sides[:, None], 2).reshape(OBJECTS, 1, -1).tolist()
+            corner = np.round(draw.uniform(0, 400, (each, 2)), 2)
+            sides = np.round(draw.uniform(4, 80, (each, 2)), 2)
+            classes = draw.integers(1, CLASSES + 1, each).tolist()
+            rings = np.round(corner[:, None] + circle * sides[:, None], 2).reshape(each, 1, -1).tolist()
             rows = [
                 {
-                    "id": number * OBJECTS + row + 1,
+                    "id": number * each + row + 1,
                     "image_id": number + 1,
                     "category_id": classes[row],
                     "segmentation": rings[row] if polygons else [],
@@ -60,15 +60,13 @@ def make(path: Path, images: int, *, polygons: bool) -> None:
                     "bbox": [*corner[row].tolist(), *sides[row].tolist()],
                     "iscrowd": 0,
                 }
-                for row in range(OBJECTS)
+                for row in range(each)
             ]
             file.write((", " if number else "") + json.dumps(rows)[1:-1])
         file.write("]}")
 
 
 def ours(source: Path, target: Path) -> tuple[float, float, int]:
-    import pyarrow as pa
-
     from twinset.formats import coco
     from twinset.formats.coco.records import Image
     from twinset.formats.coco.writing import write_file
@@ -92,7 +90,7 @@ def ours(source: Path, target: Path) -> tuple[float, float, int]:
     began = time.process_time()
     images = [Image(n, name, WIDTH, HEIGHT) for n, name in enumerate(names, 1)]
     with target.open("wb") as handle:
-        write_file(handle, pa.chunked_array([instances]), images, listing.classes)
+        write_file(handle, instances, images, listing.classes)
     return read, time.process_time() - began, int(instances.get_total_buffer_size())
 
 
@@ -226,18 +224,18 @@ def compared(options: argparse.Namespace, images: int, scratch: Path) -> dict[st
 
 
 def memory(options: argparse.Namespace, images: int, scratch: Path) -> list[dict[str, float]]:
-    """Our peak at a quarter of the images, and at all."""
+    """Our peak with a quarter of the images, with a quarter of the objects in each, and with all."""
     found = []
     warm = scratch / "warm" / "annotations" / "instances_all.json"
-    for count in (images // 4, images):
-        source = scratch / f"memory{count}" / "annotations" / "instances_all.json"
-        make(source, count, polygons=options.polygons)
+    for count, each in ((images // 4, OBJECTS), (images, OBJECTS // 4), (images, OBJECTS)):
+        source = scratch / f"memory{count}x{each}" / "annotations" / "instances_all.json"
+        make(source, count, polygons=options.polygons, each=each)
         run = measured(sys.executable, "twinset", source, scratch / "memory.json", warm)
-        row = {"images": count, "file_mib": source.stat().st_size / 2**20, **run}
-        row["over_idle_per_column_byte"] = (run["peak_mib"] - run["idle_mib"]) / run["columns_mib"]
+        row = {"images": count, "each": each, "file_mib": source.stat().st_size / 2**20, **run}
+        row["over_idle_mib"] = run["peak_mib"] - run["idle_mib"]
         print(
-            f"{count} images, {row['file_mib']:.0f} MiB: peak {run['peak_mib']:.0f} MiB,"
-            f" idle {run['idle_mib']:.0f}, columns {run['columns_mib']:.0f}",
+            f"{count} images with {each} objects, {row['file_mib']:.0f} MiB: peak {run['peak_mib']:.0f} MiB,"
+            f" {row['over_idle_mib']:.0f} over idle; columns {run['columns_mib']:.0f}",
             flush=True,
         )
         found.append(row)

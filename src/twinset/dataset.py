@@ -187,20 +187,20 @@ class Dataset:
             return "semantic-segmentation"
         if self.table.column("instances").null_count == len(self):
             return "classification"
-        masks = (self._objects().field(name) for name in ("rle", "polygons"))
+        masks = (self._of_objects(name) for name in ("rle", "polygons"))
         return "instance-segmentation" if any(len(m) > m.null_count for m in masks) else "detection"
 
-    def _objects(self) -> pa.StructArray:
-        """All objects of all samples, one after the other."""
-        pieces = [pc.list_flatten(pc.struct_field(chunk, "objects")) for chunk in self._instances().chunks]
-        return pa.concat_arrays(pieces) if pieces else pa.array([], OBJECT)
+    def _of_objects(self, name: str) -> pa.ChunkedArray:
+        """A field of all objects of all samples, one after the other."""
+        objects = [pc.list_flatten(pc.struct_field(chunk, "objects")) for chunk in self._instances().chunks]
+        return pa.chunked_array([chunk.field(name) for chunk in objects], OBJECT.field(name).type)
 
     def _instances(self) -> pa.ChunkedArray:
         return self.table.column("instances")
 
     def object_column(self, name: str) -> NDArray[np.generic]:
         """A number or flag of every object of every sample (a field of :data:`twinset.instances.OBJECT`), in order."""
-        return np.asarray(self._objects().field(name).to_numpy(zero_copy_only=False))
+        return np.asarray(self._of_objects(name).to_numpy())
 
     def object_counts(self) -> NDArray[np.int64]:
         """(N,) objects of every sample; 0 where nothing is said."""
@@ -209,8 +209,7 @@ class Dataset:
 
     def object_boxes(self) -> NDArray[np.float32]:
         """float32 (M, 4): the box of every object of every sample, xyxy in pixels."""
-        objects = self._objects()
-        return np.stack([objects.field(name).to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
+        return np.stack([self._of_objects(name).to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
 
     def object_sizes(self) -> NDArray[np.int64]:
         """int64 (N, 2): height and width of every sample as its objects have it; 0 where nothing is said."""

@@ -537,10 +537,16 @@ def _mask(kind: str, size: tuple[int, int], rng: np.random.Generator) -> Rle | P
     said=st.lists(instances(), min_size=1, max_size=4),
     base=st.sampled_from([0, 1, 5]),
     splits=st.booleans(),
-    rows=st.sampled_from([1, 2, 512]),
+    objects=st.sampled_from([1, 2, 512]),
+    held=st.sampled_from([0, 1 << 20]),
 )
 def test_a_round_trip_loses_nothing(
-    said: list[Instances | None], base: int, splits: bool, rows: int, tmp_path_factory: pytest.TempPathFactory
+    said: list[Instances | None],
+    base: int,
+    splits: bool,
+    objects: int,
+    held: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     samples = []
     for row, one in enumerate(said):
@@ -554,9 +560,11 @@ def test_a_round_trip_loses_nothing(
         dataset = dataset.with_splits([("train", "test")[row % 2] for row in range(len(dataset))])
     path = tmp_path_factory.mktemp("coco") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "ROWS", rows)
+        patch.setattr(writing, "OBJECTS", objects)
         assert write(dataset, path, category_base=base) == len(dataset)
-    back, _report = read(path, on_bad_input="refuse")
+        patch.setattr("twinset.formats.spool.HELD", held)
+        patch.setattr("twinset.formats.objects.SHELF", 2)
+        back, _report = read(path, on_bad_input="refuse")
     back = back.take([back.row_of(sample_id) for sample_id in dataset.ids])
     assert back.classes == dataset.classes
     assert back.splits == dataset.splits

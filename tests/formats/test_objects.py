@@ -153,8 +153,13 @@ def test_columns_and_single_claims_mix() -> None:
     assert boxes == [[0], [], [2], [5]]
 
 
-def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("held", "shelf"), [(1 << 20, 1024), (0, 1024), (0, 1), (200, 2)])
+def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(
+    held: int, shelf: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("twinset.formats.objects.CHUNK", 2)
+    monkeypatch.setattr("twinset.formats.objects.SHELF", shelf)
+    monkeypatch.setattr("twinset.formats.spool.HELD", held)
     pictures = [2, 0, 1, 0, 2, 2, 1]
     table = pa.table(
         {
@@ -176,6 +181,16 @@ def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(monkeypa
     assert [[one["area"] for one in picture] for picture in found] == [[None, 3], [None], [None, None]]
     assert [[one["crowd"] for one in picture] for picture in found] == [[False] * 2, [False], [False, True]]
     assert [(m.picture, m.number) for m in mishaps] == [(1, 6), (2, 5)]
+
+
+def test_small_parts_with_classes_of_their_own_are_settled_together() -> None:
+    objects = Objects()
+    for name in ("dog", "cat"):
+        boxes = {corner: pa.array([1.0 + (corner[1] == "2")]) for corner in CORNERS}
+        label = pa.array([name]).dictionary_encode()
+        objects.extend(1, [pa.record_batch({"picture": pa.array([0], pa.int32()), "label": label, **boxes})])
+    rows, array, _ = objects.settle({0: SIZE, 1: SIZE}, CLASSES)
+    assert [array[rows[n]].as_py()["objects"][0]["class_id"] for n in range(2)] == [1, 0]
 
 
 def test_claims_are_settled_once() -> None:

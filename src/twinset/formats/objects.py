@@ -7,8 +7,9 @@ stick out are clipped, those without an area and those of no known class are dro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from twinset.formats.settling import CORNERS, Settled, settled
-from twinset.instances import INSTANCES, OBJECT
+from twinset.formats.shelves import Shelves
+from twinset.formats.spool import Spool
+from twinset.formats.stated_keypoints import even
+from twinset.instances import INSTANCES
 from twinset.masks import Ring, Rle
 
 STATED = pa.schema(
@@ -44,8 +48,8 @@ STATED = pa.schema(
 
 CHUNK = 8192
 """Claims that are kept and settled at a time, at most."""
-TOGETHER = 4
-"""Chunks after which memory that was freed goes back to the system."""
+SHELF = 1024
+"""Pictures whose claims lie together, whatever the order they come in, and are settled together."""
 
 Counted = Literal["line", "object", "annotation"]
 
@@ -95,7 +99,9 @@ class Objects:
     counted: Counted = "object"
     _pictures: int = 0
     _pending: list[tuple[int, Stated]] = field(default_factory=list)
-    _chunks: list[pa.RecordBatch] = field(default_factory=list)
+    _claims: Spool = field(default_factory=Spool)
+    _labels: dict[str, None] = field(default_factory=dict)
+    _pointed: bool = False
     _settled: bool = False
     _keypoint_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
@@ -132,23 +138,25 @@ class Objects:
             batch = claims.slice(start, CHUNK)
             said = {name: batch.column(name) for name in batch.schema.names}
             said = {name: one for name, one in said.items() if one.null_count < len(one)}
+            if "label" in said:
+                self._labels |= dict.fromkeys(said["label"].drop_null().unique().to_pylist())
+            self._pointed |= "keypoints" in said
             moved = pc.add(said["picture"].cast(pa.int32()), pa.scalar(first, pa.int32()))
-            self._chunks.append(pa.record_batch(said | {"picture": moved}))
+            for shelf, part in _by_shelf(pa.record_batch(said | {"picture": moved})):
+                self._claims.add(part, shelf)
 
     def labels(self) -> list[str]:
         """All class names that are claimed, in order of appearance."""
         self._flush()
-        chunks = [chunk for chunk in self._chunks if "label" in chunk.schema.names]
-        seen = [pc.unique(chunk.column("label")).to_pylist() for chunk in chunks]
-        return list(dict.fromkeys(name for names in seen for name in names if name is not None))
+        return list(self._labels)
 
     def settle(
         self, sizes: Mapping[int, tuple[int, int]], classes: Sequence[str]
-    ) -> tuple[dict[int, int], pa.Array, list[Mishap]]:
-        """Where each picture of ``sizes`` (number → height, width) lies in an array of INSTANCES; and all mishaps.
+    ) -> tuple[dict[int, int], pa.ChunkedArray, list[Mishap]]:
+        """Where each picture of ``sizes`` (number → height, width) lies in a column of INSTANCES; and all mishaps.
 
-        This uses the claims up, chunk by chunk, so that there is never a second copy of them all; a second call is a
-        ``ValueError``.
+        Claims and objects beyond a few MiB wait in a file, so that memory does not grow with them. The claims are used
+        up; a second call is a ``ValueError``.
         """
         if self._settled:
             raise ValueError("expected claims; got none, as they were settled before; read the source again")
@@ -156,39 +164,48 @@ class Objects:
         self._flush()
         numbers = np.array(sorted(sizes), dtype=np.int64)
         heights, widths = (np.array([sizes[n][axis] for n in numbers.tolist()], dtype=np.int32) for axis in (0, 1))
-        rows = np.full(self._pictures, -1, dtype=np.int32)
-        rows[numbers] = np.arange(len(numbers), dtype=np.int32)
-        known = pa.array(classes, pa.string())
-        gathered, mishaps = _Gathered.of(sum(map(len, self._chunks))), list[tuple[int, Mishap]]()
-        self._chunks.reverse()
-        while self._chunks:
-            chunk = self._chunks.pop()
-            row = rows[chunk.column("picture").to_numpy()]
-            if (row < 0).any():
-                chunk, row = chunk.filter(pa.array(row >= 0)), row[row >= 0]
-            part = settled(chunk, heights[row], widths[row], relative=self.relative, classes=known)
-            mishaps += [(int(row[at]), _mishap(chunk, at, part.problems[at])) for at in sorted(part.problems)]
-            gathered.add(row[part.keep], part)
-            del chunk, part
-            if len(self._chunks) % TOGETHER == 0:
-                pa.default_memory_pool().release_unused()
-        mishaps.sort(key=lambda told: told[0])
-        counts = np.bincount(gathered.rows[: gathered.size], minlength=len(numbers))
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        lists = pa.ListArray.from_arrays(pa.array(offsets), gathered.objects(), type=INSTANCES.field("objects").type)
-        names = self._names_of(numbers, counts)
-        array = pa.StructArray.from_arrays([pa.array(heights), pa.array(widths), lists, names], fields=list(INSTANCES))
-        return {n: row for row, n in enumerate(numbers.tolist())}, array, [mishap for _, mishap in mishaps]
+        shelves, mishaps = Shelves(), list[Mishap]()
+        for shelf in np.unique(numbers // SHELF).tolist():
+            here = slice(*np.searchsorted(numbers, [shelf * SHELF, (shelf + 1) * SHELF]).tolist())
+            parts, told = self._settled_on(
+                shelf, numbers[here], heights[here], widths[here], pa.array(classes, pa.string())
+            )
+            names = self._names_of(numbers[here], parts)
+            shelves.add(heights[here], widths[here], names, parts)
+            mishaps += told
+            pa.default_memory_pool().release_unused()
+        return {n: row for row, n in enumerate(numbers.tolist())}, shelves.column(), mishaps
 
-    def _names_of(self, numbers: NDArray[np.int64], counts: NDArray[np.int64]) -> pa.Array:
+    def _settled_on(
+        self,
+        shelf: int,
+        numbers: NDArray[np.int64],
+        heights: NDArray[np.int32],
+        widths: NDArray[np.int32],
+        classes: pa.StringArray,
+    ) -> tuple[list[tuple[NDArray[np.int64], Settled]], list[Mishap]]:
+        """What is left of the claims of a shelf, with the row of each one's picture among ``numbers``; and mishaps."""
+        rows = np.full(SHELF, -1, dtype=np.int64)
+        rows[numbers - shelf * SHELF] = np.arange(len(numbers))
+        parts, mishaps = list[tuple[NDArray[np.int64], Settled]](), list[tuple[int, Mishap]]()
+        taken = self._claims.taken(shelf)
+        for claims in _together(even(list(taken)) if self._pointed else taken):
+            row = rows[claims.column("picture").to_numpy() - shelf * SHELF]
+            if (row < 0).any():
+                claims, row = claims.filter(pa.array(row >= 0)), row[row >= 0]
+            part = settled(claims, heights[row], widths[row], relative=self.relative, classes=classes)
+            mishaps += [(int(row[at]), _mishap(claims, at, part.problems[at])) for at in sorted(part.problems)]
+            parts.append((row[part.keep], part))
+        mishaps.sort(key=lambda told: told[0])
+        return parts, [mishap for _, mishap in mishaps]
+
+    def _names_of(self, numbers: NDArray[np.int64], parts: Sequence[tuple[NDArray[np.int64], Settled]]) -> pa.Array:
         """The names of keypoints of each picture that still has objects."""
         kind = INSTANCES.field("keypoint_names").type
         if not self._keypoint_names:
             return pa.nulls(len(numbers), kind)
-        known = [
-            self._keypoint_names.get(n) if count else None
-            for n, count in zip(numbers.tolist(), counts.tolist(), strict=True)
-        ]
+        shown = {row for rows, _ in parts for row in rows.tolist()}
+        known = [self._keypoint_names.get(n) if row in shown else None for row, n in enumerate(numbers.tolist())]
         return pa.array(known, kind)
 
 
@@ -197,77 +214,31 @@ def _mishap(chunk: pa.RecordBatch, row: int, problem: str) -> Mishap:
     return Mishap(chunk.column("picture")[row].as_py(), number, problem)
 
 
-@dataclass
-class _Gathered:
-    """Objects as they come, ``size`` of them so far: the row of each one's picture, class, box xyxy (4, n) and more.
-
-    ``plain`` are columns of numbers and flags, with where something is said; the others, ``columns``, are a dictionary
-    for each part, of ``lengths``. A part's arrays are views of claims, and a small one that is kept would hold the
-    memory of large ones beside it.
-    """
-
-    rows: NDArray[np.int32]
-    class_ids: NDArray[np.int32]
-    boxes: NDArray[np.float32]
-    size: int = 0
-    plain: dict[str, tuple[NDArray[np.generic], NDArray[np.bool_]]] = field(default_factory=dict)
-    lengths: list[int] = field(default_factory=list)
-    columns: list[dict[str, pa.Array]] = field(default_factory=list)
-
-    @staticmethod
-    def of(most: int) -> _Gathered:
-        """Room for so many; what is not used is never touched and takes no memory."""
-        rows, class_ids = (np.empty(most, dtype=np.int32) for _ in range(2))
-        return _Gathered(rows, class_ids, np.empty((4, most), dtype=np.float32))
-
-    def add(self, rows: NDArray[np.int32], part: Settled) -> None:
-        new = slice(self.size, self.size + len(rows))
-        self.rows[new], self.class_ids[new], self.boxes[:, new] = rows, part.class_ids, part.boxes.T
-        self.size = new.stop
-        others = dict(part.columns)
-        for name in [name for name in others if pa.types.is_primitive(others[name].type)]:
-            self._add_plain(name, others.pop(name), new)
-        self.lengths.append(len(rows))
-        self.columns.append(others)
-
-    def _add_plain(self, name: str, column: pa.Array, new: slice) -> None:
-        if name not in self.plain:
-            dtype = OBJECT.field(name).type.to_pandas_dtype()
-            self.plain[name] = np.zeros(len(self.rows), dtype), np.zeros(len(self.rows), dtype=bool)
-        values, there = self.plain[name]
-        values[new] = column.to_numpy(zero_copy_only=False)
-        there[new] = column.is_valid().to_numpy(zero_copy_only=False)
-
-    def objects(self) -> pa.StructArray:
-        """All objects, those of a picture side by side in the order they came; ``columns`` are used up one by one."""
-        rows = self.rows[: self.size]
-        order = np.argsort(rows, kind="stable") if (rows[1:] < rows[:-1]).any() else slice(self.size)
-        whole = {name: pa.array(self.boxes[axis][order]) for axis, name in enumerate(CORNERS)}
-        whole["class_id"] = pa.array(self.class_ids[order])
-        for name, (values, there) in self.plain.items():
-            unsaid = ~there[order] if OBJECT.field(name).nullable else None
-            whole[name] = pa.array(values[order], mask=unsaid)
-        others = [item for item in OBJECT if item.name not in whole]
-        absent = [item for item in others if item.nullable and not any(item.name in part for part in self.columns)]
-        # One array, since its columns then share a single buffer of zeros.
-        nulls = pa.nulls(self.size, pa.struct([pa.field(item.name, item.type) for item in absent]))
-        for item in others:
-            if item in absent:
-                whole[item.name] = nulls.field(item.name)
-            else:
-                column = self._joined(item)
-                whole[item.name] = column if isinstance(order, slice) else column.take(pa.array(order))
-        return pa.StructArray.from_arrays([whole[item.name] for item in OBJECT], fields=list(OBJECT))
-
-    def _joined(self, item: pa.Field) -> pa.Array:
-        parts = [part.pop(item.name, None) for part in self.columns]
-        known = [_silent(item, size) if part is None else part for part, size in zip(parts, self.lengths, strict=True)]
-        return pa.concat_arrays(known) if known else _silent(item, 0)
+def _by_shelf(claims: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The claims of each shelf, in their order."""
+    shelves = claims.column("picture").to_numpy() // SHELF
+    if (shelves[1:] < shelves[:-1]).any():
+        order = np.argsort(shelves, kind="stable")
+        claims, shelves = claims.take(pa.array(order)), shelves[order]
+    begins = np.flatnonzero(np.diff(shelves, prepend=-1)).tolist()
+    for begin, end in pairwise([*begins, len(shelves)]):
+        yield int(shelves[begin]), claims.slice(begin, end - begin)
 
 
-def _silent(item: pa.Field, size: int) -> pa.Array:
-    """A column of an object's flag or value where nothing is said."""
-    return pa.nulls(size, item.type) if item.nullable else pa.array(np.zeros(size, dtype=bool)).cast(item.type)
+def _together(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same claims, small neighbours of the same columns in one: each takes its time however few it has."""
+    waiting: list[pa.RecordBatch] = []
+    for part in parts:
+        if waiting and (part.schema != waiting[0].schema or sum(map(len, waiting)) + len(part) > CHUNK):
+            yield _one(waiting)
+            waiting = []
+        waiting.append(part)
+    if waiting:
+        yield _one(waiting)
+
+
+def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
 def _batch(pending: Sequence[tuple[int, Stated]]) -> pa.RecordBatch:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,6 +19,7 @@ from twinset.formats.coco.slices import Slice, named
 from twinset.formats.folder import visible
 from twinset.formats.objects import STATED
 from twinset.formats.settling import CORNERS
+from twinset.formats.spool import Spool
 from twinset.masks import Rle
 from twinset.run_lengths import covered
 
@@ -28,27 +27,19 @@ _RINGS = STATED.field("polygons").type
 _ABSENT = (float("nan"),) * 4
 Segmentation = list[list[float]] | Runs | None
 _MOST_PIXELS = 2**31 - 1
-
-
-class Part(NamedTuple):
-    """Some annotations. ``images`` and ``categories`` are the ids that each row of ``claims`` names.
-
-    ``claims`` are :data:`~twinset.formats.objects.STATED` less picture and label, and less columns of which nothing
-    is said.
-    """
-
-    claims: pa.RecordBatch
-    images: pa.Array
-    categories: pa.Array
+IMAGE, CATEGORY = "image_id", "category_id"
 
 
 @dataclass
 class Annotations:
     """All annotations of one file. ``problems`` are of those that are in no row of ``parts``, ``bare`` counts those
     without box and mask, ``captions`` are (image id, text).
+
+    ``parts`` have columns of :data:`~twinset.formats.objects.STATED`, less those of which nothing is said; in place of
+    picture and label the ids that are stated, :data:`IMAGE` and :data:`CATEGORY`.
     """
 
-    parts: deque[Part] = field(default_factory=deque)
+    parts: Spool = field(default_factory=Spool)
     problems: list[str] = field(default_factory=list)
     captions: list[tuple[str, str]] = field(default_factory=list)
     odd_areas: int = 0
@@ -79,8 +70,8 @@ class Annotations:
             columns = self._columns(whole, packed)
             if full:
                 columns |= self._further(full, columns["area"])
-            images, categories = as_ids([one.image_id for one in whole]), as_ids([one.category_id for one in whole])
-            self.parts.append(Part(_said(columns), images, categories))
+            ids = {IMAGE: as_ids([one.image_id for one in whole]), CATEGORY: as_ids([one.category_id for one in whole])}
+            self.parts.add(pa.record_batch(_said(columns) | ids))
 
     def _without_captions(self, records: list[Annotation]) -> list[Annotation]:
         if _any([one.segments_info for one in records], msgspec.Raw):
@@ -115,18 +106,13 @@ class Annotations:
             columns["keypoints"] = pa.array(keypoints, STATED.field("keypoints").type)
         return columns | _ours([one.twinset for one in records], area)
 
-    def taken(self) -> Iterator[Part]:
-        """All ``parts``; each is kept here no longer, so that whoever makes another of it never holds all twice."""
-        while self.parts:
-            yield self.parts.popleft()
 
-
-def _said(columns: dict[str, pa.Array]) -> pa.RecordBatch:
+def _said(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """The numbers, and columns of which something is said; numbers and boxes stay as narrow as they are."""
     said = {name: one for name, one in columns.items() if name == "number" or one.null_count < len(one)}
     narrow = ("number", *CORNERS)
     types = {name: one.type if name in narrow else STATED.field(name).type for name, one in said.items()}
-    return pa.record_batch({name: one.cast(types[name]) for name, one in said.items()})
+    return {name: one.cast(types[name]) for name, one in said.items()}
 
 
 def as_ids(values: Sequence[Id | None]) -> pa.Array:

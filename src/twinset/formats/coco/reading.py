@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from twinset.dataset import Origin
 from twinset.errors import DatasetFormatError
-from twinset.formats.coco.columns import Annotations, Part, as_ids, plain_attributes, ranks
+from twinset.formats.coco.columns import CATEGORY, IMAGE, Annotations, as_ids, plain_attributes, ranks
 from twinset.formats.coco.parsing import Parsed, parse
 from twinset.formats.coco.places import Named, Places
 from twinset.formats.coco.records import OURS, Category, Id, Image
 from twinset.formats.coco.slices import named
 from twinset.formats.folder import Folder, Unusable, visible
 from twinset.formats.listing import BadFile, Candidate, Findings, Listing
-from twinset.formats.objects import STATED, Objects
+from twinset.formats.objects import Objects
 from twinset.formats.shapes import picture_size
 from twinset.formats.sidecars import Extras, extras
 
@@ -95,11 +94,14 @@ def _choose(files: Sequence[str], findings: Findings) -> tuple[list[Named], dict
 
 @dataclass
 class _Source:
-    """One file, its pictures with ids that are known once, and what is said of them. ``classes`` is by category id."""
+    """One file, its pictures with ids that are known once, and what is said of them. ``classes`` is by category id.
+
+    ``images`` are used up as entries are drawn.
+    """
 
     file: Named
     parsed: Parsed
-    images: list[Image]
+    images: deque[Image]
     classes: dict[str, str]
     problems: list[BadFile]
     labels: dict[int, str | BadFile] = field(default_factory=dict)
@@ -111,7 +113,7 @@ class _Source:
         """What a file says; nothing is found of its categories where those of another, ``told``, are the same."""
         where = visible(file.path)
         problems = [BadFile(where, problem) for problem in parsed.problems]
-        images, seen = list[Image](), set[str]()
+        images, seen = deque[Image](), set[str]()
         for image in parsed.images:
             if image.id is None or str(image.id) in seen:
                 got = "none" if image.id is None else f"{visible(str(image.id))} again"
@@ -120,6 +122,7 @@ class _Source:
                 continue
             seen.add(str(image.id))
             images.append(image)
+        parsed.images.clear()
         problems += [BadFile(where, problem, None, "object") for problem in parsed.annotations.problems]
         classes = _classes(parsed.categories, where, findings, told=told)
         source = _Source(file, parsed, images, classes, problems)
@@ -152,19 +155,20 @@ class _Source:
             return
         known = _Known.of(self.images, self.parsed.categories, self.classes)
         bare = annotations.bare == len(annotations) > 0
-        claims = [self._joined(part, known) for part in annotations.taken()]
+        claims = (self._joined(part, known) for part in annotations.parts.taken())
         if bare:
             self._label_pictures(claims)
             return
-        self.first = objects.extend(len(self.images), _with_equal_keypoints(claims, len(self.images)))
+        self.first = objects.extend(len(self.images), claims)
 
-    def _joined(self, part: Part, known: _Known) -> pa.RecordBatch:
+    def _joined(self, part: pa.RecordBatch, known: _Known) -> pa.RecordBatch:
         """The claims of a part with picture and label; those of unknown ones are left out and become problems."""
-        picture, category = ranks(part.images, known.images), ranks(part.categories, known.categories)
+        images, categories = part.column(IMAGE), part.column(CATEGORY)
+        picture, category = ranks(images, known.images), ranks(categories, known.categories)
         unplaced, unnamed = picture.is_null(), pc.and_not(category.is_null(), picture.is_null())
-        self._tell_unknown(part.claims, unplaced, part.images, "an image")
-        self._tell_unknown(part.claims, unnamed, part.categories, "a category")
-        columns = {name: part.claims.column(name) for name in part.claims.schema.names}
+        self._tell_unknown(part, unplaced, images, "an image")
+        self._tell_unknown(part, unnamed, categories, "a category")
+        columns = {name: part.column(name) for name in part.schema.names if name not in (IMAGE, CATEGORY)}
         columns |= {"picture": picture, "label": pa.DictionaryArray.from_arrays(category, known.names)}
         claims = pa.record_batch(columns)
         if picture.null_count or category.null_count:
@@ -181,7 +185,7 @@ class _Source:
             problem = f"{named(number)}expected {what} of this file; got {shown}; left out"
             self.problems.append(BadFile(visible(self.file.path), problem, None, "object"))
 
-    def _label_pictures(self, claims: Sequence[pa.RecordBatch]) -> None:
+    def _label_pictures(self, claims: Iterable[pa.RecordBatch]) -> None:
         """Annotations without box and mask are labels of whole pictures; more than one of a picture is a problem."""
         for part in claims:
             pictures, labels = part.column("picture").to_pylist(), part.column("label").to_pylist()
@@ -196,7 +200,8 @@ class _Source:
         where = visible(self.file.path)
         split = self.file.split
         licences = {str(one.id): one.name or one.url or None for one in self.parsed.licences}
-        for row, image in enumerate(self.images):
+        for row in range(len(self.images)):
+            image = self.images.popleft()
             label = self.labels.get(row)
             if isinstance(label, BadFile):
                 yield label
@@ -236,7 +241,7 @@ class _Known:
     names: pa.StringArray
 
     @staticmethod
-    def of(images: Sequence[Image], categories: Sequence[Category], classes: Mapping[str, str]) -> _Known:
+    def of(images: Iterable[Image], categories: Sequence[Category], classes: Mapping[str, str]) -> _Known:
         ids = [_as_id(one) for one in categories]
         names = pa.array([classes[str(one)] for one in ids], pa.string())
         return _Known(as_ids([image.id for image in images]), as_ids(ids), names)
@@ -329,36 +334,3 @@ def _warn(annotations: Annotations, where: str, findings: Findings) -> None:
         findings.warnings.append(f"{where}: {annotations.odd_areas} areas are negative and are not kept")
     if annotations.odd_scores:
         findings.warnings.append(f"{where}: {annotations.odd_scores} scores lie outside 0 to 1 and are not kept")
-
-
-def _with_equal_keypoints(claims: Sequence[pa.RecordBatch], pictures: int) -> Sequence[pa.RecordBatch]:
-    """As many keypoints on every object of a picture that has any: those that are not stated are 0, 0, 0."""
-    if not any("keypoints" in part.schema.names for part in claims):
-        return claims
-    longest = np.zeros(pictures, dtype=np.int64)
-    for part in claims:
-        np.maximum.at(longest, part.column("picture").to_numpy(), _keypoints(part)[1])
-    return [_padded(part, longest[part.column("picture").to_numpy()]) for part in claims]
-
-
-def _keypoints(claims: pa.RecordBatch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """All numbers of the keypoints, laid end to end, and how many of them (n,) each object has."""
-    if "keypoints" not in claims.schema.names:
-        return np.empty(0, dtype=np.float32), np.zeros(len(claims), dtype=np.int64)
-    column = claims.column("keypoints")
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)
-    return np.asarray(pc.list_flatten(column).to_numpy(), dtype=np.float32), lengths
-
-
-def _padded(claims: pa.RecordBatch, wanted: NDArray[np.int64]) -> pa.RecordBatch:
-    """Claims with ``wanted`` (n,) numbers of keypoints each, zeros where none are stated."""
-    stated, lengths = _keypoints(claims)
-    if (wanted == lengths).all():
-        return claims
-    values = np.zeros(int(wanted.sum()), dtype=np.float32)
-    begins, ends = np.cumsum(wanted) - wanted, np.cumsum(lengths)
-    values[np.arange(len(stated)) + np.repeat(begins - (ends - lengths), lengths)] = stated
-    offsets = np.concatenate([[0], np.cumsum(wanted)]).astype(np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), mask=pa.array(wanted == 0))
-    columns = {name: claims.column(name) for name in claims.schema.names}
-    return pa.record_batch(columns | {"keypoints": lists.cast(STATED.field("keypoints").type)})

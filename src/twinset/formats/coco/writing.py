@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import BinaryIO
 
 import msgspec
@@ -21,11 +21,12 @@ from twinset.formats.coco.records import SCHEMA as OUR_SCHEMA
 from twinset.formats.coco.streaming import collection_paused
 from twinset.formats.settling import CORNERS
 from twinset.formats.sidecars import provenance
+from twinset.formats.spool import release
 from twinset.formats.writing import Encode, FileNames, Target, picture
 from twinset.masks import Polygons
 
-ROWS = 256
-"""Pictures whose annotations are made at a time."""
+OBJECTS = 4096
+"""Objects whose annotations are made at a time, about; those of one picture are made together."""
 IMAGES = 4096
 """Pictures that are written at a time."""
 
@@ -164,15 +165,16 @@ def _annotations(instances: pa.ChunkedArray, images: Sequence[Image], category_b
     numbers = np.array([image.id for image in images], dtype=np.int64)
     done = row = 0
     for chunk in instances.chunks:
-        for start in range(0, len(chunk), ROWS):
-            part = chunk.slice(start, ROWS)
-            lists = pc.struct_field(part, "objects")
-            counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
-            owner = np.repeat(np.arange(len(part)), counts)
-            objects = _Objects.of(pc.list_flatten(lists), part, owner)
+        lengths = pc.fill_null(pc.list_value_length(pc.struct_field(chunk, "objects")), 0).to_numpy()
+        begins = np.flatnonzero(np.diff((np.cumsum(lengths) - lengths) // OBJECTS, prepend=-1)).tolist()
+        for start, end in pairwise([*begins, len(chunk)]):
+            part = chunk.slice(start, end - start)
+            owner = np.repeat(np.arange(len(part)), lengths[start:end])
+            objects = _Objects.of(pc.list_flatten(pc.struct_field(part, "objects")), part, owner)
             ids = range(done + 1, done + len(owner) + 1)
             yield objects.written(ids, numbers[row + owner], category_base)
             done, row = done + len(owner), row + len(part)
+        release(chunk)
 
 
 @dataclass(frozen=True)
