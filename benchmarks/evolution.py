@@ -20,6 +20,7 @@ every candidate of the last round is replaced by the real picture nearest to it.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +39,6 @@ from twinset.alignment.evolution import (
     default_delta,
     epsilon,
     evolve,
-    fresh_key,
     jittered,
     parents,
     sigma_for,
@@ -134,6 +134,11 @@ class GapTask:
     images: int
 
 
+def known_key(*parts: object) -> bytes:
+    """A key of the noise that another run draws again; a run of twinset takes one that nobody knows."""
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
 def one_gap(task: GapTask) -> tuple[float, list[float]]:
     """Excess of plain sampling, and of the winners of every round."""
     rng = Stream(task.seed)
@@ -149,7 +154,7 @@ def one_gap(task: GapTask) -> tuple[float, list[float]]:
         features,
         replace(SETTINGS, sigma=task.sigma),
         rng=rng.child("evolve"),
-        key=fresh_key(),
+        key=known_key("gap", task.seed, task.sigma),
     )
     return excess(generator(), "plain"), [
         excess(generator().configured(one.winners()), str(number)) for number, one in enumerate(rounds)
@@ -237,7 +242,8 @@ class Harness:
         """Runs an evolution, releases pictures, and attacks what is released and the votes: higher for more inside."""
         voters = np.concatenate([self.others, self.target]) if inside else self.others
         rng, settings = Stream(1_000 + number), replace(SMALL, sigma=sigma)
-        rounds = evolve(Electorate(voters), self.stock, self.stock.embed, settings, rng=rng, key=fresh_key())
+        key = known_key("leak", number, inside, sigma)
+        rounds = evolve(Electorate(voters), self.stock, self.stock.embed, settings, rng=rng, key=key)
         rows = parents(rounds[-1].votes, RELEASED, rng=rng.child("release"))
         winners = [rounds[-1].candidates[row] for row in rows]
         released = self.stock.features[list(self.stock.varied(winners, settings.width(SMALL.rounds), rng=rng))]
