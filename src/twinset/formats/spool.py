@@ -71,7 +71,7 @@ class Spool:
                 stream.write_batch(batch)
             self._file.flush()
         except OSError as error:
-            problem = f"expected room for {batch.nbytes} bytes in {tempfile.gettempdir()}; got {error.strerror}"
+            problem = f"expected room for {batch.nbytes} bytes in the folder for temporary files; got {error.strerror}"
             raise DataError(problem, hint="free some, or set TMPDIR to a folder that has more") from error
         return _Piece(start, self._file.tell() - start)
 
