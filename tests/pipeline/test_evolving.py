@@ -180,6 +180,20 @@ def test_bounds_that_the_generator_has_not_are_refused(real: Path, tmp_path: Pat
         run(real, tmp_path / "run", within={"sun": (0, 1)})
 
 
+def test_a_dry_run_refuses_bounds_that_no_renderer_has(real: Path) -> None:
+    rendered = {"use": "render", "backdrop": "road", "shapes": dict.fromkeys(read(real)[0].classes, "primitive")}
+    recipe = {"data": str(real), **QUICK, "generate": [rendered]}
+    for evolve, said in (
+        ({"within": {"size_mean": [0.1, 0.3]}}, "expected bounds of size_mean within -4.605…0"),
+        ({"within": {"count": [0, 5]}}, "expected bounds of size_mean, .*; got count"),
+        ({"measures": ["box_area"], "within": {"count_mean": [0, 5]}}, "expected bounds of size_mean, size_std; got"),
+        ({"measures": ["hue"]}, "expected measures out of box_area.*; got hue"),
+    ):
+        written = recipe_from_values({**recipe, "evolve": evolve})
+        with pytest.raises(RecipeError, match=f"evolve: render: {said}"):
+            pipeline.dry_run(written, workers=1, device="cpu", listener=Quiet())
+
+
 def test_candidates_begin_around_what_matching_found(real: Path, tmp_path: Path) -> None:
     training = read(real)[0]
     generator = CopyPaste().fit(training.where([s == "train" for s in training.splits]), rng=Stream(0))

@@ -72,6 +72,14 @@ def space_of(names: Sequence[str]) -> dict[str, tuple[float, float]]:
     return found
 
 
+def steered_by(measures: Sequence[str]) -> tuple[str, ...]:
+    """What of a configuration moves these metadata measures; ``ValueError`` where nothing does."""
+    names = dict.fromkeys(name for measure in measures for name in MEASURED_BY.get(measure, ()))
+    if not names:
+        raise ValueError(f"expected measures out of {', '.join(MEASURED_BY)}; got {', '.join(measures)}")
+    return tuple(names)
+
+
 def ranges_of(settings: Rendering) -> dict[str, tuple[float, float]]:
     """What the settings say of everything that can be steered, as a configuration would: of ``size`` the logarithm."""
     found = {name: getattr(settings, name) for name in STEERED}

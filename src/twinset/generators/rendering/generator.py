@@ -16,12 +16,12 @@ from twinset.generators.copypaste.placement import Boxes
 from twinset.generators.rendering.backdrops import Backdrops, Place
 from twinset.generators.rendering.backends import backend_of
 from twinset.generators.rendering.drawing import (
-    MEASURED_BY,
     STEERED,
     Drawing,
     check_configuration,
     ranges_of,
     space_of,
+    steered_by,
 )
 from twinset.generators.rendering.labels import attributes_of, instances_of, labelled, too_hidden
 from twinset.generators.rendering.layout import Layouts, outline_of, rest_as_wanted, spanned
@@ -165,10 +165,7 @@ class RenderingGenerator:
 
     def steered_by(self, measures: Sequence[str]) -> RenderingGenerator:
         """The same generator with a space of what moves these metadata measures; ValueError where nothing does."""
-        names = dict.fromkeys(name for measure in measures for name in MEASURED_BY.get(measure, ()))
-        if not names:
-            raise ValueError(f"expected measures out of {', '.join(MEASURED_BY)}; got {', '.join(measures)}")
-        return replace(self, steered=tuple(names))
+        return replace(self, steered=steered_by(measures))
 
     def guess(self, means: Mapping[str, float], stds: Mapping[str, float]) -> Configuration:
         """A first configuration: sizes by the root of the area, places and numbers as they are, else the settings."""

@@ -6,6 +6,6 @@ from twinset.pipeline.evolving.committing import (
     evolved,
     evolved_path,
 )
-from twinset.pipeline.evolving.spaces import refuse_unclaimable, touched_by
+from twinset.pipeline.evolving.spaces import check_evolution, touched_by
 
-__all__ = ["commit_evolution", "evolution_sentences", "evolved", "evolved_path", "refuse_unclaimable", "touched_by"]
+__all__ = ["check_evolution", "commit_evolution", "evolution_sentences", "evolved", "evolved_path", "touched_by"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from twinset.alignment.evolution import Configurations
+from twinset.alignment.evolution import Box, Configurations
 from twinset.errors import RecipeError
 from twinset.generators.copypaste import CopyPasteGenerator
 from twinset.pipeline.closing.record import undone
@@ -83,15 +83,27 @@ def touched_by(method: object, *, name: str, matched: bool, curated: bool) -> tu
     return tuple(found)
 
 
-def refuse_unclaimable(recipe: Recipe, sources: Sequence[Source]) -> None:
-    """:class:`RecipeError` where an ε is asked for and the recipe alone says that it cannot be claimed."""
+def check_evolution(recipe: Recipe, sources: Sequence[Source]) -> None:
+    """:class:`RecipeError` where the recipe alone says that an ε cannot be claimed, or that bounds lie outside."""
+    from twinset.generators.rendering import Rendering
+    from twinset.generators.rendering.drawing import STEERED, steered_by
+    from twinset.generators.rendering.drawing import space_of as bounds_of
+
     part = recipe.evolve
-    if part is None or part.epsilon is None:
+    if part is None:
         return
     for source in sources:
-        if source.kind == "generators":
+        if source.kind != "generators":
+            continue
+        if part.epsilon is not None:
             matched, curated = recipe.match is not None, recipe.curate is not None
             refuse_seen(source.use, touched_by(source.method, name=source.use, matched=matched, curated=curated))
+        if isinstance(source.method, Rendering):
+            try:
+                names = STEERED if part.measures is None else steered_by(part.measures)
+                _ = Box.of(bounds_of(names), part.within)
+            except ValueError as error:
+                raise RecipeError(f"evolve: {source.use}: {error}") from error
 
 
 def refuse_seen(name: str, reasons: Sequence[str]) -> None:
