@@ -189,6 +189,30 @@ def test_cutouts_and_backgrounds_of_folders(masked: Dataset, slots: Slots, tmp_p
         CopyPaste(foreground_path=str(tmp_path / "nowhere")).fit(masked, rng=0)
 
 
+def test_folders_without_anything_of_use_are_refused_before_a_fit(masked: Dataset, tmp_path: Path) -> None:
+    for name in ("known/bar", "unknown/bar", "unknown/gnome", "empty/bar"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("known", "unknown"):
+        Image.fromarray(np.full((9, 9, 3), 200, dtype=np.uint8)).save(tmp_path / name / "bar" / "a.png")
+
+    def check(**settings: object) -> None:
+        CopyPaste(**settings).check_training(masked.classes, "detection")  # type: ignore[arg-type]
+
+    check(foreground_path=str(tmp_path / "known"), background_path=str(tmp_path / "known"))
+    check(distractor_path=str(tmp_path / "empty"))  # no distractors are asked for
+    for wrong, got in (
+        ({"foreground_path": str(tmp_path / "unknown")}, "for some of the classes disc, bar; got gnome"),
+        ({"foreground_path": str(tmp_path / "empty")}, "expected a folder of cut-outs .* got none"),
+        ({"foreground_path": str(tmp_path / "nowhere")}, "expected a folder of cut-outs .* got none"),
+        ({"background_path": str(tmp_path / "empty")}, "expected pictures; got none"),
+        ({"distractor_path": str(tmp_path / "empty"), "distractors": (1, 2)}, "expected pictures; got none"),
+    ):
+        with pytest.raises(DataError, match=got):
+            check(**wrong)
+    with pytest.raises(ValueError, match="expected names of folders; got an empty one"):
+        CopyPaste(background_path="")
+
+
 def test_procedural_backgrounds_have_training_sizes_and_no_background_parent(masked: Dataset, slots: Slots) -> None:
     generator = CopyPaste(backgrounds="procedural", count=(0, 0)).fit(masked, rng=0)
     made = list(generator.generate(slots(4)))

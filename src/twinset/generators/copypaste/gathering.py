@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,31 +174,39 @@ def backgrounds_of(settings: CopyPaste, gathered: Gathered) -> Backgrounds | Non
     )
 
 
-def _pictures_in(folder: Path, most: int) -> Iterator[Pixels]:
-    """RGB pixels of at most this many pictures under a folder, by name; :class:`DataError` if there is none."""
+def some_pictures(folder: Path) -> list[Path]:
+    """The pictures under a folder, by name; :class:`DataError` if there is none."""
     files = pictures_under(folder)
     if not files:
         raise DataError(f"{folder}: expected pictures; got none", hint="correct the path, or leave the setting out")
+    return files
+
+
+def _pictures_in(folder: Path, most: int) -> Iterator[Pixels]:
+    """RGB pixels of at most this many pictures under a folder."""
+    files = some_pictures(folder)
     for path in files[:: max(1, -(-len(files) // most))]:
         yield convert_channels(decode(path.read_bytes(), name=str(path)), 3)
 
 
-def from_class_folders(folder: Path, classes: tuple[str, ...]) -> list[Cut]:
-    """A cut-out per picture of ``folder/CLASS``; classes by name, all of them known."""
-    inside = folder.iterdir() if folder.is_dir() else ()
-    names = sorted(path.name for path in inside if path.is_dir() and not path.name.startswith("."))
-    unknown = sorted(set(names) - set(classes))
-    if not names or unknown:
+def cutouts_under(folder: Path, classes: Sequence[str]) -> dict[str, list[Path]]:
+    """The pictures of every ``folder/CLASS`` by class; :class:`DataError` for an unknown one, or if there is none."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else ()
+    found = {path.name: pictures_under(path) for path in inside if path.is_dir() and not path.name.startswith(".")}
+    unknown = sorted(set(found) - set(classes))
+    if unknown or not any(found.values()):
         raise DataError(
             f"{folder}: expected a folder of cut-outs for some of the classes {', '.join(classes)}; got "
             f"{', '.join(unknown) if unknown else 'none'}",
             hint="name the folders as the classes",
         )
-    cuts = []
-    for name in names:
-        for path in pictures_under(folder / name):
-            cuts += _cut_of_file(path, classes.index(name))
-    return cuts
+    return found
+
+
+def from_class_folders(folder: Path, classes: Sequence[str]) -> list[Cut]:
+    """A cut-out per picture of ``folder/CLASS``."""
+    found = cutouts_under(folder, classes)
+    return [cut for name, files in found.items() for path in files for cut in _cut_of_file(path, classes.index(name))]
 
 
 def _cut_of_file(path: Path, class_id: int) -> list[Cut]:
@@ -215,10 +223,7 @@ def distractors_of(settings: CopyPaste, gathered: Gathered, rng: Stream) -> list
     if not settings.distractors[1]:
         return []
     if settings.distractor_path is not None:
-        folder = expanded(settings.distractor_path)
-        files = pictures_under(folder)
-        if not files:
-            raise DataError(f"{folder}: expected pictures of distractors; got none", hint="correct the path")
+        files = some_pictures(expanded(settings.distractor_path))
         return [cut for path in files[: settings.most_cutouts] for cut in _cut_of_file(path, -1)]
     draws = rng.child("distractors").numpy()
     found = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from twinset.choices import check_choices
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, Task
 from twinset.errors import DataError
 from twinset.generators.copypaste.marginals import PlacementTarget
 from twinset.paths import expanded
@@ -110,6 +110,9 @@ class CopyPaste:
         if self.placement == "context" and self.backgrounds == "procedural" and self.background_path is None:
             raise ValueError("expected pictures as backgrounds for placement 'context'; got 'procedural'; use 'fitted'")
 
+        if "" in (self.foreground_path, self.background_path, self.distractor_path):
+            raise ValueError("expected names of folders; got an empty one; leave it out")
+
     def _check_ranges(self) -> None:
         for name, least in (("count", 0), ("distractors", 0), ("size", 1e-3), ("scale", 1e-3)):
             pair = getattr(self, name)
@@ -133,6 +136,21 @@ class CopyPaste:
         names = (self.foreground_path, self.background_path, self.distractor_path)
         first, second, third = (expanded(name) if name is not None else None for name in names)
         return first, second, third
+
+    def check_training(self, classes: Sequence[str], task: Task) -> None:  # noqa: ARG002
+        """:class:`DataError` where a folder that is named here holds nothing of use.
+
+        See :class:`twinset.stages.ParticularMethod`.
+        """
+        from twinset.generators.copypaste.gathering import cutouts_under, some_pictures
+
+        cutouts, backgrounds, distractors = self.folders
+        if cutouts is not None:
+            _ = cutouts_under(cutouts, classes)
+        if backgrounds is not None:
+            _ = some_pictures(backgrounds)
+        if distractors is not None and self.distractors[1]:
+            _ = some_pictures(distractors)
 
     def folders_digest(self) -> str:
         """sha256 over names and bytes of all files in the folders; :class:`DataError` where there is no folder."""
