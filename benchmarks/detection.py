@@ -29,7 +29,7 @@ from twinset.downstream.cells import committed, study_digest
 from twinset.downstream.placed_cells import PlacedPlan, PlacedSettings, read_found
 from twinset.downstream.placed_data import Kind, PlacedData, placed_data
 from twinset.downstream.placed_scores import PlacedStudy
-from twinset.downstream.summary import Utility, summarise
+from twinset.downstream.summary import summarise
 from twinset.executors.local import LocalProcesses
 from twinset.formats import read
 from twinset.generators.copypaste import CopyPaste
@@ -155,24 +155,21 @@ def run(data: PlacedData, plan: PlacedPlan, folder: Path, *, workers: int, deadl
     return results
 
 
-def by_flight(name: str, utility: Utility, results: Sequence[CellResult], whole: PlacedStudy) -> dict[str, object]:
-    """mAP@50 of every arm on the test images of each flight."""
-    found: dict[str, object] = {}
+def by_flight(name: str, results: Sequence[CellResult], whole: PlacedStudy) -> dict[str, dict[str, float]]:
+    """mAP@50 of everything that was trained, picked or not, on the test images of each flight and on all."""
     if not SETS[name].flights:
-        return found
+        return {}
     truth, ids = whole.data.instances("test"), whole.data.test_truth.column("id").to_pylist()
-    for flight, word in SETS[name].flights.items():
+    found: dict[str, dict[str, float]] = {}
+    for flight, word in {**SETS[name].flights, "all": ""}.items():
         rows = [row for row, id_ in enumerate(ids) if word in id_]
-        figures = {}
-        for arm, summary in utility.arms.items():
-            runs = [result for result in results if result.cell.recipe == summary.recipe]
-            seen = [[read_found(whole.file(one))[row] for row in rows] for one in runs]
-            shown = [truth[row] for row in rows]
-            scores = [
-                match_detections(shown, each, n_classes=whole.data.n_classes).average_precision().ap50 for each in seen
-            ]
-            figures[arm] = float(np.mean(scores))
-        found[flight] = figures
+        scores: dict[str, list[float]] = {}
+        for result in results:
+            seen = read_found(whole.file(result))
+            shown, told = [truth[row] for row in rows], [seen[row] for row in rows]
+            matched = match_detections(shown, told, n_classes=whole.data.n_classes)
+            scores.setdefault(result.cell.recipe.text, []).append(matched.average_precision().ap50)
+        found[flight] = {recipe: float(np.mean(each)) for recipe, each in scores.items()}
     return found
 
 
@@ -212,7 +209,7 @@ def main() -> None:
                     "metric": utility.metric,
                     "arms": utility.to_json(),
                     "gain": gain.to_json(),
-                    "by_flight": by_flight(name, utility, results, whole),
+                    "by_flight": by_flight(name, results, whole),
                     "core_seconds": round(utility.seconds),
                 }
             )

@@ -244,6 +244,8 @@ def test_an_epsilon_becomes_the_noise_that_it_takes() -> None:
     part = EvolvePart.model_validate({"epsilon": 2.0, "delta": 1e-4, "rounds": 7, "votes": 4})
     sigma = part.settings(images=50).sigma
     assert epsilon(sigma, 7, 1e-4, sensitivity=0.5) == pytest.approx(2.0, rel=1e-9)
+    of_three = part.settings(images=50, generators=3).sigma
+    assert epsilon(of_three, 21, 1e-4, sensitivity=0.5) == pytest.approx(2.0, rel=1e-9)
 
 
 @pytest.mark.slow
@@ -290,13 +292,16 @@ def test_a_renderer_that_saw_no_image_may_claim_an_epsilon(real: Path, tmp_path:
         "shapes_per_class": 2,
     }
     evolve = {"rounds": 2, "population": 8, "pictures": 1, "epsilon": 3.0, "within": {"count_mean": [0, 5]}}
-    recipe = {"data": str(real), **QUICK, "generate": [rendered], "evolve": evolve}
+    both = [rendered, {**rendered, "backdrop": "white"}]
+    recipe = {"data": str(real), **QUICK, "generate": both, "evolve": evolve}
     twinset.run(recipe, out=tmp_path / "run", workers=1, quiet=True)
-    outcome = json.loads(evolved_path(tmp_path / "run" / "models" / "0-render").read_text())
-    assert outcome["claimed"] is True
-    assert outcome["epsilon"] == pytest.approx(3.0)
-    assert outcome["delta"] == pytest.approx(1 / 160)
-    assert "ε = 3 at δ = 0.00625" in (tmp_path / "run" / "report.html").read_text()
+    for name in ("0-render", "1-render"):
+        outcome = json.loads(evolved_path(tmp_path / "run" / "models" / name).read_text())
+        assert outcome["claimed"] is True
+        assert outcome["epsilon"] == pytest.approx(3.0)
+        assert outcome["delta"] == pytest.approx(1 / 160)
+        assert epsilon(outcome["sigma"], 2 * 2, 1 / 160) == pytest.approx(3.0)
+    assert "amount together to ε = 3 at δ = 0.00625" in (tmp_path / "run" / "report.html").read_text()
     recipe["generate"] = [{**rendered, "backdrop": "training"}]
     with pytest.raises(RecipeError, match="the backdrops are exposed images"):
         twinset.run(recipe, out=tmp_path / "other", workers=1, quiet=True)

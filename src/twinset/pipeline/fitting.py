@@ -20,6 +20,7 @@ from twinset.errors import DataError, RecipeError, RunFolderError
 from twinset.pipeline.closing.record import GapStep, laid_out, undone
 from twinset.pipeline.curating import curated, curation_sentences
 from twinset.pipeline.evolving import evolution_sentences, evolved
+from twinset.pipeline.guarantees import together_sentences
 from twinset.pipeline.held_out import refuse_held_out
 from twinset.pipeline.matching import following, match_sentences
 from twinset.pipeline.planning import sources
@@ -122,13 +123,15 @@ def fit(source: Source, real: RealData, *, run: Stream, device: str, threads: in
 def remarks_of(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     """What the target, the fitted sources and the searches of a finished run had to tell."""
     found = list(target_sentences(folder))
-    for source in sources_of(recipe, folder):
+    sources = sources_of(recipe, folder)
+    for source in sources:
         marker = read_json(source.folder / "fitted.json")
         found += marker.get("remarks", ()) if isinstance(marker, dict) else ()
         off = undone(source.folder)
         found += () if "match" in off else match_sentences(source.folder)
         found += () if "curate" in off else curation_sentences(source.folder)
         found += () if "evolve" in off else evolution_sentences(source.folder)
+    found += together_sentences([source.folder for source in sources])
     found += revision_sentences(folder)
     return tuple(found)
 

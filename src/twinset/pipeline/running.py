@@ -240,6 +240,7 @@ def evolve(run: Run, all_sources: Sequence[Source], fitted: Sequence[object]) ->
                 name=source.use,
                 seed=run.recipe.seed,
                 number=source.number,
+                generators=len(run.recipe.generate),
                 touched=touched_by(
                     source.method,
                     name=source.use,

@@ -27,7 +27,10 @@ class EvolvePart(Part):
         None, ge=0, allow_inf_nan=False, description="Noise on the votes, as standard deviation; default none."
     )
     epsilon: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="In place of sigma: as much noise as this ε takes."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="In place of sigma: as much noise as this ε takes, for all generators together.",
     )
     delta: float | None = Field(None, gt=0, lt=1, description="δ beside ε; default 1/(10 n) for n exposed images.")
     threshold: float = Field(0.0, ge=0, allow_inf_nan=False, description="So few votes are none.")
@@ -60,14 +63,17 @@ class EvolvePart(Part):
         """Whether there is noise on the votes."""
         return bool(self.sigma) or self.epsilon is not None
 
-    def settings(self, *, images: int) -> Evolution:
-        """The evolution that this asks for, where ``images`` real images vote."""
+    def settings(self, *, images: int, generators: int = 1) -> Evolution:
+        """The evolution that this asks for, where ``images`` real images vote on each of so many generators.
+
+        The noise for ``epsilon`` is that of all rounds of all of them: whoever has the twin sees what each became.
+        """
         from twinset.alignment.evolution import Evolution, default_delta, sigma_for, vote_sensitivity
 
         sigma = self.sigma or 0.0
         if self.epsilon is not None:
             at = default_delta(images) if self.delta is None else self.delta
-            sigma = sigma_for(self.epsilon, at, self.rounds, sensitivity=vote_sensitivity(self.votes))
+            sigma = sigma_for(self.epsilon, at, self.rounds * generators, sensitivity=vote_sensitivity(self.votes))
         return Evolution(
             self.rounds,
             self.population,

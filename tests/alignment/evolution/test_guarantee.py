@@ -58,3 +58,12 @@ def test_families_and_replacement_cost_more_and_split_votes_less() -> None:
     assert "a whole family of 3 images" in account(family=3).sentences()[0]
     assert account(neighbours="replace").epsilon > account().epsilon
     assert account(replace(NOISY, votes=4)).epsilon == epsilon(6.0, 4, 1e-3, sensitivity=0.5)
+
+
+def test_votes_on_several_generators_are_one_account() -> None:
+    found = account(generators=3, family=2)
+    assert found.epsilon == epsilon(6.0, 12, 1e-3) > account().epsilon
+    assert found.family == (2, epsilon(6.0, 12, 1e-3, sensitivity=2.0))
+    assert found.sentences()[0].startswith(
+        f"4 rounds of votes on each of 3 generators with noise of 6 votes amount together to ε = {found.epsilon:.4g} at"
+    )

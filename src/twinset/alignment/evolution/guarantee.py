@@ -29,7 +29,8 @@ class Guarantee:
     """An (ε, δ) for the winners' configurations, or why none is claimed.
 
     ``epsilon`` and ``delta`` are what the noise on the votes amounts to, whether or not it may be claimed: it may where
-    ``refused`` is empty. ``family`` is the ε for all images of one family together, where families are larger.
+    ``refused`` is empty. ``rounds`` of votes were on each of so many ``generators``; the ε is that of all together.
+    ``family`` is the ε for all images of one family together, where families are larger.
     """
 
     epsilon: float
@@ -39,6 +40,7 @@ class Guarantee:
     neighbours: Neighbours
     family: tuple[int, float] | None = None
     refused: tuple[str, ...] = ()
+    generators: int = 1
 
     @property
     def claimed(self) -> bool:
@@ -49,9 +51,13 @@ class Guarantee:
         """The account in words."""
         if math.isinf(self.epsilon):
             return ("The votes were counted without noise: no differential privacy is claimed.",)
+        each, total = "", ""
+        if self.generators > 1:
+            each, total = f" on each of {self.generators} generators", " together"
         spent = (
-            f"{self.rounds} rounds of votes with noise of {self.sigma:.4g} votes amount to ε = {self.epsilon:.4g} at "
-            f"δ = {self.delta:.3g}, for {RELATION[self.neighbours]} (Gaussian differential privacy, exact)"
+            f"{self.rounds} rounds of votes{each} with noise of {self.sigma:.4g} votes amount{total} to "
+            f"ε = {self.epsilon:.4g} at δ = {self.delta:.3g}, for {RELATION[self.neighbours]} "
+            "(Gaussian differential privacy, exact)"
         )
         if self.refused:
             return (f"{spent}; differential privacy is not claimed all the same: {'; '.join(self.refused)}.",)
@@ -71,8 +77,11 @@ def guarantee(
     touched: Sequence[str] = (),
     family: int = 1,
     neighbours: Neighbours = "add_remove",
+    generators: int = 1,
 ) -> Guarantee:
     """The account of an evolution in which ``images`` real images voted; δ is 1/(10 n) where it is None.
+
+    Where they voted so on several ``generators``, all rounds are one Gaussian mechanism.
 
     ``private_ids`` name them: an embedder that was fitted on any of them carries them past the noise. ``touched`` are
     sentences about whatever else brought them to the candidates, such as a generator that was fitted on them.
@@ -85,16 +94,16 @@ def guarantee(
         refused.insert(0, f"the features come from {embedder.name}, which was trained on {len(seen)} of the images")
     if not settings.sigma:
         refused = ["the votes have no noise"]
+    rounds = settings.rounds * generators
     return Guarantee(
-        epsilon(settings.sigma, settings.rounds, at, sensitivity=step),
+        epsilon(settings.sigma, rounds, at, sensitivity=step),
         at,
         settings.sigma,
         settings.rounds,
         neighbours,
-        family=(family, epsilon(settings.sigma, settings.rounds, at, sensitivity=step * family))
-        if family > 1
-        else None,
+        family=(family, epsilon(settings.sigma, rounds, at, sensitivity=step * family)) if family > 1 else None,
         refused=tuple(refused),
+        generators=generators,
     )
 
 

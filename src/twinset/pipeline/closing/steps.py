@@ -167,6 +167,7 @@ def _evolve(bench: Bench) -> Outcome:
             name=source.use,
             seed=run.recipe.seed,
             number=source.number,
+            generators=len(run.recipe.generate),
             touched=(
                 *touched_by(
                     source.method, name=source.use, matched="match" in bench.kept, curated="curate" in bench.kept

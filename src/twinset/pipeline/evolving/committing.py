@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 
 from twinset import methods
-from twinset.alignment.evolution import Configurations, Electorate, Guarantee, Round, evolve, guarantee
+from twinset.alignment.evolution import Configurations, Electorate, Evolution, Guarantee, Round, evolve, guarantee
 from twinset.alignment.evolution.candidates import slots
 from twinset.dataset import Sample
 from twinset.embedding.embedder import EmbedderMethod, embed_dataset
@@ -55,23 +55,30 @@ class _Evolving:
     embedder: Embedder
     yardstick: Yardstick
     rng: Stream
+    generators: int
 
     @property
     def classes(self) -> int:
         """Classes that have candidates of their own: a picture is of one only in classification."""
         return len(self.real.dataset.classes) if self.real.task == "classification" else 1
 
+    @property
+    def settings(self) -> Evolution:
+        """What the recipe asks for, with the noise that it takes."""
+        return self.part.settings(images=len(self.real.training), generators=self.generators)
+
     def account(self, touched: Sequence[str]) -> Guarantee:
         """What the votes cost; RecipeError where an ε is asked for that cannot be claimed."""
         training = self.real.training
         found = guarantee(
-            self.part.settings(images=len(training)),
+            self.settings,
             images=len(training),
             delta=self.part.delta,
             embedder=self.embedder,
             private_ids=frozenset(training.ids),
             touched=touched,
             family=int(np.unique(self.real.part_families("train"), return_counts=True)[1].max()),
+            generators=self.generators,
         )
         if self.part.epsilon is not None:
             refuse_seen(self.name, found.refused)
@@ -94,7 +101,7 @@ class _Evolving:
             Electorate(voters, training.class_ids if self.classes > 1 else None),
             Pooled(self.candidates, executor),
             self.yardstick.features,
-            self.part.settings(images=len(training)),
+            self.settings,
             rng=self.rng,
             key=kept_key(folder) if self.part.noisy else b"",
             classes=self.classes,
@@ -142,6 +149,7 @@ def commit_evolution(
     name: str,
     seed: int,
     number: int = 0,
+    generators: int = 1,
     touched: Sequence[str] = (),
     executor: LocalProcesses,
     listener: Listener,
@@ -150,7 +158,8 @@ def commit_evolution(
 
     ``seed`` is the recipe's and ``number`` the source's: where noise is to protect the images, nothing that decides a
     candidate may follow from their digest, as a run's own streams do. ``touched`` says what else of the images is in
-    the generator. Raises :class:`RecipeError` for a generator without a configuration space, or where an ε is asked for
+    the generator, and ``generators`` how many of the run evolve by the votes of the same images. Raises
+    :class:`RecipeError` for a generator without a configuration space, or where an ε is asked for
     that cannot be claimed.
     """
     if evolved_path(folder).exists():
@@ -162,7 +171,14 @@ def commit_evolution(
     with torch_threads(1):
         embedder = cast(EmbedderMethod, method).fit(real.training, spec=real.spec, rng=rng.child("embedder"))
         evolving = _Evolving(
-            name, part, real, candidates, embedder, yardstick_of(real, embedder, rng.child("yardstick")), rng
+            name,
+            part,
+            real,
+            candidates,
+            embedder,
+            yardstick_of(real, embedder, rng.child("yardstick")),
+            rng,
+            generators,
         )
         account = evolving.account(touched)
         rounds, between = evolving.rounds(folder, executor, listener)

@@ -11,11 +11,11 @@ from twinset.pipeline.fitting import load_resolved, remarks_of
 from twinset.pipeline.frontier.asking import parts_counted
 from twinset.pipeline.frontier.carding import card_of
 from twinset.pipeline.frontier.choosing import Choice
-from twinset.pipeline.frontier.guarantees import together
 from twinset.pipeline.frontier.making import Made, Study
 from twinset.pipeline.frontier.recommending import recommended_files, sentence_of
 from twinset.pipeline.frontier.trainings import Training, right_answers
 from twinset.pipeline.frontier.weighing import Weighed, difference, figure, labels_of
+from twinset.pipeline.guarantees import together
 from twinset.recipe import PrivacyPart
 
 RESULT, PAGE, RECIPE = "frontier.json", "frontier.html", "recommended.yaml"
