@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ from twinset import methods
 from twinset.dataset import Dataset
 from twinset.errors import DataError
 from twinset.executors.local import LocalProcesses
-from twinset.pipeline.closing.record import closing_filters
+from twinset.pipeline.closing.record import closing_filters, filter_kept
 from twinset.pipeline.fitting import Source, as_generator, load_source, takes_workspace
 from twinset.pipeline.folders import Timings
 from twinset.pipeline.planning import Planner
@@ -110,7 +110,7 @@ class Maker:
                 f"expected images of {wanted} in the folders under generate; got none",
                 hint="check the folders' classes, or count",
             )
-        filters: tuple[Filter, ...] | None = None
+        filters: dict[int, tuple[Filter, ...]] | None = None
         set_filters: tuple[SetFilter, ...] = ()
         while True:
             plan = self.store.plan()
@@ -174,15 +174,15 @@ class Maker:
     def _executor(self) -> LocalProcesses:
         return LocalProcesses(1) if self.device != "cpu" else self.executor
 
-    def _filters(self, plan: pa.Table) -> tuple[tuple[Filter, ...], tuple[SetFilter, ...]]:
-        """Filters fitted on the first shard of every source: the pilot."""
+    def _filters(self, plan: pa.Table) -> tuple[dict[int, tuple[Filter, ...]], tuple[SetFilter, ...]]:
+        """Filters by source, fitted on the first shard of every source that they are for: the pilot."""
         parts = closing_filters(self.recipe, [source.folder for source in self.sources])
-        if not parts:
-            return (), ()
         first: dict[int, int] = {}
         for shard, source in _shards(plan):
             first.setdefault(source, shard)
-        pilot = _joined([self.store.shard_dataset(shard, self.real.dataset.classes) for shard in first.values()])
+        by_source: dict[int, tuple[Filter, ...]] = dict.fromkeys(range(len(self.sources)), ())
+        if not parts:
+            return by_source, ()
         progress = self.listener.stage("fit the filters")
         filters: list[Filter] = []
         set_filters: list[SetFilter] = []
@@ -194,28 +194,36 @@ class Maker:
                 continue
             if revises(aligner):
                 continue
+            of_recipe = number < len(self.recipe.filters)
+            judged = [n for n, source in enumerate(self.sources) if of_recipe or filter_kept(source.folder)]
+            shards = [self.store.shard_dataset(first[n], self.real.dataset.classes) for n in judged if n in first]
+            if not shards:
+                continue
             filters.append(
                 cast(Aligner, aligner).fit(
-                    pilot,
+                    _joined(shards),
                     training=self.real.training,
                     holdout=self.real.part("validation"),
                     spec=self.real.spec,
                     rng=self.run.child("align", number, part.use),
                 )
             )
+            by_source |= {n: (*by_source[n], filters[-1]) for n in judged}
         write_thresholds(self.folder, filters, self.real.part("validation"))
-        return tuple(filters), tuple(set_filters)
+        return by_source, tuple(set_filters)
 
-    def _judge(self, plan: pa.Table, filters: tuple[Filter, ...]) -> None:
-        shards = [shard for shard, _ in _shards(plan) if self.store.judgement(shard) is None]
+    def _judge(self, plan: pa.Table, filters: Mapping[int, tuple[Filter, ...]]) -> None:
+        shards = [(shard, source) for shard, source in _shards(plan) if self.store.judgement(shard) is None]
         if not shards:
             return
         progress = self.listener.stage(_in_round("align", plan))
-        tasks = [JudgeShard(self.folder, shard, self.real.dataset.classes, filters) for shard in shards]
+        classes = self.real.dataset.classes
+        tasks = [JudgeShard(self.folder, shard, classes, filters[source]) for shard, source in shards]
         for done, (number, judgement) in enumerate(self.executor.map(judge_shard, tasks), start=1):
-            rows = plan.filter(pc.equal(plan.column("shard"), shards[number]))
+            shard = shards[number][0]
+            rows = plan.filter(pc.equal(plan.column("shard"), shard))
             self.store.save_judgement(
-                shards[number], rows.column("slot").to_pylist(), rows.column("attempt").to_pylist(), judgement
+                shard, rows.column("slot").to_pylist(), rows.column("attempt").to_pylist(), judgement
             )
             progress(done, len(tasks), "shards")
 

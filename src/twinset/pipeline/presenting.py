@@ -187,19 +187,23 @@ def _alignment(run: Run, measured: Measured, tried: Tried) -> report.AlignmentFa
         return None
     store = ShardStore(run.folder)
     plan = store.plan()
-    columns: dict[str, list[np.ndarray]] = {}
+    columns: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    before = 0
     for shard in sorted(set(plan.column("shard").to_pylist())):
         judgement = store.judgement(shard)
         assert judgement is not None
+        rows = np.arange(before, before + len(judgement.reasons))
+        before += len(rows)
         for name, values in judgement.scores.items():
-            columns.setdefault(name, []).append(values)
+            columns.setdefault(name, []).append((values, rows))
     kept = np.array([id_ not in tried.reasons for id_ in tried.samples.ids], dtype=bool)
     scores = list(taken_out(run.folder))
     cuts = read_thresholds(run.folder)
     for name, parts in columns.items():
-        values, cut = np.concatenate(parts), cuts.get(name)
+        values, judged = (np.concatenate(each) for each in zip(*parts, strict=True))
+        cut = cuts.get(name)
         threshold, real = (None, None) if cut is None else (cut.threshold, cut.real)
-        scores.append(report.ScoreValues(name, values[kept], values[~kept], threshold, real))
+        scores.append(report.ScoreValues(name, values[kept[judged]], values[~kept[judged]], threshold, real))
     by_class: dict[int, tuple[int, int]] = {}
     for class_id in range(len(tried.samples.classes)):
         mine = tried.samples.class_ids == class_id

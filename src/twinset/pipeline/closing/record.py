@@ -114,11 +114,15 @@ def undone(folder: Path) -> frozenset[GapStep]:
     return frozenset() if record is None else frozenset(one.step for one in record.steps if not one.kept)
 
 
+def filter_kept(folder: Path) -> bool:
+    """Whether the loop kept the step ``filter`` for this source: only its pictures are filtered so."""
+    record = read_record(folder)
+    return record is not None and "filter" in record.kept
+
+
 def closing_filters(recipe: Recipe, folders: Sequence[Path]) -> tuple[UsePart, ...]:
-    """What filters a run's images: those of its recipe, and those that the loop kept for any source of ``folders``."""
-    records = [read_record(folder) for folder in folders]
-    kept = any(record is not None and "filter" in record.kept for record in records)
-    return (*recipe.filters, *(FILTERS if kept else ()))
+    """What filters a run's images: those of its recipe, then those that the loop kept for any source of ``folders``."""
+    return (*recipe.filters, *(FILTERS if any(map(filter_kept, folders)) else ()))
 
 
 def laid_out(generator: object, folder: Path) -> object:
