@@ -123,6 +123,12 @@ class ImageError(DataError):
     code = "image"
 
 
+class UnshownError(DataError):
+    """A picture that should show something and does not, however often it is drawn."""
+
+    code = "unshown"
+
+
 class ChangedFileError(DataError):
     """A file whose content is not the one that was recorded."""
 

@@ -194,6 +194,12 @@ def test_a_dry_run_refuses_bounds_that_no_renderer_has(real: Path) -> None:
             pipeline.dry_run(written, workers=1, device="cpu", listener=Quiet())
 
 
+def test_a_dry_run_refuses_fewer_candidates_than_classes_need() -> None:
+    written = recipe_from_values({"data": "builtin:digits", **QUICK, "evolve": {"population": 19}})
+    with pytest.raises(RecipeError, match="expected at least 20 candidates for 10 classes; got 19"):
+        pipeline.dry_run(written, workers=1, device="cpu", listener=Quiet())
+
+
 def test_candidates_begin_around_what_matching_found(real: Path, tmp_path: Path) -> None:
     training = read(real)[0]
     generator = CopyPaste().fit(training.where([s == "train" for s in training.splits]), rng=Stream(0))

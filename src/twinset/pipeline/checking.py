@@ -182,7 +182,7 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         real = prepare_real(written.recipe, dataset, report, folder)
         recipe = written.recipe.for_task(real.task)
         check_training(sources_of(recipe, folder), real.dataset.classes, real.task)
-        check_evolution(recipe, sources_of(recipe, folder))
+        check_evolution(recipe, sources_of(recipe, folder), real)
         told = [text for source in sources_of(recipe, folder) for text in refuse_held_out(source.method, real)]
         listener.stage("calibrate: a few steps of what takes long are timed")
         resolved = resolve_once(recipe, real, machine, listener)

@@ -131,7 +131,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
     if not (folder / "resolved.yaml").exists():
         made_by = sources_of(written.recipe.for_task(real.task), folder)
         check_training(made_by, real.dataset.classes, real.task)
-        check_evolution(written.recipe, made_by)
+        check_evolution(written.recipe, made_by, real)
         with timings.stage("calibrate"):
             listener.stage("calibrate")
             resolved = resolve_once(written.recipe.for_task(real.task), real, machine, listener)

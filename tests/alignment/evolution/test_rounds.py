@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,8 +21,9 @@ from twinset.alignment.evolution import (
     votes_of,
 )
 from twinset.dataset import Sample
+from twinset.errors import UnshownError
 from twinset.randomness import Stream
-from twinset.stages import Configuration
+from twinset.stages import Configuration, Slot
 
 KEY = bytes(32)
 SETTINGS = Evolution(rounds=5, population=30, pictures=2, lookahead="each")
@@ -159,6 +160,35 @@ def test_pictures_evolve_by_an_editor() -> None:
     )[-1]
     found = sum(weight * float(sample.pixels().mean()) for weight, sample in last.winners())
     assert found == pytest.approx(110, abs=3)
+
+
+class Dim(Greys):
+    """Greys that show nothing above ``brightest``."""
+
+    brightest = 150.0
+
+    def configured(self, weighted: Sequence[tuple[float, Mapping[str, float]]]) -> Greys:
+        return Dim(tuple(weighted))
+
+    def generate(self, slots: Sequence[Slot]) -> Iterator[Sample]:
+        for sample in super().generate(slots):
+            if sample.pixels().mean() > self.brightest:
+                raise UnshownError("too bright")
+            yield sample
+
+
+def test_candidates_that_show_nothing_never_stand_for_election(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real images lie where nothing can be shown: all candidates lie below, and the brightest of them win."""
+    with pytest.raises(UnshownError):
+        list(Dim().configured([(1.0, {"level_mean": 220.0, "level_std": 0.0})]).generate([Slot(0, 0, 0, 0, "x")]))
+    candidates = Configurations(Dim(), within={"level_std": (0.0, 0.1)})
+    rounds = evolve(levels(50, (1.0, 220.0, 4.0)), candidates, level_of, SETTINGS, rng=Stream(0), key=KEY)
+    assert all(len(each.candidates) == 30 for each in rounds)
+    assert max(one["level_mean"] for each in rounds for one in each.candidates) < 151
+    assert mean_level(rounds[-1].winners()) > 135
+    monkeypatch.setattr(Dim, "brightest", -1.0)
+    with pytest.raises(UnshownError, match="expected settings at which pictures show their class; got none in 20"):
+        evolve(levels(50, (1.0, 220.0, 4.0)), candidates, level_of, SETTINGS, rng=Stream(0), key=KEY)
 
 
 def test_a_population_that_cannot_serve_its_classes_is_refused() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from twinset.alignment.evolution.breeding import Box, jittered
 from twinset.dataset import Sample
+from twinset.errors import UnshownError
 from twinset.randomness import Stream
 from twinset.stages import Configurable, Configuration, Editor, Generator, Slot
 
@@ -38,7 +39,10 @@ class Candidates(Protocol[C]):
     def pictures(
         self, candidates: Sequence[C], class_ids: Sequence[int], each: int, *, rng: Stream
     ) -> Sequence[Sequence[Sample]]:
-        """What stands for every candidate when real images vote: ``each`` pictures of its class."""
+        """What stands for every candidate when real images vote: ``each`` pictures of its class.
+
+        None at all for a candidate whose pictures would not show it: another is drawn in its place.
+        """
         ...
 
 
@@ -98,8 +102,12 @@ class Configurations:
         ]
 
     def of_one(self, candidate: Configuration, class_id: int, each: int, *, rng: Stream) -> Sequence[Sample]:
-        """``each`` pictures of one configuration."""
-        return list(self.generator.configured([(1.0, candidate)]).generate(slots([class_id] * each, rng=rng)))
+        """``each`` pictures of one configuration; none where one of them shows nothing of its class."""
+        generator = self.generator.configured([(1.0, candidate)])
+        try:
+            return list(generator.generate(slots([class_id] * each, rng=rng)))
+        except UnshownError:
+            return ()
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,15 @@ from twinset.alignment.evolution.noise import noisy, thresholded
 from twinset.alignment.evolution.settings import Evolution
 from twinset.alignment.evolution.voting import votes_of
 from twinset.dataset import Sample
+from twinset.errors import UnshownError
 from twinset.randomness import Stream
 
 C = TypeVar("C")
 Embed = Callable[[Sequence[Sample]], NDArray[np.floating]]
 """Pictures to features (n, D)."""
+
+REDRAWS = 20
+"""How often another candidate is drawn in place of one that cannot be shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +102,15 @@ def evolve(
     round (from 0), the round, and the pictures that stood for its candidates. With ``classes`` above 1 every class has
     its share of the candidates.
     """
-    if settings.population < classes * max(2, settings.votes):
-        raise ValueError(
-            f"expected a population of at least {classes * max(2, settings.votes)} for {classes} classes; "
-            f"got {settings.population}"
-        )
+    least = settings.least_population(classes)
+    if settings.population < least:
+        raise ValueError(f"expected a population of at least {least} for {classes} classes; got {settings.population}")
     rounds = list(history)
     while len(rounds) < settings.rounds:
         number = len(rounds)
         stream = rng.child("round", number)
         members, class_ids = _candidates(rounds, candidates, settings, classes, stream)
-        shown = candidates.pictures(members, class_ids, settings.pictures, rng=stream.child("pictures"))
+        members, shown = _shown(candidates, members, class_ids, settings.pictures, stream)
         votes = votes_in(electorate, _features(embed, shown), np.array(class_ids), settings, classes)
         noised = noisy(votes, settings.sigma, key=key, round_=number)
         rounds.append(Round(members, class_ids, thresholded(noised, settings.threshold)))
@@ -146,6 +148,29 @@ def _candidates(
     kept = np.floor(np.arange(1, len(rows) + 1) * settings.keep) > np.floor(np.arange(len(rows)) * settings.keep)
     members = tuple(old if same else new for old, new, same in zip(chosen, children, kept, strict=True))
     return members, tuple(last.class_ids[row] for row in rows)
+
+
+def _shown(
+    candidates: Candidates[C], members: Sequence[C], class_ids: Sequence[int], each: int, rng: Stream
+) -> tuple[tuple[C, ...], list[Sequence[Sample]]]:
+    """The candidates with their pictures; in place of one that cannot be shown a new one of its class is drawn."""
+    members = list(members)
+    shown = list(candidates.pictures(members, class_ids, each, rng=rng.child("pictures")))
+    for again in range(REDRAWS):
+        lost = [row for row, pictures in enumerate(shown) if not pictures]
+        if not lost:
+            return tuple(members), shown
+        own, redrawn = [class_ids[row] for row in lost], rng.child("redrawn", again)
+        fresh = candidates.first(own, rng=redrawn.child("first"))
+        found = candidates.pictures(fresh, own, each, rng=redrawn.child("pictures"))
+        for row, member, pictures in zip(lost, fresh, found, strict=True):
+            members[row], shown[row] = member, pictures
+    if any(not pictures for pictures in shown):
+        raise UnshownError(
+            f"evolve: expected settings at which pictures show their class; got none in {REDRAWS} draws of them",
+            hint="narrower bounds of the settings (evolve.within): larger objects, nearer to the middle",
+        )
+    return tuple(members), shown
 
 
 def _features(embed: Embed, shown: Sequence[Sequence[Sample]]) -> NDArray[np.floating]:

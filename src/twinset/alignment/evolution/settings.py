@@ -40,6 +40,10 @@ class Evolution:
         if not (0 <= self.jitter <= 1 and 0 < self.shrink <= 1 and 0 <= self.keep < 1):
             raise ValueError(f"expected jitter in 0…1, shrink in (0, 1] and keep in [0, 1); got {self}")
 
+    def least_population(self, classes: int) -> int:
+        """Candidates that so many classes need: two of each, and as many as an image names."""
+        return classes * max(2, self.votes)
+
     def width(self, round_: int) -> float:
         """How far the candidates of round ``round_`` (from 1) are from their parents."""
         return self.jitter * self.shrink ** (round_ - 1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twinset.annotations import Annotation, DepthMap, NormalMap
 from twinset.dataset import Dataset, Sample
-from twinset.errors import DataError
+from twinset.errors import UnshownError
 from twinset.generators.copypaste.placement import Boxes
 from twinset.generators.rendering.backdrops import Backdrops, Place
 from twinset.generators.rendering.backends import backend_of
@@ -197,7 +197,7 @@ class RenderingGenerator:
         """The scene of this slot, drawn, with everything that would hardly be seen taken out.
 
         A picture with a class of its own shows its object: scenes are drawn until one does, at most :data:`DRAWN` times
-        (then :class:`DataError`).
+        (then :class:`UnshownError`).
         """
         if self.task != "classification":
             return self._rendered(slot, renderer)
@@ -206,7 +206,7 @@ class RenderingGenerator:
             found = self._rendered(replace(slot, seed=seed), renderer)
             if labelled(found.scene):
                 return found
-        raise DataError(
+        raise UnshownError(
             f"expected a picture that shows its {self.classes[slot.class_id]}; got none in {DRAWN} scenes",
             hint="size, places or camera leave it no room, or min_pixels asks for more than pictures this small have",
         )

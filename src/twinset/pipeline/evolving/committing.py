@@ -24,7 +24,7 @@ from twinset.embedding.protocol import spec_for
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.evolving.kept import commit_round, destroy_key, history_of, kept_key
 from twinset.pipeline.evolving.pooled import OfClass, Pooled
-from twinset.pipeline.evolving.spaces import candidates_of, refuse_seen, space_of
+from twinset.pipeline.evolving.spaces import candidates_of, evolving_classes, refuse_seen, space_of
 from twinset.pipeline.evolving.yardstick import Yardstick, yardstick_of
 from twinset.pipeline.real import RealData
 from twinset.pipeline.reporting import Listener
@@ -59,8 +59,8 @@ class _Evolving:
 
     @property
     def classes(self) -> int:
-        """Classes that have candidates of their own: a picture is of one only in classification."""
-        return len(self.real.dataset.classes) if self.real.task == "classification" else 1
+        """Classes that have candidates of their own."""
+        return evolving_classes(self.real)
 
     @property
     def settings(self) -> Evolution:

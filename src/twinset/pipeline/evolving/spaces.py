@@ -18,6 +18,7 @@ from twinset.store import read_json
 
 if TYPE_CHECKING:
     from twinset.pipeline.fitting import Source
+    from twinset.pipeline.real import RealData
     from twinset.recipe import Recipe
 
 
@@ -83,8 +84,13 @@ def touched_by(method: object, *, name: str, matched: bool, curated: bool) -> tu
     return tuple(found)
 
 
-def check_evolution(recipe: Recipe, sources: Sequence[Source]) -> None:
-    """:class:`RecipeError` where the recipe alone says that an ε cannot be claimed, or that bounds lie outside."""
+def evolving_classes(real: RealData) -> int:
+    """Classes that have candidates of their own: a picture is of one only in classification."""
+    return len(real.dataset.classes) if real.task == "classification" else 1
+
+
+def check_evolution(recipe: Recipe, sources: Sequence[Source], real: RealData) -> None:
+    """:class:`RecipeError` for what is known before a fit: an ε that cannot be claimed, bounds outside, too few."""
     from twinset.generators.rendering import Rendering
     from twinset.generators.rendering.drawing import STEERED, steered_by
     from twinset.generators.rendering.drawing import space_of as bounds_of
@@ -92,6 +98,13 @@ def check_evolution(recipe: Recipe, sources: Sequence[Source]) -> None:
     part = recipe.evolve
     if part is None:
         return
+    classes = evolving_classes(real)
+    least = part.settings(images=len(real.training)).least_population(classes)
+    if part.population < least:
+        raise RecipeError(
+            f"evolve.population: expected at least {least} candidates for {classes} classes; got {part.population}",
+            hint=f"evolve.population: {max(least, 8 * classes)}",
+        )
     for source in sources:
         if source.kind != "generators":
             continue
