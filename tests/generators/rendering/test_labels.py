@@ -96,6 +96,13 @@ def test_keypoints_are_seen_covered_or_outside() -> None:
     np.testing.assert_array_equal(found.keypoints[1], np.zeros((3, 3)))
 
 
+def test_a_keypoint_is_seen_only_where_its_object_is() -> None:
+    points = {"beside": (3.0, 0.0, 0.0), "corner": (2.0, 2.0, 0.0), "under": (0.0, 0.0, -0.1)}
+    *_, found = labels_of(placed(sheet((-2, -2), (2, 2), points)))
+    assert found.keypoints is not None
+    np.testing.assert_array_equal(found.keypoints[0, :, 2], [1, 2, 2])
+
+
 def test_poses_take_the_mesh_to_the_camera() -> None:
     *_, found = labels_of(placed(sheet((-1, -1), (1, 1), {"a": (1.0, 1.0, 0.0)}), height=2.0))
     assert found.poses is not None

@@ -19,7 +19,10 @@ HIDDEN, SEEN = 1.0, 2.0
 """How COCO counts a keypoint's visibility: labelled and covered, labelled and seen."""
 
 TOUCHING = 0.02
-"""A keypoint is seen where the depth is at most so much less than its own, in shares of it: it lies on its surface."""
+"""A keypoint is seen where the depth is at most so much less than its own, in shares of it: it lies on its surface.
+
+And only where one of the pixels around it is its object's: at an outline its own pixel may be another's.
+"""
 
 
 def labelled(scene: Scene) -> list[int]:
@@ -125,7 +128,7 @@ def instances_of(
         truncated=_outside(amodal, size),
         amodal_boxes=amodal,
         amodal_masks=tuple(Rle.of_part(view.whole, view.corner, size) for view in views),
-        keypoints=_keypoints(lens, placed, keypoint_names, depth),
+        keypoints=_keypoints(lens, placed, keypoint_names, depth, ids, [view.row for view in views]),
         keypoint_names=keypoint_names or None,
         poses=np.stack([lens.camera.world_to_camera @ one.told_pose for one in placed]),
         columns=columns,
@@ -181,14 +184,19 @@ def _outside(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bo
 
 
 def _keypoints(
-    lens: Lens, placed: Sequence[Placed], names: Sequence[str], depth: NDArray[np.float32]
+    lens: Lens,
+    placed: Sequence[Placed],
+    names: Sequence[str],
+    depth: NDArray[np.float32],
+    ids: NDArray[np.int32],
+    rows: Sequence[int],
 ) -> NDArray[np.float32] | None:
     """(K, P, 3), the first pixel's centre at 0; zeros for names that a shape does not have, and outside the picture."""
     if not names:
         return None
     height, width = lens.camera.size
     found = np.zeros((len(placed), len(names), 3), dtype=np.float32)
-    for k, one in enumerate(placed):
+    for k, (one, row) in enumerate(zip(placed, rows, strict=True)):
         own = [(at, one.mesh.keypoints[name]) for at, name in enumerate(names) if name in one.mesh.keypoints]
         if not own:
             continue
@@ -197,6 +205,8 @@ def _keypoints(
         for (at, _), (x, y), distance in zip(own, pixels, far, strict=True):
             if not (distance > 0 and 0 <= x < width and 0 <= y < height):
                 continue
-            seen = depth[int(y), int(x)] >= distance * (1 - TOUCHING)
+            column, line = int(x), int(y)
+            around = ids[max(line - 1, 0) : line + 2, max(column - 1, 0) : column + 2]
+            seen = depth[line, column] >= distance * (1 - TOUCHING) and (around == row).any()
             found[k, at] = (x - 0.5, y - 0.5, SEEN if seen else HIDDEN)
     return found

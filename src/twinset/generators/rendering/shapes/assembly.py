@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from twinset.generators.rendering.meshes import Floats32, Floats64, Material, Mesh
 from twinset.generators.rendering.shapes.parts import doubled_areas
+from twinset.generators.rendering.shapes.surfaces import nearest_on
 
 SHARP_DEGREES = 42.0
 
@@ -18,11 +19,13 @@ def assembled(parts: Sequence[Mesh], *, keypoints: Mapping[str, ArrayLike] | Non
     """All parts as one mesh, standing; edges sharper than ``SHARP_DEGREES`` stay edges.
 
     Parts without texture coordinates get those of a box, one tile every ``repeat`` metres. Materials that parts share
-    are kept once.
+    are kept once. ``keypoints`` are moved to the nearest point of the surface.
     """
     joined = Mesh.joined(_textured(parts, repeat))
     materials, ids = _shared(joined)
     low, high = joined.bounds.astype(np.float64)
+    points = {**joined.keypoints, **(keypoints or {})}
+    on_it = nearest_on(joined, np.array([np.asarray(at) for at in points.values()]))
     move = np.array([-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2]])
     return replace(
         joined,
@@ -30,9 +33,7 @@ def assembled(parts: Sequence[Mesh], *, keypoints: Mapping[str, ArrayLike] | Non
         materials=materials,
         face_materials=ids,
         normals=creased_normals(joined),
-        keypoints={
-            name: _point(np.asarray(at) + move) for name, at in {**joined.keypoints, **(keypoints or {})}.items()
-        },
+        keypoints={name: _point(at + move) for name, at in zip(points, on_it, strict=True)},
     )
 
 

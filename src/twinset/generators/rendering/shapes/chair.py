@@ -23,6 +23,7 @@ from twinset.generators.rendering.shapes.chair_plan import ChairPlan, Floats, ro
 from twinset.generators.rendering.shapes.family import Choice, Number, Values, has, number, text
 from twinset.generators.rendering.shapes.outlines import ellipse, rectangle
 from twinset.generators.rendering.shapes.parts import curve, lens, slab, tube
+from twinset.generators.rendering.shapes.surfaces import nearest_on
 
 CORNERS = ((1, 1, "front_left"), (1, -1, "front_right"), (-1, 1, "back_left"), (-1, -1, "back_right"))
 
@@ -68,14 +69,15 @@ class Chair:
             cover=named(text(values, "cover"), rng=seed + 1),
         )
         legs, feet = LEGS[text(values, "legs")](plan)
-        parts = [*legs, _seat(plan, seat), *BACKS[text(values, "back")](plan)]
+        place = _seat(plan, seat)
+        parts = [*legs, place, *BACKS[text(values, "back")](plan)]
         if has(values, "stretcher"):
             parts += stretcher(plan, text(values, "legs"))
         if has(values, "arms"):
             parts += _arms(plan)
         points: dict[str, tuple[float, float, float] | Floats] = {}
         for x, y, corner in CORNERS:
-            points[f"seat_{corner}"] = (x * plan.depth / 2, y * plan.width / 2, plan.seat)
+            points[f"seat_{corner}"] = nearest_on(place, (x * plan.depth / 2, y * plan.width / 2, plan.seat))[0]
             points[f"foot_{corner}"] = (x * feet[0], y * feet[1], 0.0)
         for y, side in ((1, "left"), (-1, "right")):
             points[f"back_top_{side}"] = plan.back(y * plan.width * 0.42, plan.rise)

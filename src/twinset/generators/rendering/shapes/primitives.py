@@ -1,6 +1,7 @@
 """Plain solids: boxes, cylinders, cones, spheres and ten others, 0.2–0.8 m.
 
-Keypoints, the middles of the bounds' sides: ``front`` (+x), ``rear``, ``left`` (+y), ``right``, ``top``, ``bottom``.
+Keypoints, where the surface is nearest to the middles of the bounds' sides: ``front`` (+x), ``rear``, ``left`` (+y),
+``right``, ``top``, ``bottom``; the latter two of a ring over and under its front.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ SOLIDS = (
     "prism",
     "tetrahedron",
 )
+
+TUBE = 0.38
+"""Radius of a torus's tube, where that of its ring is 1."""
+
+RINGS = {"torus": 1 / (1 + TUBE), "pipe": 0.86}
+"""Where solids with a hole in the middle are highest, in shares of half their depth."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +82,14 @@ class Primitive:
             scale[2] = scale[:2].mean()
         shape = solid((part.vertices - (low + high) / 2) * scale, part.faces)
         half = (high - low) / 2 * scale
+        over = RINGS.get(kind, 0.0) * half[0]
         points = {
             "front": (half[0], 0.0, 0.0),
             "rear": (-half[0], 0.0, 0.0),
             "left": (0.0, half[1], 0.0),
             "right": (0.0, -half[1], 0.0),
-            "top": (0.0, 0.0, half[2]),
-            "bottom": (0.0, 0.0, -half[2]),
+            "top": (over, 0.0, half[2]),
+            "bottom": (over, 0.0, -half[2]),
         }
         return assembled([shape.painted(_material(values))], keypoints=points, repeat=0.5)
 
@@ -113,7 +121,7 @@ def _unit(kind: str, tall: float) -> Mesh:
     if kind == "sphere":
         return ellipsoid((1, 1, 1), points=36)
     if kind == "torus":
-        return tube(lifted(ellipse(2, 2, points=40), 0), 0.38, points=20, loop=True)
+        return tube(lifted(ellipse(2, 2, points=40), 0), TUBE, points=20, loop=True)
     if kind == "pipe":
         rings = [lifted(ellipse(2 * r, 2 * r, points=40), z) for r, z in ((1, 0), (1, 1), (0.72, 1), (0.72, 0))]
         return loft(np.stack(rings), loop=True)
