@@ -36,6 +36,7 @@ PUT_BACK = "put back the file as it was, or start a new run with another --out"
 """What helps where no step of a run would make the file again as it was."""
 
 LOCK_TRIES, LOCK_PAUSE_SECONDS = 5, 0.05
+PATIENCE_SECONDS = 20.0
 """A look at the lock (:func:`in_use`) takes it for an instant, and must not turn a starting run away."""
 
 _LEFTOVER = re.compile(rf"{re.escape(TEMPORARY)}.+-\d+-[0-9a-f]{{8}}", re.DOTALL)
@@ -198,6 +199,35 @@ def locked(folder: Path) -> Iterator[None]:
             with suppress(OSError):
                 if made_here and not (folder / "run.json").exists():
                     path.unlink()
+
+
+@contextmanager
+def alone_at(path: Path) -> Iterator[None]:
+    """Holds the file ``path`` for one reader and writer: others who come by here wait, up to :data:`PATIENCE_SECONDS`.
+
+    What holds it is a file beside it, which goes when the block ends. :class:`RunFolderError` where it stays held.
+    """
+    beside = path.with_name(f".{path.name}.lock")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with disk_refusals(path, "a folder to write into"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            handle = beside.open("a+b")
+            with suppress(BlockingIOError, PermissionError, FileNotFoundError):
+                _lock(handle.fileno())
+                # The one before takes its file away: a lock on a file that has lost its name keeps nobody out.
+                if os.path.samestat(os.fstat(handle.fileno()), beside.stat()):
+                    break
+            handle.close()
+            if time.monotonic() > deadline:
+                raise RunFolderError(f"{path}: expected a file that is free to change; got one that another holds")
+            time.sleep(LOCK_PAUSE_SECONDS / 10)
+    with handle:
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                beside.unlink()
 
 
 def in_use(folder: Path) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -162,6 +164,27 @@ def test_two_pages_at_a_time_do_not_undo_each_other(tmp_path: Path) -> None:
     second.rate("b", {"depth": 1})
     assert {name: Ratings.opened(tmp_path / "r.json", "one").of(name)["depth"] for name in "ab"} == {"a": 5, "b": 1}
     assert second.of("a") == {"depth": 5}
+
+
+def rate_many(path: Path, names: Sequence[str], begin: Barrier) -> None:
+    ratings = Ratings.opened(path, "one")
+    begin.wait(60)
+    for name in names:
+        ratings.rate(name, {"depth": 3})
+
+
+def test_two_processes_at_once_lose_no_answer(tmp_path: Path) -> None:
+    path, names = tmp_path / "r.json", [f"{number}" for number in range(120)]
+    spawning = multiprocessing.get_context("spawn")
+    begin = spawning.Barrier(2)
+    both = [spawning.Process(target=rate_many, args=(path, names[start::2], begin)) for start in (0, 1)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert [one.exitcode for one in both] == [0, 0]
+    assert len(Ratings.opened(path, "one")) == len(names)
+    assert [found.name for found in tmp_path.iterdir()] == ["r.json"]
 
 
 def test_means_have_student_intervals_over_images() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from twinset import documents
 from twinset.errors import DataError
-from twinset.store import write_bytes
+from twinset.store import alone_at, write_bytes
 
 WORST, BEST = 0, 5
 
@@ -48,11 +48,12 @@ class Ratings:
         if not all(WORST <= value <= BEST for value in given.values()):
             raise ValueError(f"expected ratings {WORST}…{BEST}; got {dict(given)}")
         # Another process may rate the same inference: what it kept is not to be lost.
-        changed = {**Ratings.opened(self.path, self._sha256)._ratings, image: dict(given)}
-        if not given:
-            del changed[image]
-        document = documents.RatingsDocument(inference_sha256=self._sha256, ratings=changed)
-        write_bytes(self.path, documents.to_json(document).encode())
+        with alone_at(self.path):
+            changed = {**Ratings.opened(self.path, self._sha256)._ratings, image: dict(given)}
+            if not given:
+                del changed[image]
+            document = documents.RatingsDocument(inference_sha256=self._sha256, ratings=changed)
+            write_bytes(self.path, documents.to_json(document).encode())
         self._ratings = changed
 
     def __len__(self) -> int:
