@@ -171,6 +171,14 @@ def test_off_stands_for_itself_and_numbers_may_name_classes(tmp_path: Path) -> N
     assert load_recipe(again).recipe == recipe
 
 
+def test_the_features_of_an_evolution_are_checked_where_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    for embedder, said in (("{use: random, size: x}", "embedder.size: expected a whole"), ("{use: nope}", "embedder.")):
+        path.write_text(f"data: photos\nevolve:\n  rounds: 2\n  embedder: {embedder}\n")
+        with pytest.raises(RecipeError, match=rf"r\.yaml:4: evolve\.{said}"):
+            load_recipe(path)
+
+
 def test_paths_start_at_the_recipe_and_none_is_shown_to_others(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(

@@ -66,7 +66,15 @@ def test_no_more_than_the_stated_share_goes_and_the_worst_first() -> None:
     scores, shapes = world(means, 30, 1, noise=0.05)
     found = curate(scores, shapes, settings=Curation(most_dropped=0.1), rng=0)
     assert found.dropped == {"": ("s00", "s01")}
-    assert any("4 more shapes" in remark for remark in found.remarks)
+    assert any("4 more of 20 shapes are farther" in remark for remark in found.remarks)
+
+
+def test_a_far_shape_that_may_not_go_is_told_as_far() -> None:
+    scores, shapes = world(np.array([1.0, 1.02, 3.0]), 60, 1, noise=0.05)
+    found = curate(scores, shapes, settings=Curation(most_dropped=0.25), rng=0)
+    assert not found.dropped
+    (told,) = found.remarks
+    assert told.startswith("1 of 3 shapes is farther from real objects than the others, beyond chance, and stays: no")
 
 
 @pytest.mark.parametrize("shapes", [1, 2, 3])

@@ -292,7 +292,7 @@ def _remarks(name: str, shapes: Sequence[ShapeScore], line: Line, settings: Cura
     of = f" of {name}" if name else ""
     gone = [shape for shape in shapes if shape.dropped]
     few = sum(shape.objects < settings.fewest for shape in shapes)
-    over = sum(shape.apart for shape in shapes)
+    left = sum(shape.apart for shape in shapes) - len(gone)
     told = []
     if gone:
         mean = float(np.mean([shape.mean for shape in gone]))
@@ -300,12 +300,13 @@ def _remarks(name: str, shapes: Sequence[ShapeScore], line: Line, settings: Cura
             f"{len(gone)} of {len(shapes)} shapes{of} were dropped: the mean distance of their objects from real ones "
             f"is {mean:.2f}, that of a usual shape {line.usual:.2f}."
         )
-    else:
+    elif not left:
         told.append(f"None of {len(shapes)} shapes{of} is farther from real objects than the others, beyond chance.")
-    if over > len(gone):
+    if left:
         told.append(
-            f"{over - len(gone)} more shapes{of} lie beyond the line; no more than {settings.most_dropped:.0%} go. "
-            "When so many are apart, the family suits the class badly."
+            f"{left} {'more ' if gone else ''}of {len(shapes)} shapes{of} {'is' if left == 1 else 'are'} farther from "
+            f"real objects than the others, beyond chance, and {'stays' if left == 1 else 'stay'}: no more than "
+            f"{settings.most_dropped:.0%} go. When so many are apart, the family suits the class badly."
         )
     if few:
         told.append(f"{few} shapes{of} were seen fewer than {settings.fewest} times, too few to judge them.")

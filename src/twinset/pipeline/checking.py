@@ -15,6 +15,7 @@ from twinset.paths import expanded
 from twinset.pipeline.audit_forecast import audit_forecast
 from twinset.pipeline.audit_seconds import audit_seconds
 from twinset.pipeline.closing.seconds import closing_notes
+from twinset.pipeline.closing.weighing import check_weighable
 from twinset.pipeline.evolving import check_evolution
 from twinset.pipeline.fitting import Source, as_generator, check_training, fit, load_source, sources_of, takes_workspace
 from twinset.pipeline.folders import (
@@ -183,6 +184,7 @@ def dry_run(written: WrittenRecipe, *, workers: int | None, device: str, listene
         recipe = written.recipe.for_task(real.task)
         check_training(sources_of(recipe, folder), real.dataset.classes, real.task)
         check_evolution(recipe, sources_of(recipe, folder), real)
+        check_weighable(recipe, real)
         told = [text for source in sources_of(recipe, folder) for text in refuse_held_out(source.method, real)]
         listener.stage("calibrate: a few steps of what takes long are timed")
         resolved = resolve_once(recipe, real, machine, listener)

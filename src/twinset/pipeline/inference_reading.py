@@ -36,7 +36,7 @@ def read_inference(path: Path) -> tuple[documents.InferenceDocument, str]:
         return documents.InferenceDocument.model_validate_json(data), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
         found = refusal(error)
-        place = ".".join(str(part) for part in found.place)
-        raise DataError(
-            f"{file}: expected a file of `twinset infer-metadata`; got {place}: {found.message}", hint=found.hint
-        ) from error
+        wrong = (
+            f"{'.'.join(str(part) for part in found.place)}: {found.message}" if found.place else "no JSON of that kind"
+        )
+        raise DataError(f"{file}: expected a file of `twinset infer-metadata`; got {wrong}", hint=found.hint) from error

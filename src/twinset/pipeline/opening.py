@@ -12,6 +12,7 @@ from twinset import methods
 from twinset.errors import MissingExtraError, MissingModelError
 from twinset.executors.local import LocalProcesses
 from twinset.pipeline.audit_forecast import audit_forecast
+from twinset.pipeline.closing.weighing import check_weighable
 from twinset.pipeline.evolving import check_evolution
 from twinset.pipeline.fitting import check_training, load_resolved, sources_of
 from twinset.pipeline.folders import Timings, environment, refuse_another_environment
@@ -132,6 +133,7 @@ def open_run(folder: Path, written: WrittenRecipe, machine: Machine, listener: L
         made_by = sources_of(written.recipe.for_task(real.task), folder)
         check_training(made_by, real.dataset.classes, real.task)
         check_evolution(written.recipe, made_by, real)
+        check_weighable(written.recipe, real)
         with timings.stage("calibrate"):
             listener.stage("calibrate")
             resolved = resolve_once(written.recipe.for_task(real.task), real, machine, listener)

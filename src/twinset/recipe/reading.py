@@ -159,6 +159,8 @@ def build_methods(recipe: Recipe, file: YamlFile | None = None) -> None:
         for index, part in enumerate(parts):
             _build(kind, part, (*at, index), file)
     _build("embedders", recipe.evaluate.embedder, ("evaluate", "embedder"), file)
+    if recipe.evolve is not None:
+        _build("embedders", recipe.evolve.embedder, ("evolve", "embedder"), file)
 
 
 def _spelled(parts: tuple[UsePart, ...] | str | None) -> tuple[UsePart, ...]:

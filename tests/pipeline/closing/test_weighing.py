@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
 from twinset.alignment.metadata import Measures
+from twinset.errors import RecipeError
 from twinset.evaluation.distances.kernel_sums import kernel_sums
-from twinset.pipeline.closing.weighing import Pictures, Weighed, weigh
+from twinset.pipeline.closing.weighing import Pictures, Weighed, check_weighable, weigh
+from twinset.pipeline.real import RealData
 from twinset.randomness import Stream
+from twinset.recipe import recipe_from_values
 
 NAMES = ("box_area", "count")
 
@@ -30,6 +36,15 @@ def weighed(before: dict[str, float], after: dict[str, float], *, seed: int = 0)
     draw = np.random.default_rng(seed)
     real = pictures(draw, 80)
     return weigh(real, pictures(draw, 100, **before), pictures(draw, 100, **after), names=NAMES, rng=Stream(seed))
+
+
+def test_too_few_real_images_are_known_before_anything_is_made() -> None:
+    real = SimpleNamespace(training=range(3), part=lambda _: range(0))
+    recipe = recipe_from_values({"data": "builtin:digit-scenes", "close_gap": {}}).recipe
+    with pytest.raises(RecipeError, match="expected at least 4 training and validation images .* got 3"):
+        check_weighable(recipe, cast(RealData, real))
+    check_weighable(recipe.model_copy(update={"close_gap": None}), cast(RealData, real))
+    check_weighable(recipe, cast(RealData, SimpleNamespace(training=range(3), part=lambda _: range(1))))
 
 
 def test_a_step_to_the_real_law_helps() -> None:

@@ -59,6 +59,8 @@ def test_answers_are_kept_at_once_and_lead_to_the_next_unrated_image(site: Site)
     assert 'name="rating:distance_metres" value="0" checked' in text(site.get("/image/0"))
     site.post("/rate/2", form(site, ambient=5))
     assert site.get("/").location == "/image/1"
+    # Nothing can be told of the last one: that is the end all the same.
+    assert site.post("/rate/1", form(site)).location == "/summary"
     assert site.post("/rate/1", form(site, ambient=3)).location == "/summary"
 
 

@@ -16,14 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinset.alignment.metadata import MEASURES, Bins, Measures, bhattacharyya
+from twinset.errors import RecipeError
 from twinset.evaluation.distances.kernel_sums import cubic
 from twinset.pipeline.closing.record import Change
+from twinset.pipeline.real import RealData
 from twinset.randomness import Stream
+from twinset.recipe import Recipe
 
 Floats = NDArray[np.float64]
 
 DRAWS = 400
 LEVEL = 0.95
+
+FEWEST = 4
+"""Pictures of each kind that can be weighed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +68,25 @@ class Weighed:
         return self.metadata.farther or self.features.farther
 
 
+def check_weighable(recipe: Recipe, real: RealData) -> None:
+    """:class:`RecipeError` before anything is fitted where there are too few real images to weigh steps by."""
+    exposed = len(real.training) + len(real.part("validation"))
+    if recipe.close_gap is not None and exposed < FEWEST:
+        raise RecipeError(
+            f"close_gap: expected at least {FEWEST} training and validation images to weigh steps by; got {exposed}",
+            hint="leave close_gap out",
+        )
+
+
 def weigh(real: Pictures, before: Pictures, after: Pictures, *, names: tuple[str, ...], rng: Stream) -> Weighed:
     """The change from ``before`` to ``after`` in measures ``names`` and features, as distances from ``real``.
 
-    Rows of before and after that stand in one family come from one slot. ``ValueError`` for sets of fewer than four
-    pictures, or where no measure has a value in all three.
+    Rows of before and after that stand in one family come from one slot. ``ValueError`` for sets of fewer than
+    :data:`FEWEST` pictures, or where no measure has a value in all three.
     """
     sizes = [len(one.families) for one in (real, before, after)]
-    if min(sizes) < 4:
-        raise ValueError(f"expected at least 4 pictures of each; got {sizes}; make more")
+    if min(sizes) < FEWEST:
+        raise ValueError(f"expected at least {FEWEST} pictures of each; got {sizes}; make more")
     counts = _histograms((real, before, after), names)
     if not counts:
         raise ValueError(f"expected values of {', '.join(names)} in all sets; got none; leave these measures out")

@@ -99,18 +99,22 @@ class Site:
             self.ratings.rate(self.inference.images[number].id, given)
         except TwinsetError as error:
             return refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
-        return Reply(HTTPStatus.SEE_OTHER, location=self._next(number + 1))
+        return Reply(HTTPStatus.SEE_OTHER, location=self._next(number + 1, but=number))
 
     def _numbered(self, path: str) -> tuple[str, int | None]:
         kind, _, text = path.removeprefix("/").partition("/")
         known = text.isascii() and text.isdigit() and len(text) < 9 and int(text) < len(self.inference.images)
         return kind, int(text) if known else None
 
-    def _next(self, start: int = 0) -> str:
-        """The first unrated image from here on, else from the beginning, else the summary."""
+    def _next(self, start: int = 0, *, but: int | None = None) -> str:
+        """The first unrated image from here on, else from the beginning, else the summary; ``but``: not this one."""
         count = len(self.inference.images)
         for number in (*range(start, count), *range(min(start, count))):
-            if self.paths[number] is not None and not self.ratings.of(self.inference.images[number].id):
+            if (
+                number != but
+                and self.paths[number] is not None
+                and not self.ratings.of(self.inference.images[number].id)
+            ):
                 return f"/image/{number}"
         return "/summary"
 
