@@ -41,7 +41,7 @@ def weighed(before: dict[str, float], after: dict[str, float], *, seed: int = 0)
 def test_too_few_real_images_are_known_before_anything_is_made() -> None:
     real = SimpleNamespace(training=range(3), part=lambda _: range(0))
     recipe = recipe_from_values({"data": "builtin:digit-scenes", "close_gap": {}}).recipe
-    with pytest.raises(RecipeError, match="expected at least 4 training and validation images .* got 3"):
+    with pytest.raises(RecipeError, match=r"expected at least 4 training and validation images .* got 3"):
         check_weighable(recipe, cast(RealData, real))
     check_weighable(recipe.model_copy(update={"close_gap": None}), cast(RealData, real))
     check_weighable(recipe, cast(RealData, SimpleNamespace(training=range(3), part=lambda _: range(1))))
