@@ -104,6 +104,7 @@ class Objects:
     _pointed: bool = False
     _settled: bool = False
     _keypoint_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _named: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
 
     def picture(self, stated: Iterable[Stated] = (), *, keypoint_names: tuple[str, ...] | None = None) -> int:
         """A new picture with these objects; its number, for :attr:`Candidate.objects`."""
@@ -116,12 +117,17 @@ class Objects:
             self._flush()
         return number
 
-    def extend(self, pictures: int, claims: Iterable[pa.RecordBatch]) -> int:
+    def extend(
+        self, pictures: int, claims: Iterable[pa.RecordBatch], *, keypoint_names: tuple[str, ...] | None = None
+    ) -> int:
         """So many new pictures, with claims whose ``picture`` counts from 0 among them; the first one's number.
 
         Columns of which nothing is said may be left out, labels may be a dictionary, and numbers narrower than stated.
+        ``keypoint_names`` are those of every picture whose objects have as many keypoints.
         """
         first = self._pictures
+        if keypoint_names is not None:
+            self._named.append((first, first + pictures, keypoint_names))
         self._pictures += pictures
         self._flush()
         for part in claims:
@@ -200,13 +206,20 @@ class Objects:
         return parts, [mishap for _, mishap in mishaps]
 
     def _names_of(self, numbers: NDArray[np.int64], parts: Sequence[tuple[NDArray[np.int64], Settled]]) -> pa.Array:
-        """The names of keypoints of each picture that still has objects."""
+        """The names of keypoints of each picture that still has objects, as many as these have keypoints."""
         kind = INSTANCES.field("keypoint_names").type
-        if not self._keypoint_names:
+        if not self._keypoint_names and not self._named:
             return pa.nulls(len(numbers), kind)
-        shown = {row for rows, _ in parts for row in rows.tolist()}
-        known = [self._keypoint_names.get(n) if row in shown else None for row, n in enumerate(numbers.tolist())]
-        return pa.array(known, kind)
+        points = np.zeros(len(numbers), dtype=np.int64)
+        for rows, part in parts:
+            if "keypoints" in part.columns:
+                lengths = pc.fill_null(pc.list_value_length(part.columns["keypoints"]), 0).to_numpy()
+                points[rows] = lengths // 3
+        known = [self._keypoint_names.get(number) for number in numbers.tolist()]
+        for first, end, names in self._named:
+            for row in np.flatnonzero((numbers >= first) & (numbers < end)).tolist():
+                known[row] = names
+        return pa.array([one if one and len(one) == at else None for one, at in zip(known, points, strict=True)], kind)
 
 
 def _mishap(chunk: pa.RecordBatch, row: int, problem: str) -> Mishap:

@@ -107,6 +107,8 @@ def write(dataset: Dataset, target: Target, *, encode: Encode | None, category_b
 
 def losses(dataset: Dataset) -> dict[str, int]:
     """What COCO has no field for, and how many there are; twinset reads :data:`OWN_FIELDS` back."""
+    from twinset.formats.coco.point_names import lost_names
+
     table = dataset.table
     silent = 0 if dataset.task == "classification" else table.column("instances").null_count
     counts = {
@@ -121,5 +123,5 @@ def losses(dataset: Dataset) -> dict[str, int]:
         counts[f"{name} flags"] = pc.sum(pc.struct_field(objects, name)).as_py() or 0
     for name, what in (("amodal_box", "amodal boxes"), ("amodal_rle", "amodal masks")):
         counts[what] = len(objects) - pc.struct_field(objects, name).null_count
-    counts |= seen_by_cameras(dataset)
+    counts |= seen_by_cameras(dataset) | {"names of keypoints": lost_names(dataset)}
     return {what: int(count) for what, count in counts.items() if count}

@@ -16,6 +16,7 @@ from twinset.errors import DatasetFormatError
 from twinset.formats.coco.columns import CATEGORY, IMAGE, Annotations, as_ids, plain_attributes, ranks
 from twinset.formats.coco.parsing import Parsed, parse
 from twinset.formats.coco.places import Named, Places
+from twinset.formats.coco.point_names import names_in
 from twinset.formats.coco.records import OURS, Category, Id, Image
 from twinset.formats.coco.slices import named
 from twinset.formats.folder import Folder, Unusable, visible
@@ -159,7 +160,8 @@ class _Source:
         if bare:
             self._label_pictures(claims)
             return
-        self.first = objects.extend(len(self.images), claims)
+        names, _ = names_in(self.parsed.categories)
+        self.first = objects.extend(len(self.images), claims, keypoint_names=names)
 
     def _joined(self, part: pa.RecordBatch, known: _Known) -> pa.RecordBatch:
         """The claims of a part with picture and label; those of unknown ones are left out and become problems."""
@@ -316,8 +318,10 @@ def _oddities(categories: Sequence[Category], names: Mapping[str, str]) -> Itera
     )
     if above := sum(_says(one.supercategory) not in ("", "none", one.name) for one in categories):
         yield f"{above} categories have a supercategory, which is not kept"
-    if any(_says(one.keypoints) or _says(one.skeleton) for one in categories):
-        yield "names and skeletons of keypoints are not kept"
+    if names_in(categories)[1]:
+        yield "names of keypoints differ from category to category, or are none, and are not kept"
+    if any(_says(one.skeleton) for one in categories):
+        yield "skeletons of keypoints are not kept"
 
 
 def _says(value: msgspec.Raw | msgspec.UnsetType) -> str:

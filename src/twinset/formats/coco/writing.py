@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twinset.dataset import SCHEMA, Dataset, Sample
 from twinset.formats.coco.decimals import DECIMALS, boxes_xywh, decimals
+from twinset.formats.coco.point_names import common_names, numbered
 from twinset.formats.coco.records import OURS, Image, Notes, Runs, Written
 from twinset.formats.coco.records import SCHEMA as OUR_SCHEMA
 from twinset.formats.coco.streaming import collection_paused
@@ -119,12 +120,12 @@ def write_file(
     """One COCO file: ``instances`` (of type INSTANCES, or null) are those of ``images``, in their order."""
     info = {"description": "written by twinset", OURS: OUR_SCHEMA}
     named = [{"id": number, "name": name, "url": ""} for name, number in (licences or {}).items()]
-    points = _points_of_classes(instances)
+    points, names = _points_of_classes(instances), common_names(instances)
     categories: list[dict[str, object]] = []
     for number, name in enumerate(classes):
         categories.append({"id": number + category_base, "name": name, "supercategory": ""})
         if number in points:
-            categories[-1] |= {"keypoints": [str(point + 1) for point in range(points[number])], "skeleton": []}
+            categories[-1] |= {"keypoints": names or numbered(points[number]), "skeleton": []}
     handle.write(b'{"info":%b,\n"licenses":%b,\n' % (_ENCODER.encode(info), _ENCODER.encode(named)))
     handle.write(b'"categories":[\n')
     _write_records(handle, [categories])
