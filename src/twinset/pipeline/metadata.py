@@ -20,7 +20,7 @@ from twinset.alignment.metadata import (
     measure,
 )
 from twinset.alignment.metadata.scene_measures import OF_OBJECTS, OF_SCENES
-from twinset.dataset import Dataset
+from twinset.dataset import Dataset, SplitName
 from twinset.generators.copypaste import CopyPaste
 from twinset.pipeline.closing.record import LAID_OUT
 from twinset.pipeline.curating import curated_path
@@ -28,7 +28,7 @@ from twinset.pipeline.evolving import evolved_path
 from twinset.pipeline.fitting import Source, sources_of, takes_workspace
 from twinset.pipeline.matching import matched_path
 from twinset.pipeline.opening import Run
-from twinset.randomness import seed_for
+from twinset.randomness import Stream, seed_for
 from twinset.stages import Method, Slot
 from twinset.store import read_json, write_json
 from twinset.threads import torch_threads
@@ -168,13 +168,14 @@ def _unaligned(run: Run) -> tuple[Dataset, str] | None:
 def commit_shifts(run: Run) -> None:
     """Notes the measures of boxes in which held-out images differ from the exposed ones beyond chance.
 
-    Only boxes are looked at: this comes before anything is generated, and tells whether what is fitted to the exposed
-    images will fit the others. Families stay together, so that a few sequences cannot prove a shift. What a sitting
-    found lies in the run folder, and is not noted by later ones.
+    And those in which test images differ from validation images, which pick how networks are trained. Only boxes are
+    looked at: this comes before anything is generated, and tells whether what is fitted to the exposed images will fit
+    the others. Families stay together, so that a few sequences cannot prove a shift. What a sitting found lies in the
+    run folder, and is not noted by later ones.
     """
     if _shifts_path(run).exists():
         return
-    sentences = [shift.sentence for shift in _shifts(run)]
+    sentences = [*_shifts(run), *_unlike_validation(run)]
     for sentence in sentences:
         run.listener.note(sentence)
     write_json(_shifts_path(run), sentences)
@@ -190,11 +191,32 @@ def _shifts_path(run: Run) -> Path:
     return run.folder / "evaluation" / "shifts.json"
 
 
-def _shifts(run: Run) -> Iterator[Shift]:
+def _shifts(run: Run) -> Iterator[str]:
+    """How held-out images differ from the exposed ones."""
+    parts: tuple[tuple[SplitName, ...], ...] = (("train",), ("validation", "test"))
+    for shift in _differences(run, *parts, rng=run.stream.child("shift")):
+        yield shift.sentence
+
+
+def _unlike_validation(run: Run) -> Iterator[str]:
+    """That what is picked by validation images may be wrong for the test images, where these are others."""
+    found = _differences(run, ("validation",), ("test",), rng=run.stream.child("shift", "validation"))
+    if names := ", ".join(shift.measure for shift in found):
+        yield (
+            f"Test images differ from validation images in {names}: what is picked by validation, such as how strongly "
+            "to augment, need not be best for images like the test images; validate on images like those to come"
+        )
+
+
+def _differences(
+    run: Run, first: tuple[SplitName, ...], second: tuple[SplitName, ...], *, rng: Stream
+) -> tuple[Shift, ...]:
+    """The measures of boxes in which two parts of the real images differ beyond chance."""
     real = run.real
     if real.task not in ("detection", "instance-segmentation"):
-        return
-    families = real.part_families("train"), real.part_families("validation", "test")
-    exposed, held = measure(real.training, pixels=False), measure(real.holdout, pixels=False)
-    found = detect_shift(exposed, held, rng=run.stream.child("shift"), families=families)
-    yield from (shift for shift in found if shift.detected)
+        return ()
+    splits = np.asarray(real.dataset.splits, dtype=object)
+    one, other = (real.dataset.where(np.isin(splits, part)) for part in (first, second))
+    families = real.part_families(*first), real.part_families(*second)
+    found = detect_shift(measure(one, pixels=False), measure(other, pixels=False), rng=rng, families=families)
+    return tuple(shift for shift in found if shift.detected)
