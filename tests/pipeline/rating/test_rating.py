@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import multiprocessing
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -168,25 +166,27 @@ def test_two_pages_at_a_time_do_not_undo_each_other(tmp_path: Path) -> None:
     assert second.of("a") == {"depth": 5}
 
 
-def rate_many(path: Path, names: Sequence[str], begin: Barrier) -> None:
-    ratings = Ratings.opened(path, "one")
-    begin.wait(60)
-    for name in names:
-        ratings.rate(name, {"depth": 3})
+RATES = """
+import sys, time
+from pathlib import Path
+from twinset.pipeline.rating.records import Ratings
+path, own, other = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+ratings = Ratings.opened(path, "one")
+path.with_name(own).touch()
+while not path.with_name(other).exists():
+    time.sleep(0.001)
+for number in range(60):
+    ratings.rate(f"{own}-{number}", {"depth": 3})
+"""
 
 
 def test_two_processes_at_once_lose_no_answer(tmp_path: Path) -> None:
-    path, names = tmp_path / "r.json", [f"{number}" for number in range(120)]
-    spawning = multiprocessing.get_context("spawn")
-    begin = spawning.Barrier(2)
-    both = [spawning.Process(target=rate_many, args=(path, names[start::2], begin)) for start in (0, 1)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join()
-    assert [one.exitcode for one in both] == [0, 0]
-    assert len(Ratings.opened(path, "one")) == len(names)
-    assert [found.name for found in tmp_path.iterdir()] == ["r.json"]
+    path = tmp_path / "r.json"
+    pairs = (("first", "second"), ("second", "first"))
+    both = [subprocess.Popen([sys.executable, "-c", RATES, str(path), *pair]) for pair in pairs]
+    assert [one.wait(60) for one in both] == [0, 0]
+    assert len(Ratings.opened(path, "one")) == 120
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["first", "r.json", "second"]
 
 
 def test_means_have_student_intervals_over_images() -> None:
