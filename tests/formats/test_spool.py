@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -68,11 +69,54 @@ def test_the_file_has_no_name_and_what_came_from_it_outlives_it(
 def test_released_pages_are_read_again_and_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD", 0)
     waiting = Spool()
-    waiting.add(batch(1))
-    (mapped,), held = waiting.taken(), batch(1)
-    for one in (mapped, held):
+    for number in range(3):
+        waiting.add(batch(number))
+    back = list(waiting.taken())
+    for one in (*back, batch(1)):
         release(one.to_struct_array())
-        assert one == batch(1)
+    assert back == [batch(number) for number in range(3)]
+
+
+def resident_kib() -> int:
+    """Pages of files that count as memory of this process."""
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssFile")]
+    return int(line.split()[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_released_pages_no_longer_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "HELD", 0)
+    waiting = Spool()
+    for number in range(2):
+        waiting.add(pa.record_batch({"x": np.full(2 << 20, number)}))
+    first, second = waiting.taken()
+    assert first.column("x").to_numpy().sum() == 0
+    assert second.column("x").to_numpy().sum() == 2 << 20
+    before = resident_kib()
+    release(first.to_struct_array())
+    assert 15 << 10 < before - resident_kib() < 20 << 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_what_was_taken_and_looked_at_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "HELD", 0)
+    waiting = Spool()
+    for number in range(4):
+        waiting.add(pa.record_batch({"x": np.full(2 << 20, number)}))
+    before = resident_kib()
+    assert sum(int(one.column("x").to_numpy().sum()) for one in waiting.taken()) == 6 * (2 << 20)
+    assert resident_kib() - before < 20 << 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
+def test_any_number_of_batches_takes_one_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "HELD", 0)
+    waiting, before = Spool(), len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(50):
+        waiting.add(batch(number), number)
+    back = [one for key in range(50) for one in waiting.taken(key)]
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 2
+    assert back == [batch(number) for number in range(50)]
 
 
 def test_no_folder_for_temporary_files_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +128,13 @@ def test_no_folder_for_temporary_files_is_one_clear_error(tmp_path: Path, monkey
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
     monkeypatch.setattr(spool, "HELD", 0)
-    with Path("/dev/full").open("r+b", buffering=0) as full:
-        monkeypatch.setattr(tempfile, "TemporaryFile", lambda prefix: full)
-        with pytest.raises(DataError, match=r"room for \d+ bytes in .*; got No space left on device.*TMPDIR"):
-            Spool().add(batch(0))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda prefix: Path("/dev/full").open("r+b"))  # noqa: SIM115
+    waiting = Spool()
+    with pytest.raises(DataError, match=r"room for \d+ bytes in .*; got No space left on device.*TMPDIR"):
+        waiting.add(batch(0))
+    del waiting
+    gc.collect()  # what the file still holds is refused again when it is closed: nobody is told twice
+    assert not told

@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
@@ -17,8 +18,11 @@ from twinset.errors import DataError
 HELD = 4 << 20
 """Bytes of batches that a spool holds in memory, at most."""
 
+ALIGNED = 64
+"""Bytes of which batches in the file begin at a multiple, as Arrow likes them."""
+
 _views: weakref.WeakValueDictionary[int, mmap.mmap] = weakref.WeakValueDictionary()
-"""The pieces of files that are mapped, by the address of their first byte."""
+"""The files that are mapped, by the address of their first byte."""
 
 
 class _Piece(NamedTuple):
@@ -28,17 +32,20 @@ class _Piece(NamedTuple):
     length: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Spool:
     """Batches under keys, each of any schema, given back once, in the order they came.
 
     The file lies in the folder for temporary files (``TMPDIR``) without a name, so that nothing is left behind however
-    the process ends. What comes back from it is mapped: the system reads it as it is looked at, and may drop it again.
+    the process ends. What comes back from it is mapped, all at once so that one descriptor serves any number of
+    batches: the system reads it as it is looked at, and may drop it again.
     """
 
     _waiting: dict[int, deque[pa.RecordBatch | _Piece]] = field(default_factory=dict)
     _held: int = 0
     _file: BinaryIO | None = None
+    _view: mmap.mmap | None = None
+    _looked_at: list[_Piece] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch, key: int = 0) -> None:
         """One more; :class:`~twinset.errors.DataError` where the disk has no room for it."""
@@ -51,21 +58,30 @@ class Spool:
 
     def taken(self, key: int = 0) -> Iterator[pa.RecordBatch]:
         """All batches under a key. Each is kept here no longer: who makes another of it never holds all twice."""
+        self._forget()
         waiting = self._waiting.pop(key, deque())
         while waiting:
             kept = waiting.popleft()
             if isinstance(kept, _Piece):
                 yield self._mapped(kept)
+                _drop(self._view, kept.start, kept.length)
+                self._looked_at.append(kept)
             else:
                 self._held -= kept.nbytes
                 yield kept
+
+    def _forget(self) -> None:
+        """Lets go of what was taken before: whoever took some batches together looked at them after the next came."""
+        for piece in self._looked_at:
+            _drop(self._view, piece.start, piece.length)
+        self._looked_at.clear()
 
     def _written(self, batch: pa.RecordBatch) -> _Piece:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="twinset-")  # noqa: SIM115 – as long as this spool
-                weakref.finalize(self, self._file.close)
-            start = -(-self._file.tell() // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+                weakref.finalize(self, _closed, self._file)
+            start = -(-self._file.tell() // ALIGNED) * ALIGNED
             self._file.seek(start)
             with pa.ipc.new_stream(self._file, batch.schema) as stream:
                 stream.write_batch(batch)
@@ -77,10 +93,20 @@ class Spool:
 
     def _mapped(self, piece: _Piece) -> pa.RecordBatch:
         assert self._file is not None
-        view = mmap.mmap(self._file.fileno(), piece.length, access=mmap.ACCESS_READ, offset=piece.start)
-        buffer = pa.py_buffer(view)
-        _views[buffer.address] = view
-        return pa.ipc.open_stream(buffer).read_next_batch()
+        if self._view is None or len(self._view) < piece.start + piece.length:
+            try:
+                self._view = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            except OSError as error:
+                problem = f"expected to map a file in the folder for temporary files; got {error.strerror}"
+                raise DataError(problem, hint="set TMPDIR to another folder, or close other programs") from error
+            _views[pa.py_buffer(self._view).address] = self._view
+        return pa.ipc.open_stream(pa.py_buffer(self._view).slice(piece.start, piece.length)).read_next_batch()
+
+
+def _closed(file: BinaryIO) -> None:
+    """Closes a file of which nothing is wanted any more, also where the disk refused its last bytes."""
+    with suppress(OSError):
+        file.close()
 
 
 def release(array: pa.Array) -> None:
@@ -89,9 +115,15 @@ def release(array: pa.Array) -> None:
     Pages that were looked at count as memory of this process until the system needs them. What is looked at again
     comes from the file.
     """
-    if not hasattr(mmap, "MADV_DONTNEED"):
-        return
-    addresses = [buffer.address for buffer in array.buffers() if buffer is not None]
-    for start, view in _views.items():
-        if any(start <= address < start + len(view) for address in addresses):
-            view.madvise(mmap.MADV_DONTNEED)
+    spans = [(buffer.address, buffer.address + buffer.size) for buffer in array.buffers() if buffer is not None]
+    for first, view in list(_views.items()):
+        inside = [(start - first, end - first) for start, end in spans if first <= start < first + len(view)]
+        if inside:
+            _drop(view, min(inside)[0], max(end for _, end in inside) - min(inside)[0])
+
+
+def _drop(view: mmap.mmap | None, start: int, length: int) -> None:
+    """Takes the pages of a part of a mapped file out of memory, where the system can."""
+    if view is not None and hasattr(mmap, "MADV_DONTNEED"):
+        first = start // mmap.PAGESIZE * mmap.PAGESIZE
+        view.madvise(mmap.MADV_DONTNEED, first, start + length - first)
