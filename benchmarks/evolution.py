@@ -347,4 +347,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import evolution  # under this name workers find what is kept between calls
+
+    evolution.main()
