@@ -71,6 +71,7 @@ def ours(source: Path, target: Path) -> tuple[float, float, int]:
     from twinset.formats.coco.records import Image
     from twinset.formats.coco.writing import write_file
     from twinset.formats.listing import Candidate
+    from twinset.formats.shelves import Rows
 
     began = time.process_time()
     folder, file = coco.around(source)
@@ -90,7 +91,7 @@ def ours(source: Path, target: Path) -> tuple[float, float, int]:
     began = time.process_time()
     images = [Image(n, name, WIDTH, HEIGHT) for n, name in enumerate(names, 1)]
     with target.open("wb") as handle:
-        write_file(handle, instances, images, listing.classes)
+        write_file(handle, Rows.all_of(instances), images, listing.classes)
     return read, time.process_time() - began, int(instances.get_total_buffer_size())
 
 

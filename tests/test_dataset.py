@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from twinset import dataset as module
 from twinset.annotations import Annotation
 from twinset.dataset import SCHEMA, Dataset, Sample
 from twinset.formats import read
+from twinset.formats.objects import Objects, Stated
 from twinset.images import FULL_RANGE, Window
 
 PIXELS = np.zeros((2, 2, 1), dtype=np.uint8)
@@ -95,3 +97,28 @@ def test_taking_gives_the_same_samples_however_the_images_are_held(most: int, mo
     monkeypatch.setattr(module, "ARRAY_BYTES", most)
     assert joined.take(rows).table.equals(expected.table)
     assert len(joined.take([])) == 0
+
+
+def crowded() -> Dataset:
+    """2,000 objects in the first picture, which the disk has a shelf for, and one in each of 100 others."""
+    objects = Objects()
+    for number in range(101):
+        objects.picture([Stated("a", (0, 0, 1, 1))] * (1 if number else 2000))
+    _, column, _ = objects.settle(dict.fromkeys(range(101), (2, 2)), ["a"])
+    columns = {name: pa.nulls(101, SCHEMA.field(name).type) for name in SCHEMA.names}
+    columns |= {"id": pa.array([str(number) for number in range(101)]), "instances": column}
+    return Dataset(("a",), pa.table(columns, schema=SCHEMA), Path("here"), Window(0, 9), "crowd")
+
+
+def test_a_dataset_is_pickled_as_large_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinset.formats.objects.SHELF", 1)
+    dataset = crowded()
+    assert dataset.table.column("instances").num_chunks == 101
+    data = pickle.dumps(dataset)
+    back = pickle.loads(data)
+    assert len(data) < dataset.table.nbytes + 2500 * 101
+    assert back.table.equals(dataset.table)
+    assert (back.classes, back.root, back.window, back.name) == (("a",), Path("here"), Window(0, 9), "crowd")
+    assert back.row_of("7") == 7
+    empty = pickle.loads(pickle.dumps(dataset.take([])))
+    assert (len(empty), empty.table.schema) == (0, SCHEMA)

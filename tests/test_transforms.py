@@ -239,6 +239,24 @@ def test_a_concave_outline_that_falls_asunder_keeps_a_tight_box() -> None:
     np.testing.assert_array_equal(one_arm.boxes, [[10, 10, 15, 12]])
 
 
+@pytest.mark.parametrize("rise", [10.0, 11.7, 12.0, 20.0])
+def test_a_part_that_no_longer_covers_a_pixel_is_not_in_the_box(rise: float) -> None:
+    def bar(low: float, high: float) -> tuple[float, ...]:
+        return (5, low, 25, low, 25, high, 5, high)
+
+    masks = (Polygons(40, 40, (bar(10, 12), bar(24, 30))),)
+    found = after(
+        Instances((40, 40), np.array([0]), np.array([[5, 10, 25, 30]]), masks),
+        Motion(np.array([[1, 0, 0], [0, 1, -rise]]), (40, 40), (40, 40)),
+    )
+    assert found.masks is not None
+    (mask,) = found.masks
+    assert isinstance(mask, Polygons)
+    assert len(mask.rings) == (2 if rise == 10 else 1)
+    assert np.abs(found.boxes[0] - extents(mask.dense())).max() < 1
+    assert found.is_truncated.tolist() == [rise > 10]
+
+
 def test_an_outline_around_a_corner_of_the_picture_has_a_tight_box() -> None:
     """A hook that leaves on the right, passes outside, and comes back from below: the corner is not part of it."""
     hook = (

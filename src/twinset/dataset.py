@@ -133,6 +133,15 @@ class Dataset:
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         return Dataset(tuple(classes), table, root=root, window=next(iter(windows), FULL_RANGE), name=name)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """As its columns; objects as an Arrow stream, since Arrow pickles a buffer that many arrays share with each."""
+        at = SCHEMA.get_field_index("instances")
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, pa.schema([SCHEMA.field(at)])) as stream:
+            stream.write_table(self.table.select([at]))
+        others = self.table.remove_column(at)
+        return _unpickled, (self.classes, others, sink.getvalue(), self.root, self.window, self.name)
+
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
@@ -336,6 +345,14 @@ class Dataset:
 def _told(name: str, value: object) -> object:
     """A label in :meth:`Dataset.source_digest`: those that came later carry their name."""
     return {name: value} if name in GEOMETRY else value
+
+
+def _unpickled(
+    classes: tuple[str, ...], others: pa.Table, objects: pa.Buffer, root: Path | None, window: Window, name: str
+) -> Dataset:
+    at = SCHEMA.get_field_index("instances")
+    column = pa.ipc.open_stream(objects).read_all().column(0)
+    return Dataset(classes, others.add_column(at, SCHEMA.field(at), column), root, window, name)
 
 
 def _taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:

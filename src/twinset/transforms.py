@@ -1,8 +1,9 @@
 """Annotations that follow their picture: resized, cropped, mirrored, turned.
 
 An object with a mask gets its box from what is left of the mask: exact pixels of run lengths, exact extents of
-outlines. An object with a box only gets the extents of the turned and clipped box, which hold the object but are
-looser than a box drawn by hand as soon as something is turned (up to a factor of √2 a side at 45°).
+outlines, less parts of an object in several that no longer cover a pixel. An object with a box only gets the extents of
+the turned and clipped box, which hold the object but are looser than a box drawn by hand as soon as something is turned
+(up to a factor of √2 a side at 45°).
 """
 
 from __future__ import annotations
@@ -169,19 +170,24 @@ def _left(
     rings = [_ring_of(box)] if mask is None else [np.reshape(ring, (-1, 2)) for ring in mask.rings]
     rings = _parts(rings, motion.source)
     there = [motion.points(ring) for ring in rings]
-    cut = _parts(there, motion.size)
-    ends = [extents for extents in (extents_inside(ring, motion.size) for ring in there) if extents is not None]
-    if not cut or not ends:
+    pieces = [(ring, inside) for ring in there for inside in _parts([ring], motion.size)]
+    left = sum(enclosed(inside) for _, inside in pieces)
+    if mask is not None:
+        pieces = [(ring, inside) for ring, inside in pieces if _outlines(motion.size, [inside]).area]
+    ends = [found for ring, _ in pieces if (found := extents_inside(ring, motion.size)) is not None]
+    if not ends:
         return None
     low, high = np.min(ends, axis=0)[:2], np.max(ends, axis=0)[2:]
     extents = np.concatenate([low, high]).astype(np.float32)
     if (extents[2:] - extents[:2] < LEAST_SIDE).any():
         return None
-    outlines = None if mask is None else Polygons(*motion.size, tuple(tuple(p.ravel().tolist()) for p in cut))
-    if outlines is not None and not outlines.area:
-        return None
-    share, growth = (sum(map(enclosed, cut)) / sum(map(enclosed, before)) for before in (there, rings))
+    outlines = None if mask is None else _outlines(motion.size, [inside for _, inside in pieces])
+    share, growth = (left / sum(map(enclosed, before)) for before in (there, rings))
     return _Left(extents, outlines, share, growth)
+
+
+def _outlines(size: Size, rings: Sequence[Points]) -> Polygons:
+    return Polygons(*size, tuple(tuple(ring.ravel().tolist()) for ring in rings))
 
 
 def _left_of_box(box: NDArray[np.float32], motion: Motion) -> _Left | None:

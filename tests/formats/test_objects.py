@@ -157,7 +157,7 @@ def test_columns_and_single_claims_mix() -> None:
 def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(
     held: int, shelf: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twinset.formats.objects.CHUNK", 2)
+    monkeypatch.setattr("twinset.formats.claims.CHUNK", 2)
     monkeypatch.setattr("twinset.formats.objects.SHELF", shelf)
     monkeypatch.setattr("twinset.formats.spool.HELD", held)
     pictures = [2, 0, 1, 0, 2, 2, 1]

@@ -15,6 +15,7 @@ from twinset.downstream.own_pictures import Part, Pictures
 from twinset.downstream.placed_data import Kind
 from twinset.formats.coco.records import Image
 from twinset.formats.coco.writing import write_file
+from twinset.formats.shelves import Rows
 
 REQUEST, RESPONSE = "request.json", "response.json"
 SCHEMA = "twinset/trainer-request/1"
@@ -93,7 +94,7 @@ class Request:
             for each in images
         ]
         with path.open("wb") as handle:
-            write_file(handle, objects, records, self.classes, category_base=0)
+            write_file(handle, Rows.all_of(objects), records, self.classes, category_base=0)
 
     def _judged(self, folder: Path, part: Part, first: int) -> dict[int, tuple[int, int]]:
         pictures = Pictures.load(self.pictures, part)

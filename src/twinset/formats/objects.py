@@ -7,9 +7,8 @@ stick out are clipped, those without an area and those of no known class are dro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from twinset.formats.claims import Claims
 from twinset.formats.settling import CORNERS, Settled, settled
 from twinset.formats.shelves import Shelves
-from twinset.formats.spool import Spool
 from twinset.formats.stated_keypoints import even
 from twinset.instances import INSTANCES
 from twinset.masks import Ring, Rle
@@ -46,10 +45,10 @@ STATED = pa.schema(
 )
 """One claim a row. ``picture`` is what :meth:`Objects.picture` gave, ``number`` the line, index or id in its file."""
 
-CHUNK = 8192
-"""Claims that are kept and settled at a time, at most."""
 SHELF = 1024
 """Pictures whose claims lie together, whatever the order they come in, and are settled together."""
+PENDING = 8192, 1 << 18
+"""Objects, and coordinates of their outlines, that wait as such before they become columns, about."""
 
 Counted = Literal["line", "object", "annotation"]
 
@@ -88,7 +87,7 @@ class Mishap:
     problem: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Objects:
     """What all pictures of a source claim to show; grows while the source is read.
 
@@ -99,8 +98,9 @@ class Objects:
     counted: Counted = "object"
     _pictures: int = 0
     _pending: list[tuple[int, Stated]] = field(default_factory=list)
-    _claims: Spool = field(default_factory=Spool)
-    _labels: dict[str, None] = field(default_factory=dict)
+    _coordinates: int = 0
+    _claims: Claims = field(default_factory=lambda: Claims(SHELF))
+    _labels: dict[str, int] = field(default_factory=dict)
     _pointed: bool = False
     _settled: bool = False
     _keypoint_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -112,9 +112,11 @@ class Objects:
         if keypoint_names is not None:
             self._keypoint_names[number] = keypoint_names
         self._pictures += 1
-        self._pending.extend((number, one) for one in stated)
-        if len(self._pending) >= CHUNK:
-            self._flush()
+        for one in stated:
+            self._pending.append((number, one))
+            self._coordinates += sum(map(len, one.rings or ()))
+            if len(self._pending) >= PENDING[0] or self._coordinates >= PENDING[1]:
+                self._flush()
         return number
 
     def extend(
@@ -138,18 +140,28 @@ class Objects:
         if self._pending:
             self._keep(_batch(self._pending), 0)
             self._pending.clear()
+            self._coordinates = 0
 
     def _keep(self, claims: pa.RecordBatch, first: int) -> None:
-        for start in range(0, len(claims), CHUNK):
-            batch = claims.slice(start, CHUNK)
-            said = {name: batch.column(name) for name in batch.schema.names}
-            said = {name: one for name, one in said.items() if one.null_count < len(one)}
-            if "label" in said:
-                self._labels |= dict.fromkeys(said["label"].drop_null().unique().to_pylist())
-            self._pointed |= "keypoints" in said
-            moved = pc.add(said["picture"].cast(pa.int32()), pa.scalar(first, pa.int32()))
-            for shelf, part in _by_shelf(pa.record_batch(said | {"picture": moved})):
-                self._claims.add(part, shelf)
+        said = {name: claims.column(name) for name in claims.schema.names}
+        said = {name: one for name, one in said.items() if one.null_count < len(one)}
+        if not said:
+            return
+        if "label" in said:
+            said["label"] = self._numbered(said["label"])
+        self._pointed |= "keypoints" in said
+        said["picture"] = pc.add(said["picture"].cast(pa.int32()), pa.scalar(first, pa.int32()))
+        self._claims.add(pa.record_batch(said))
+
+    def _numbered(self, labels: pa.Array) -> pa.Array:
+        """Labels as their numbers among all that were met, int32: a batch that is put aside carries no names."""
+        if not pa.types.is_dictionary(labels.type):
+            labels = labels.dictionary_encode()
+        met = pc.unique(labels.indices).drop_null()
+        numbers = np.zeros(len(labels.dictionary), dtype=np.int32)
+        for index, label in zip(met.to_pylist(), labels.dictionary.take(met).to_pylist(), strict=True):
+            numbers[index] = self._labels.setdefault(label, len(self._labels))
+        return pa.array(numbers).take(labels.indices)
 
     def labels(self) -> list[str]:
         """All class names that are claimed, in order of appearance."""
@@ -170,12 +182,10 @@ class Objects:
         self._flush()
         numbers = np.array(sorted(sizes), dtype=np.int64)
         heights, widths = (np.array([sizes[n][axis] for n in numbers.tolist()], dtype=np.int32) for axis in (0, 1))
-        shelves, mishaps = Shelves(), list[Mishap]()
+        shelves, mishaps, known = Shelves(), list[Mishap](), pa.array(classes, pa.string())
         for shelf in np.unique(numbers // SHELF).tolist():
             here = slice(*np.searchsorted(numbers, [shelf * SHELF, (shelf + 1) * SHELF]).tolist())
-            parts, told = self._settled_on(
-                shelf, numbers[here], heights[here], widths[here], pa.array(classes, pa.string())
-            )
+            parts, told = self._settled_on(shelf, numbers[here], heights[here], widths[here], known)
             names = self._names_of(numbers[here], parts)
             shelves.add(heights[here], widths[here], names, parts)
             mishaps += told
@@ -194,8 +204,12 @@ class Objects:
         rows = np.full(SHELF, -1, dtype=np.int64)
         rows[numbers - shelf * SHELF] = np.arange(len(numbers))
         parts, mishaps = list[tuple[NDArray[np.int64], Settled]](), list[tuple[int, Mishap]]()
-        taken = self._claims.taken(shelf)
-        for claims in _together(even(list(taken)) if self._pointed else taken):
+        names = pa.array(self._labels, pa.string())
+        taken = self._claims.on(shelf)
+        for claims in even(list(taken)) if self._pointed else taken:
+            if "label" in claims.schema.names:
+                at = claims.schema.get_field_index("label")
+                claims = claims.set_column(at, "label", pa.DictionaryArray.from_arrays(claims.column(at), names))
             row = rows[claims.column("picture").to_numpy() - shelf * SHELF]
             if (row < 0).any():
                 claims, row = claims.filter(pa.array(row >= 0)), row[row >= 0]
@@ -225,33 +239,6 @@ class Objects:
 def _mishap(chunk: pa.RecordBatch, row: int, problem: str) -> Mishap:
     number = chunk.column("number")[row].as_py() if "number" in chunk.schema.names else None
     return Mishap(chunk.column("picture")[row].as_py(), number, problem)
-
-
-def _by_shelf(claims: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The claims of each shelf, in their order."""
-    shelves = claims.column("picture").to_numpy() // SHELF
-    if (shelves[1:] < shelves[:-1]).any():
-        order = np.argsort(shelves, kind="stable")
-        claims, shelves = claims.take(pa.array(order)), shelves[order]
-    begins = np.flatnonzero(np.diff(shelves, prepend=-1)).tolist()
-    for begin, end in pairwise([*begins, len(shelves)]):
-        yield int(shelves[begin]), claims.slice(begin, end - begin)
-
-
-def _together(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same claims, small neighbours of the same columns in one: each takes its time however few it has."""
-    waiting: list[pa.RecordBatch] = []
-    for part in parts:
-        if waiting and (part.schema != waiting[0].schema or sum(map(len, waiting)) + len(part) > CHUNK):
-            yield _one(waiting)
-            waiting = []
-        waiting.append(part)
-    if waiting:
-        yield _one(waiting)
-
-
-def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
 def _batch(pending: Sequence[tuple[int, Stated]]) -> pa.RecordBatch:

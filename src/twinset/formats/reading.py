@@ -26,6 +26,7 @@ from twinset.errors import DatasetFormatError, ImageError
 from twinset.formats.counting import counted
 from twinset.formats.folder import Folder, Unusable, first_line, is_text, natural_key, visible
 from twinset.formats.listing import BadFile, Candidate, Geometry, ImageStats, Listing, OnBadInput, ReadReport
+from twinset.formats.shelves import placed
 from twinset.formats.threads import ordered_map
 from twinset.images import FORMATS, FULL_RANGE, Pixels, Window, decode
 from twinset.sample import camera_value
@@ -251,7 +252,7 @@ class _Rows:
         met = {*self.labels, *(listing.objects.labels() if listing.objects is not None else ())}
         return (*known, *sorted(met - set(known), key=natural_key))
 
-    def place_objects(self, listing: Listing, classes: tuple[str, ...]) -> pa.Array | None:
+    def place_objects(self, listing: Listing, classes: tuple[str, ...]) -> pa.ChunkedArray | None:
         """INSTANCES of every row; objects that had to be clipped or left out become bad entries."""
         if listing.objects is None:
             return None
@@ -267,10 +268,8 @@ class _Rows:
             self.bad.append((picture.place, BadFile(where, named + mishap.problem, line, "object")))
         self.bad.sort(key=lambda placed: placed[0])
         self.objects = int(pc.sum(pc.list_value_length(pc.struct_field(array, "objects"))).as_py() or 0)
-        places = [rows[n] if n >= 0 else None for n in self.numbers]
-        if places == list(range(len(array))):
-            return array
-        return array.take(pa.array(places, pa.int64()))
+        places = [rows[number] if number >= 0 else -1 for number in self.numbers]
+        return placed(array, np.array(places, dtype=np.int64))
 
     def settle(self, classes: tuple[str, ...]) -> None:
         """Gives soft labels their class, and takes out those that do not fit the classes or their own label."""
@@ -287,7 +286,7 @@ class _Rows:
                 self.encodings[result.encoding] -= 1
         self.bad.sort(key=lambda placed: placed[0])
 
-    def table(self, classes: tuple[str, ...], instances: pa.Array | None) -> pa.Table:
+    def table(self, classes: tuple[str, ...], instances: pa.ChunkedArray | None) -> pa.Table:
         self._flush()
         rank = {name: index for index, name in enumerate(classes)}
         final = pa.array([rank[label] for label in self.labels], pa.int32())

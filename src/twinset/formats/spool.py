@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import tempfile
 import weakref
@@ -16,13 +17,16 @@ import pyarrow as pa
 from twinset.errors import DataError
 
 HELD = 4 << 20
-"""Bytes of batches that a spool holds in memory, at most."""
+"""Bytes of memory that the batches of a spool keep from being freed, at most; what they are slices of counts whole."""
 
 ALIGNED = 64
 """Bytes of which batches in the file begin at a multiple, as Arrow likes them."""
 
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
+
 _views: weakref.WeakValueDictionary[int, mmap.mmap] = weakref.WeakValueDictionary()
-"""The files that are mapped, by the address of their first byte."""
+"""The files that are mapped, by the address of their first byte, as long as anything looks at them: an array does not
+tell which file it lies in."""
 
 
 class _Piece(NamedTuple):
@@ -34,40 +38,39 @@ class _Piece(NamedTuple):
 
 @dataclass(eq=False)
 class Spool:
-    """Batches under keys, each of any schema, given back once, in the order they came.
+    """Batches of any schema, given back once, in the order they came.
 
     The file lies in the folder for temporary files (``TMPDIR``) without a name, so that nothing is left behind however
     the process ends. What comes back from it is mapped, all at once so that one descriptor serves any number of
     batches: the system reads it as it is looked at, and may drop it again.
     """
 
-    _waiting: dict[int, deque[pa.RecordBatch | _Piece]] = field(default_factory=dict)
+    _waiting: deque[pa.RecordBatch | _Piece] = field(default_factory=deque)
     _held: int = 0
     _file: BinaryIO | None = None
     _view: mmap.mmap | None = None
     _looked_at: list[_Piece] = field(default_factory=list)
 
-    def add(self, batch: pa.RecordBatch, key: int = 0) -> None:
-        """One more; :class:`~twinset.errors.DataError` where the disk has no room for it."""
-        size = batch.nbytes
+    def add(self, batch: pa.RecordBatch) -> None:
+        """One more; :class:`~twinset.errors.DataError` where the disk does not take it."""
+        size = batch.get_total_buffer_size()
         if self._held + size <= HELD:
             self._held += size
-            self._waiting.setdefault(key, deque()).append(batch)
+            self._waiting.append(batch)
         else:
-            self._waiting.setdefault(key, deque()).append(self._written(batch))
+            self._waiting.append(self._written(batch))
 
-    def taken(self, key: int = 0) -> Iterator[pa.RecordBatch]:
-        """All batches under a key. Each is kept here no longer: who makes another of it never holds all twice."""
+    def taken(self) -> Iterator[pa.RecordBatch]:
+        """All batches. Each is kept here no longer: who makes another of it never holds all twice."""
         self._forget()
-        waiting = self._waiting.pop(key, deque())
-        while waiting:
-            kept = waiting.popleft()
+        while self._waiting:
+            kept = self._waiting.popleft()
             if isinstance(kept, _Piece):
                 yield self._mapped(kept)
                 _drop(self._view, kept.start, kept.length)
                 self._looked_at.append(kept)
             else:
-                self._held -= kept.nbytes
+                self._held -= kept.get_total_buffer_size()
                 yield kept
 
     def _forget(self) -> None:
@@ -87,8 +90,10 @@ class Spool:
                 stream.write_batch(batch)
             self._file.flush()
         except OSError as error:
-            problem = f"expected room for {batch.nbytes} bytes in the folder for temporary files; got {error.strerror}"
-            raise DataError(problem, hint="free some, or set TMPDIR to a folder that has more") from error
+            wanted = f"room for {batch.nbytes} bytes" if error.errno in _FULL else "to write a file"
+            problem = f"expected {wanted} in the folder for temporary files; got {error.strerror}"
+            hint = "free some, or set TMPDIR to a folder that has more"
+            raise DataError(problem, hint=hint if error.errno in _FULL else "set TMPDIR to another folder") from error
         return _Piece(start, self._file.tell() - start)
 
     def _mapped(self, piece: _Piece) -> pa.RecordBatch:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from twinset.dataset import Dataset
 from twinset.formats.coco.records import Category
 from twinset.formats.folder import is_text, visible
+from twinset.formats.shelves import Rows
 
 Names = tuple[str, ...]
 
@@ -50,10 +51,10 @@ def _names(stated: msgspec.Raw | msgspec.UnsetType) -> Names | None:
     return shown if len(set(shown)) == len(shown) else ()
 
 
-def common_names(instances: pa.ChunkedArray) -> Names | None:
+def common_names(instances: Rows) -> Names | None:
     """The names of keypoints in all pictures with keypoints, of type INSTANCES; None where they differ or lack."""
     found: set[Names] = set()
-    for chunk in instances.chunks:
+    for chunk in instances:
         lists = pc.struct_field(chunk, "objects")
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
         pointed = pc.list_flatten(lists).field("keypoints").is_valid().to_numpy(zero_copy_only=False)
@@ -75,6 +76,6 @@ def lost_names(dataset: Dataset) -> int:
     lost = 0
     for split in set(splits[named].tolist()):
         rows = np.flatnonzero(splits == split)
-        if common_names(instances.take(pa.array(rows))) is None:
+        if common_names(Rows(instances, rows)) is None:
             lost += int(named[rows].sum())
     return lost

@@ -1,0 +1,95 @@
+"""Claims that sources make of pictures, gathered by shelf of pictures in whatever order they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twinset.formats.spool import Spool, release
+
+CHUNK = 8192
+"""Claims in a batch that is given back, at most."""
+RUN = 4 << 20
+"""Bytes of claims that are sorted and put aside together, unless one batch alone has more."""
+
+
+class _Run(NamedTuple):
+    """Where claims that were sorted together lie: those of ``shelves[i]`` (S,) from ``begins[i]`` (S + 1,) on."""
+
+    shelves: NDArray[np.int64]
+    begins: NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class Claims:
+    """Record batches with a column ``picture``, int32 from 0, and any others; by ``shelf`` pictures once all have come.
+
+    What comes is sorted some MiB at a time and put aside, beyond a bound on the disk, and merged as it is asked for: an
+    external sort (Knuth, The Art of Computer Programming 3, 5.4). The claims of a picture stay in their order.
+    """
+
+    shelf: int
+    _gathered: list[pa.RecordBatch] = field(default_factory=list)
+    _size: int = 0
+    _runs: list[_Run] = field(default_factory=list)
+    _aside: Spool = field(default_factory=Spool)
+    _sorted: list[pa.RecordBatch] = field(default_factory=list)
+    _looked_at: list[pa.RecordBatch] = field(default_factory=list)
+
+    def add(self, claims: pa.RecordBatch) -> None:
+        """More of them; none once those of a shelf were asked for."""
+        size = claims.get_total_buffer_size()
+        if self._gathered and (self._size + size > RUN or claims.schema != self._gathered[0].schema):
+            self._put_aside()
+        self._gathered.append(claims)
+        self._size += size
+
+    def _put_aside(self) -> None:
+        claims = _one(self._gathered)
+        self._gathered, self._size = [], 0
+        shelves = claims.column("picture").to_numpy() // self.shelf
+        if (shelves[1:] < shelves[:-1]).any():
+            order = np.argsort(shelves, kind="stable")
+            claims, shelves = claims.take(pa.array(order)), shelves[order]
+        distinct, begins = np.unique(shelves, return_index=True)
+        self._runs.append(_Run(distinct, np.append(begins, len(claims))))
+        self._aside.add(claims)
+
+    def on(self, number: int) -> Iterator[pa.RecordBatch]:
+        """Those on a shelf, the first of whose pictures is ``number * shelf``, in their order."""
+        if self._gathered:
+            self._put_aside()
+        self._sorted += self._aside.taken()
+        for claims in self._looked_at:
+            release(claims.to_struct_array())
+        self._looked_at.clear()
+        return _together(self._pieces(number))
+
+    def _pieces(self, number: int) -> Iterator[pa.RecordBatch]:
+        for run, claims in zip(self._runs, self._sorted, strict=True):
+            at = int(np.searchsorted(run.shelves, number))
+            if at < len(run.shelves) and run.shelves[at] == number:
+                self._looked_at.append(claims)
+                begin, end = run.begins[at : at + 2].tolist()
+                yield from (claims.slice(start, min(CHUNK, end - start)) for start in range(begin, end, CHUNK))
+
+
+def _together(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same claims, small neighbours of the same columns in one: each takes its time however few it has."""
+    waiting: list[pa.RecordBatch] = []
+    for part in parts:
+        if waiting and (part.schema != waiting[0].schema or sum(map(len, waiting)) + len(part) > CHUNK):
+            yield _one(waiting)
+            waiting = []
+        waiting.append(part)
+    if waiting:
+        yield _one(waiting)
+
+
+def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
