@@ -183,6 +183,35 @@ def test_claims_in_any_order_and_in_several_chunks_go_to_their_pictures(
     assert [(m.picture, m.number) for m in mishaps] == [(1, 6), (2, 5)]
 
 
+def test_many_shuffled_claims_keep_the_order_of_each_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinset.formats.objects.SHELF", 7)
+    monkeypatch.setattr("twinset.formats.spool.HELD", 1000)
+    monkeypatch.setattr("twinset.formats.claims.RUN", 5000)
+    pictures = np.random.Generator(np.random.PCG64(0)).integers(0, 20, 400)
+    objects = Objects()
+    for start in range(0, 400, 50):
+        numbers = np.arange(start, start + 50)
+        columns = {"picture": pa.array(pictures[numbers], pa.int32()), "label": pa.array(["cat"] * 50)}
+        columns |= {name: pa.array(numbers / 50 + (name[1] == "2")) for name in CORNERS}
+        objects.extend(0, [pa.record_batch(columns)])
+    rows, array, _ = objects.settle(dict.fromkeys(range(20), SIZE), CLASSES)
+    for picture in range(20):
+        found = [one["x1"] for one in array[rows[picture]].as_py()["objects"]]
+        assert np.allclose(found, np.flatnonzero(pictures == picture) / 50)
+
+
+@pytest.mark.parametrize("points", [20, 5000])
+def test_objects_of_pictures_wait_within_a_bound(points: int) -> None:
+    objects, before = Objects(), pa.total_allocated_bytes()
+    ring, most = tuple(float(n % 30) for n in range(2 * points)), 0
+    for _ in range(3000):
+        objects.picture([Stated("cat", rings=(ring,))] * 3)
+        most = max(most, len(objects._pending) * points)
+    assert most < 1 << 18
+    assert pa.total_allocated_bytes() - before < 12 << 20
+    assert objects.labels() == ["cat"]
+
+
 def test_small_parts_with_classes_of_their_own_are_settled_together() -> None:
     objects = Objects()
     for name in ("dog", "cat"):

@@ -118,6 +118,20 @@ def test_what_was_taken_and_looked_at_no_longer_counts(monkeypatch: pytest.Monke
     assert resident_kib() - before < 20 << 10
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_what_was_looked_at_only_after_the_next_came_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "HELD", 0)
+    waiting = Spool()
+    for number in range(40):
+        waiting.add(pa.record_batch({"x": np.full(1 << 17, number)}))
+    before, last, most = resident_kib(), None, 0
+    for one in waiting.taken():
+        if last is not None:
+            assert last.column("x").to_numpy().sum() >= 0
+        last, most = one, max(most, resident_kib() - before)
+    assert most < 8 << 10
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
 def test_any_number_of_batches_takes_one_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD", 0)

@@ -19,6 +19,9 @@ from twinset.errors import DataError
 HELD = 4 << 20
 """Bytes of memory that the batches of a spool keep from being freed, at most; what they are slices of counts whole."""
 
+BEHIND = 4 * HELD
+"""Bytes of the file before a batch that are let go of with it: some batches may have been looked at together."""
+
 ALIGNED = 64
 """Bytes of which batches in the file begin at a multiple, as Arrow likes them."""
 
@@ -49,7 +52,7 @@ class Spool:
     _held: int = 0
     _file: BinaryIO | None = None
     _view: mmap.mmap | None = None
-    _looked_at: list[_Piece] = field(default_factory=list)
+    _seen: int = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """One more; :class:`~twinset.errors.DataError` where the disk does not take it."""
@@ -62,22 +65,16 @@ class Spool:
 
     def taken(self) -> Iterator[pa.RecordBatch]:
         """All batches. Each is kept here no longer: who makes another of it never holds all twice."""
-        self._forget()
+        _drop(self._view, 0, self._seen)
         while self._waiting:
             kept = self._waiting.popleft()
             if isinstance(kept, _Piece):
                 yield self._mapped(kept)
-                _drop(self._view, kept.start, kept.length)
-                self._looked_at.append(kept)
+                self._seen = kept.start + kept.length
+                _drop(self._view, max(0, kept.start - BEHIND), self._seen)
             else:
                 self._held -= kept.get_total_buffer_size()
                 yield kept
-
-    def _forget(self) -> None:
-        """Lets go of what was taken before: whoever took some batches together looked at them after the next came."""
-        for piece in self._looked_at:
-            _drop(self._view, piece.start, piece.length)
-        self._looked_at.clear()
 
     def _written(self, batch: pa.RecordBatch) -> _Piece:
         try:
@@ -124,11 +121,11 @@ def release(array: pa.Array) -> None:
     for first, view in list(_views.items()):
         inside = [(start - first, end - first) for start, end in spans if first <= start < first + len(view)]
         if inside:
-            _drop(view, min(inside)[0], max(end for _, end in inside) - min(inside)[0])
+            _drop(view, min(inside)[0], max(end for _, end in inside))
 
 
-def _drop(view: mmap.mmap | None, start: int, length: int) -> None:
+def _drop(view: mmap.mmap | None, start: int, end: int) -> None:
     """Takes the pages of a part of a mapped file out of memory, where the system can."""
     if view is not None and hasattr(mmap, "MADV_DONTNEED"):
         first = start // mmap.PAGESIZE * mmap.PAGESIZE
-        view.madvise(mmap.MADV_DONTNEED, first, start + length - first)
+        view.madvise(mmap.MADV_DONTNEED, first, end - first)
