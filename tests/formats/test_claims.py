@@ -92,3 +92,30 @@ def test_a_shuffled_source_takes_hardly_more_of_the_disk(tmp_path: Path, monkeyp
         assert len(taken(waiting, 200)[199]) == 500
         sizes.append((tmp_path / str(shuffled)).stat().st_size)
     assert sizes[1] < 1.02 * sizes[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_shelves_that_were_looked_at_no_longer_count_as_memory(shuffled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "HELD", 0)
+    pictures = np.repeat(np.arange(400), 50)
+    if shuffled:
+        np.random.Generator(np.random.PCG64(0)).shuffle(pictures)
+    waiting = Claims(10)
+    for start in range(0, len(pictures), 500):
+        outlines = pa.ListArray.from_arrays(
+            np.arange(501, dtype=np.int32) * 500, pa.array(np.ones(250_000, np.float32))
+        )
+        waiting.add(batch(pictures[start : start + 500].tolist(), start, outline=outlines))
+    before, most = mapped_kib(), 0
+    for number in range(40):
+        for one in waiting.on(number):
+            assert one["outline"].flatten().to_numpy().sum() == 500 * len(one)
+        most = max(most, mapped_kib() - before)
+    assert most < 8 << 10  # of 40 MiB
+
+
+def mapped_kib() -> int:
+    """Pages of files that count as memory of this process."""
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssFile")]
+    return int(line.split()[1])

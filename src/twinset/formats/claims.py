@@ -16,6 +16,8 @@ CHUNK = 8192
 """Claims in a batch that is given back, at most."""
 RUN = 4 << 20
 """Bytes of claims that are sorted and put aside together, unless one batch alone has more."""
+FEW = 2
+"""Runs that a shelf has claims in where they come in the order of the pictures, at most."""
 
 
 class _Run(NamedTuple):
@@ -23,6 +25,11 @@ class _Run(NamedTuple):
 
     shelves: NDArray[np.int64]
     begins: NDArray[np.int64]
+
+    def span(self, shelf: int) -> tuple[int, int]:
+        """First and end of the claims of a shelf, which may be none."""
+        first, end = np.searchsorted(self.shelves, [shelf, shelf + 1])
+        return int(self.begins[first]), int(self.begins[end])
 
 
 @dataclass(eq=False)
@@ -71,12 +78,17 @@ class Claims:
         return _together(self._pieces(number))
 
     def _pieces(self, number: int) -> Iterator[pa.RecordBatch]:
-        for run, claims in zip(self._runs, self._sorted, strict=True):
-            at = int(np.searchsorted(run.shelves, number))
-            if at < len(run.shelves) and run.shelves[at] == number:
-                self._looked_at.append(claims)
-                begin, end = run.begins[at : at + 2].tolist()
-                yield from (claims.slice(start, min(CHUNK, end - start)) for start in range(begin, end, CHUNK))
+        """Those of each run, copied out of runs that are many: the system maps far more than is looked at."""
+        places = [(claims, *run.span(number)) for run, claims in zip(self._runs, self._sorted, strict=True)]
+        touched = [(claims, begin, end) for claims, begin, end in places if begin < end]
+        for claims, begin, end in touched:
+            self._looked_at.append(claims)
+            for start in range(begin, end, CHUNK):
+                part = claims.slice(start, min(CHUNK, end - start))
+                if len(touched) > FEW:
+                    part = part.take(pa.array(np.arange(len(part))))
+                    release(claims.to_struct_array())
+                yield part
 
 
 def _together(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -52,7 +52,6 @@ class Spool:
     _held: int = 0
     _file: BinaryIO | None = None
     _view: mmap.mmap | None = None
-    _seen: int = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """One more; :class:`~twinset.errors.DataError` where the disk does not take it."""
@@ -65,13 +64,11 @@ class Spool:
 
     def taken(self) -> Iterator[pa.RecordBatch]:
         """All batches. Each is kept here no longer: who makes another of it never holds all twice."""
-        _drop(self._view, 0, self._seen)
         while self._waiting:
             kept = self._waiting.popleft()
             if isinstance(kept, _Piece):
                 yield self._mapped(kept)
-                self._seen = kept.start + kept.length
-                _drop(self._view, max(0, kept.start - BEHIND), self._seen)
+                _drop(self._view, max(0, kept.start - BEHIND), kept.start + kept.length)
             else:
                 self._held -= kept.get_total_buffer_size()
                 yield kept
