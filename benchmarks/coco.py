@@ -7,7 +7,8 @@ own, in turn; no picture is there to be opened. Seconds are those of the process
 neighbours on the machine do not count. ``--peers`` is a Python that has supervision and datumaro. Boxes and
 classes of what each wrote are compared with the source. pycocotools has no writer: its parsed file goes through
 ``json.dumps``. Ours counts from the file to settled columns and back; memory is measured with a quarter of the
-images, with a quarter of the objects in each, and with all. The last line is JSON.
+images, with a quarter of the objects in each, and with all; then with the annotations in random order, and with the
+pictures in two splits by turns. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -33,40 +34,42 @@ FAR_BEHIND = 4
 """Times our seconds beyond which a tool is measured once: minutes would go by and decide nothing."""
 
 
-def make(path: Path, images: int, *, polygons: bool, each: int = OBJECTS) -> None:
+def make(path: Path, images: int, *, polygons: bool, each: int = OBJECTS, shuffled: bool = False) -> None:
     """A COCO file of ``images`` pictures with ``each`` objects, coordinates with two decimals as COCO has them."""
     draw = np.random.Generator(np.random.PCG64(SEED))
     turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
     circle = np.stack([1 + np.cos(turn), 1 + np.sin(turn)], axis=1) / 2
     categories = [{"id": n + 1, "name": f"class {n}", "supercategory": ""} for n in range(CLASSES)]
     pictures = [{"id": n + 1, "file_name": f"{n:012d}.jpg", "width": WIDTH, "height": HEIGHT} for n in range(images)]
+    corner = np.round(draw.uniform(0, 400, (images * each, 2)), 2)
+    sides = np.round(draw.uniform(4, 80, (images * each, 2)), 2)
+    classes = draw.integers(1, CLASSES + 1, images * each)
+    order = draw.permutation(images * each) if shuffled else np.arange(images * each)
     path.parent.mkdir(parents=True, exist_ok=True)
     (path.parent.parent / "images" / "all").mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         file.write(json.dumps({"info": {}, "licenses": [], "categories": categories, "images": pictures})[:-1])
         file.write(', "annotations": [')
-        for number in range(images):
-            corner = np.round(draw.uniform(0, 400, (each, 2)), 2)
-            sides = np.round(draw.uniform(4, 80, (each, 2)), 2)
-            classes = draw.integers(1, CLASSES + 1, each).tolist()
-            rings = np.round(corner[:, None] + circle * sides[:, None], 2).reshape(each, 1, -1).tolist()
-            rows = [
+        for start in range(0, len(order), 1000):
+            rows = order[start : start + 1000]
+            rings = np.round(corner[rows, None] + circle * sides[rows, None], 2).reshape(len(rows), 1, -1).tolist()
+            written = [
                 {
-                    "id": number * each + row + 1,
-                    "image_id": number + 1,
-                    "category_id": classes[row],
-                    "segmentation": rings[row] if polygons else [],
+                    "id": row + 1,
+                    "image_id": row // each + 1,
+                    "category_id": int(classes[row]),
+                    "segmentation": ring if polygons else [],
                     "area": round(float(sides[row].prod()), 2),
                     "bbox": [*corner[row].tolist(), *sides[row].tolist()],
                     "iscrowd": 0,
                 }
-                for row in range(each)
+                for row, ring in zip(rows.tolist(), rings, strict=True)
             ]
-            file.write((", " if number else "") + json.dumps(rows)[1:-1])
+            file.write((", " if start else "") + json.dumps(written)[1:-1])
         file.write("]}")
 
 
-def ours(source: Path, target: Path) -> tuple[float, float, int]:
+def ours(source: Path, target: Path, splits: int = 1) -> tuple[float, float, int]:
     from twinset.formats import coco
     from twinset.formats.coco.records import Image
     from twinset.formats.coco.writing import write_file
@@ -90,9 +93,15 @@ def ours(source: Path, target: Path) -> tuple[float, float, int]:
     read = time.process_time() - began
     began = time.process_time()
     images = [Image(n, name, WIDTH, HEIGHT) for n, name in enumerate(names, 1)]
-    with target.open("wb") as handle:
-        write_file(handle, Rows.all_of(instances), images, listing.classes)
+    for split in range(splits):
+        with target.with_suffix(f".{split}" if split else ".json").open("wb") as handle:
+            chosen = Rows(instances, np.arange(split, len(images), splits))
+            write_file(handle, chosen, images[split::splits], listing.classes)
     return read, time.process_time() - began, int(instances.get_total_buffer_size())
+
+
+def ours_in_two(source: Path, target: Path) -> tuple[float, float, int]:
+    return ours(source, target, splits=2)
 
 
 def pycocotools(source: Path, target: Path) -> tuple[float, float, int]:
@@ -137,6 +146,7 @@ def datumaro(source: Path, target: Path) -> tuple[float, float, int]:
 
 TOOLS: dict[str, Callable[[Path, Path], tuple[float, float, int]]] = {
     "twinset": ours,
+    "twinset-splits": ours_in_two,
     "pycocotools": pycocotools,
     "supervision": supervision,
     "datumaro": datumaro,
@@ -224,22 +234,33 @@ def compared(options: argparse.Namespace, images: int, scratch: Path) -> dict[st
     return {"images": images, "file_mib": megabytes, "rows": rows, "fastest": fastest, "ratio": ratio}
 
 
-def memory(options: argparse.Namespace, images: int, scratch: Path) -> list[dict[str, float]]:
-    """Our peak with a quarter of the images, with a quarter of the objects in each, and with all."""
+def memory(options: argparse.Namespace, images: int, scratch: Path) -> list[dict[str, Any]]:
+    """Our peak with a quarter of the images, with a quarter of the objects in each, with all, and in less order."""
     found = []
     warm = scratch / "warm" / "annotations" / "instances_all.json"
-    for count, each in ((images // 4, OBJECTS), (images, OBJECTS // 4), (images, OBJECTS)):
-        source = scratch / f"memory{count}x{each}" / "annotations" / "instances_all.json"
-        make(source, count, polygons=options.polygons, each=each)
-        run = measured(sys.executable, "twinset", source, scratch / "memory.json", warm)
-        row = {"images": count, "each": each, "file_mib": source.stat().st_size / 2**20, **run}
+    cases = (
+        (images // 4, OBJECTS, ""),
+        (images, OBJECTS // 4, ""),
+        (images, OBJECTS, ""),
+        (images, OBJECTS, "in random order"),
+        (images, OBJECTS, "in two splits"),
+    )
+    for count, each, how in cases:
+        shuffled = how == "in random order"
+        source = scratch / f"memory{count}x{each}{how}" / "annotations" / "instances_all.json"
+        make(source, count, polygons=options.polygons, each=each, shuffled=shuffled)
+        tool = "twinset-splits" if how == "in two splits" else "twinset"
+        run = measured(sys.executable, tool, source, scratch / "memory.json", warm)
+        row: dict[str, Any] = {"images": count, "each": each, "how": how, "file_mib": source.stat().st_size / 2**20}
+        row |= run
         row["over_idle_mib"] = run["peak_mib"] - run["idle_mib"]
         print(
-            f"{count} images with {each} objects, {row['file_mib']:.0f} MiB: peak {run['peak_mib']:.0f} MiB,"
-            f" {row['over_idle_mib']:.0f} over idle; columns {run['columns_mib']:.0f}",
+            f"{count} images with {each} objects {how}, {row['file_mib']:.0f} MiB: peak {run['peak_mib']:.0f} MiB,"
+            f" {row['over_idle_mib']:.0f} over idle, {_total(run):.2f} s; columns {run['columns_mib']:.0f}",
             flush=True,
         )
         found.append(row)
+        source.unlink()
     return found
 
 

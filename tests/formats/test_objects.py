@@ -204,10 +204,10 @@ def test_many_shuffled_claims_keep_the_order_of_each_picture(monkeypatch: pytest
 def test_objects_of_pictures_wait_within_a_bound(points: int) -> None:
     objects, before = Objects(), pa.total_allocated_bytes()
     ring, most = tuple(float(n % 30) for n in range(2 * points)), 0
-    for _ in range(3000):
+    for number in range(6000):
         objects.picture([Stated("cat", rings=(ring,))] * 3)
-        most = max(most, len(objects._pending))
-    assert most == (6552 if points == 20 else 24)
+        most = max(most, len(objects._pending)) if number >= 3000 else 0
+    assert 0.9 * (1 << 18) < most * len(ring) < 1 << 18
     assert pa.total_allocated_bytes() - before < 12 << 20
     assert objects.labels() == ["cat"]
 
