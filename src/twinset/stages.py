@@ -164,6 +164,18 @@ class ParticularMethod(Protocol):
 
 
 @runtime_checkable
+class BoundedMethod(Protocol):
+    """A :class:`Method` that knows the configuration space of its generator (:class:`Configurable`) before a fit."""
+
+    def bounds(self, measures: Sequence[str] | None = None) -> Mapping[str, tuple[float, float]]:
+        """Lowest and highest value of each setting that moves these metadata measures, of all for None.
+
+        ValueError where nothing moves them.
+        """
+        ...
+
+
+@runtime_checkable
 class ConditionalMethod(Protocol):
     """A :class:`Method` whose generator can be asked for images with a value of one attribute.
 

@@ -42,7 +42,7 @@ def test_a_run_folder_that_cannot_be_made_is_no_fault_of_twinset(
 
 
 def test_two_recipes_at_once_do_not_share_a_folder(tmp_path: Path, called: Called) -> None:
-    from twinset.store import locked
+    from twinset.locks import locked
 
     with locked(tmp_path / "run"):
         ended, _, err = called("run", "builtin:digits", "--out", tmp_path / "run", "--quiet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydantic
@@ -27,7 +28,7 @@ from twinset.pipeline.reporting import Quiet
 from twinset.randomness import Stream
 from twinset.recipe import EvolvePart, recipe_from_values
 from twinset.secret_randomness import KEY_BYTES
-from twinset.stages import Slot
+from twinset.stages import BoundedMethod, Slot
 
 EVOLVE = {"rounds": 3, "population": 8, "pictures": 2, "measures": ["box_area", "centre_y"]}
 QUICK = {
@@ -192,6 +193,27 @@ def test_a_dry_run_refuses_bounds_that_no_renderer_has(real: Path) -> None:
         written = recipe_from_values({**recipe, "evolve": evolve})
         with pytest.raises(RecipeError, match=f"evolve: render: {said}"):
             pipeline.dry_run(written, workers=1, device="cpu", listener=Quiet())
+
+
+def test_a_dry_run_refuses_an_epsilon_over_features_that_the_images_train(real: Path) -> None:
+    rendered = {"use": "render", "backdrop": "road", "shapes": dict.fromkeys(read(real)[0].classes, "primitive")}
+    recipe = {"data": str(real), **QUICK, "generate": [rendered]}
+    evolve = {"epsilon": 5.0, "embedder": {"use": "self"}}
+    with pytest.raises(RecipeError, match="for epsilon; got render: the features are of a network that is trained on"):
+        pipeline.dry_run(recipe_from_values({**recipe, "evolve": evolve}), workers=1, device="cpu", listener=Quiet())
+
+
+def test_a_method_of_others_that_knows_its_space_is_held_to_it_before_a_fit(real: Path, tmp_path: Path) -> None:
+    class Bounded(CopyPaste):
+        def bounds(self, measures: Sequence[str] | None = None) -> dict[str, tuple[float, float]]:
+            return {"zoom": (1.0, 2.0)}
+
+    assert isinstance(Rendering(), BoundedMethod)
+    written = recipe_from_values({"data": str(real), **QUICK, "evolve": {"within": {"zoom": [1, 3]}}})
+    data = prepare_real(written.recipe, *read_real(written), tmp_path / "run")
+    source = SimpleNamespace(kind="generators", use="zoomed", method=Bounded())
+    with pytest.raises(RecipeError, match=r"evolve: zoomed: expected bounds of zoom within 1…2"):
+        spaces.check_evolution(written.recipe, [source], data)  # type: ignore[list-item]
 
 
 def test_a_dry_run_refuses_fewer_candidates_than_classes_need() -> None:

@@ -11,6 +11,7 @@ from twinset import documents
 from twinset.dataset import SPLITS, UNITS, Sample, sample_digest
 from twinset.downstream import UtilityPlan
 from twinset.errors import RunFolderError
+from twinset.locks import in_use, locked
 from twinset.paths import expanded
 from twinset.pipeline.audit_forecast import audit_forecast
 from twinset.pipeline.audit_seconds import audit_seconds
@@ -42,7 +43,7 @@ from twinset.pipeline.resolving import Machine, estimate, overruns, resolve_once
 from twinset.randomness import Stream
 from twinset.recipe import GroupCountPart, Recipe, WrittenRecipe
 from twinset.stages import Generator
-from twinset.store import ShardStore, in_use, locked
+from twinset.store import ShardStore
 from twinset.threads import torch_threads
 
 BYTES_PER_PIXEL = 1.2

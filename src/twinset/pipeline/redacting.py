@@ -14,6 +14,7 @@ from pathlib import Path
 from twinset import documents
 from twinset.dataset import Dataset
 from twinset.errors import UsageError
+from twinset.locks import locked
 from twinset.paths import expanded
 from twinset.pipeline.folders import began_on, recipe_of, refuse_unfinished, result_of
 from twinset.pipeline.object_audit import MARK
@@ -25,7 +26,7 @@ from twinset.pipeline.resolving import Machine
 from twinset.pipeline.running import finish, take_back_result
 from twinset.pipeline.withdrawing import withdraw
 from twinset.redactions import Redaction, Removed, next_folder, record, redacted_ids
-from twinset.store import ShardStore, locked, write_bytes
+from twinset.store import ShardStore, write_bytes
 
 NAMED = 3
 """Unknown ids that an error names."""

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from twinset import documents
+from twinset.locks import locked
 from twinset.paths import expanded
 from twinset.pipeline.closing.loop import close_gap
 from twinset.pipeline.curating import commit_curation
@@ -43,7 +44,7 @@ from twinset.pipeline.targets import commit_target, committed_target
 from twinset.recipe import WrittenRecipe
 from twinset.redactions import apply_redactions
 from twinset.stages import Curatable
-from twinset.store import ShardStore, disk_refusals, locked, sync_folder, write_json
+from twinset.store import ShardStore, disk_refusals, sync_folder, write_json
 
 
 def run(

@@ -144,13 +144,12 @@ class CopyPaste:
         """
         from twinset.generators.copypaste.gathering import cutouts_under, some_pictures
 
-        cutouts, backgrounds, distractors = self.folders
+        cutouts, *others = self.folders
         if cutouts is not None:
-            _ = cutouts_under(cutouts, classes)
-        if backgrounds is not None:
-            _ = some_pictures(backgrounds)
-        if distractors is not None and self.distractors[1]:
-            _ = some_pictures(distractors)
+            cutouts_under(cutouts, classes)
+        for folder, wanted in zip(others, (True, self.distractors[1]), strict=True):
+            if folder is not None and wanted:
+                some_pictures(folder)
 
     def folders_digest(self) -> str:
         """sha256 over names and bytes of all files in the folders; :class:`DataError` where there is no folder."""

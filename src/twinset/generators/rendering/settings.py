@@ -197,6 +197,12 @@ class Rendering:
                 hint="correct the name",
             )
 
+    def bounds(self, measures: Sequence[str] | None = None) -> Mapping[str, tuple[float, float]]:
+        """What a configuration may say (:class:`twinset.stages.BoundedMethod`)."""
+        from twinset.generators.rendering.drawing import STEERED, space_of, steered_by
+
+        return space_of(STEERED if measures is None else steered_by(measures))
+
     @staticmethod
     def with_paths(settings: Mapping[str, object], change: Callable[[str], str]) -> dict[str, object]:
         """Settings as they stand in a recipe, with every folder of meshes changed."""

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from twinset import __version__
 from twinset.errors import RunFolderError
+from twinset.locks import in_use, locked
 from twinset.models.classifier import ClassifierSettings
 from twinset.pipeline.resolving import cache_folder
-from twinset.store import in_use, locked, read_json, write_json
+from twinset.store import read_json, write_json
 
 ABANDONED_SECONDS = 14 * 86_400.0
 """After two weeks nobody comes back to a study that was stopped."""

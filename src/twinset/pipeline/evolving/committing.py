@@ -162,49 +162,55 @@ def commit_evolution(
     :class:`RecipeError` for a generator without a configuration space, or where an ε is asked for
     that cannot be claimed.
     """
-    if evolved_path(folder).exists():
-        destroy_key(folder)
-        return
-    rng = Stream(seed).child("evolve", number)
-    method = methods.build("embedders", part.embedder.use, part.embedder.settings, where="evolve.embedder")
-    candidates = candidates_of(generator, folder, part, name=name)
-    with torch_threads(1):
-        embedder = cast(EmbedderMethod, method).fit(real.training, spec=real.spec, rng=rng.child("embedder"))
-        evolving = _Evolving(
-            name,
-            part,
-            real,
-            candidates,
-            embedder,
-            yardstick_of(real, embedder, rng.child("yardstick")),
-            rng,
-            generators,
-        )
-        account = evolving.account(touched)
-        rounds, between = evolving.rounds(folder, executor, listener)
-        weighted = evolving.winners(rounds[-1])
-        excesses = {
-            "before": evolving.excess_of(cast(Generator, generator)),
-            **between,
-            "after": evolving.excess_of(_followed(generator, part.measures, weighted, name=name)),
-        }
-    sentences = (*evolving.sentences(excesses, rounds), *account.sentences())
-    for sentence in sentences:
-        listener.note(sentence)
-    write_json(
-        evolved_path(folder),
-        {
-            "measures": None if part.measures is None else list(part.measures),
-            "weighted": weighted,
-            "excess_frechet": excesses,
-            "epsilon": None if math.isinf(account.epsilon) else account.epsilon,
-            "delta": account.delta,
-            "sigma": account.sigma,
-            "claimed": account.claimed,
-            "sentences": list(sentences),
-        },
-    )
+    if not evolved_path(folder).exists():
+        with torch_threads(1):
+            rng = Stream(seed).child("evolve", number)
+            candidates = candidates_of(generator, folder, part, name=name)
+            evolving = _evolving(name, part, real, candidates, rng=rng, generators=generators)
+            account = evolving.account(touched)
+            rounds, between = evolving.rounds(folder, executor, listener)
+            weighted = evolving.winners(rounds[-1])
+            excesses = {
+                "before": evolving.excess_of(cast(Generator, generator)),
+                **between,
+                "after": evolving.excess_of(_followed(generator, part.measures, weighted, name=name)),
+            }
+        sentences = (*evolving.sentences(excesses, rounds), *account.sentences())
+        for sentence in sentences:
+            listener.note(sentence)
+        _write_outcome(folder, part, weighted, excesses, account, sentences)
     destroy_key(folder)
+
+
+def _evolving(
+    name: str, part: EvolvePart, real: RealData, candidates: Configurations, *, rng: Stream, generators: int
+) -> _Evolving:
+    """A source before its first round, with the features it is judged by."""
+    method = methods.build("embedders", part.embedder.use, part.embedder.settings, where="evolve.embedder")
+    embedder = cast(EmbedderMethod, method).fit(real.training, spec=real.spec, rng=rng.child("embedder"))
+    yardstick = yardstick_of(real, embedder, rng.child("yardstick"))
+    return _Evolving(name, part, real, candidates, embedder, yardstick, rng, generators)
+
+
+def _write_outcome(
+    folder: Path,
+    part: EvolvePart,
+    weighted: Sequence[Sequence[tuple[float, Configuration]]],
+    excesses: Excesses,
+    account: Guarantee,
+    sentences: Sequence[str],
+) -> None:
+    outcome = {
+        "measures": None if part.measures is None else list(part.measures),
+        "weighted": weighted,
+        "excess_frechet": excesses,
+        "epsilon": None if math.isinf(account.epsilon) else account.epsilon,
+        "delta": account.delta,
+        "sigma": account.sigma,
+        "claimed": account.claimed,
+        "sentences": list(sentences),
+    }
+    write_json(evolved_path(folder), outcome)
 
 
 def evolved(generator: object, folder: Path, *, name: str) -> object:

@@ -13,7 +13,7 @@ from twinset.generators.copypaste import CopyPasteGenerator
 from twinset.pipeline.closing.record import undone
 from twinset.pipeline.matching import SETTINGS, PlacedSpace, configurable, matched_path
 from twinset.recipe import EvolvePart
-from twinset.stages import Configurable, Configuration
+from twinset.stages import BoundedMethod, Configurable, Configuration
 from twinset.store import read_json
 
 if TYPE_CHECKING:
@@ -91,10 +91,6 @@ def evolving_classes(real: RealData) -> int:
 
 def check_evolution(recipe: Recipe, sources: Sequence[Source], real: RealData) -> None:
     """:class:`RecipeError` for what is known before a fit: an ε that cannot be claimed, bounds outside, too few."""
-    from twinset.generators.rendering import Rendering
-    from twinset.generators.rendering.drawing import STEERED, steered_by
-    from twinset.generators.rendering.drawing import space_of as bounds_of
-
     part = recipe.evolve
     if part is None:
         return
@@ -110,11 +106,12 @@ def check_evolution(recipe: Recipe, sources: Sequence[Source], real: RealData) -
             continue
         if part.epsilon is not None:
             matched, curated = recipe.match is not None, recipe.curate is not None
-            refuse_seen(source.use, touched_by(source.method, name=source.use, matched=matched, curated=curated))
-        if isinstance(source.method, Rendering):
+            touched = touched_by(source.method, name=source.use, matched=matched, curated=curated)
+            own = ("the features are of a network that is trained on them",) if part.embedder.use == "self" else ()
+            refuse_seen(source.use, (*own, *touched))
+        if isinstance(source.method, BoundedMethod):
             try:
-                names = STEERED if part.measures is None else steered_by(part.measures)
-                _ = Box.of(bounds_of(names), part.within)
+                Box.of(source.method.bounds(part.measures), part.within)
             except ValueError as error:
                 raise RecipeError(f"evolve: {source.use}: {error}") from error
 

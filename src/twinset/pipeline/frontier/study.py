@@ -10,6 +10,7 @@ import pydantic
 from twinset import documents
 from twinset.downstream.blind import blind_accuracy
 from twinset.errors import RunFolderError
+from twinset.locks import locked
 from twinset.pipeline.fitting import load_resolved
 from twinset.pipeline.folders import Timings, no_empty_folders, refuse_inside
 from twinset.pipeline.frontier import words
@@ -27,7 +28,7 @@ from twinset.pipeline.real import load_real
 from twinset.pipeline.reporting import Listener
 from twinset.pipeline.resolving import Machine
 from twinset.recipe import WrittenRecipe
-from twinset.store import disk_refusals, locked, read_json, write_bytes, write_json
+from twinset.store import disk_refusals, read_json, write_bytes, write_json
 
 
 def frontier_study(

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from twinset import documents
 from twinset.errors import DataError
-from twinset.store import alone_at, write_bytes
+from twinset.locks import alone_at
+from twinset.store import write_bytes
 
 WORST, BEST = 0, 5
 
