@@ -93,7 +93,7 @@ class Rows:
 
     column: pa.ChunkedArray
     rows: NDArray[np.int64]
-    most: int = 1024
+    most: int = 256
 
     @staticmethod
     def all_of(column: pa.ChunkedArray) -> Rows:
