@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.formats.mapped import mapped_kib, wants_proc
 
 from twinset.formats import claims, spool
 from twinset.formats.claims import Claims
@@ -94,7 +95,7 @@ def test_a_shuffled_source_takes_hardly_more_of_the_disk(tmp_path: Path, monkeyp
     assert sizes[1] < 1.02 * sizes[0]
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@wants_proc
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_shelves_that_were_looked_at_no_longer_count_as_memory(shuffled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD", 0)
@@ -113,9 +114,3 @@ def test_shelves_that_were_looked_at_no_longer_count_as_memory(shuffled: bool, m
             assert one["outline"].flatten().to_numpy().sum() == 500 * len(one)
         most = max(most, mapped_kib() - before)
     assert most < 8 << 10  # of 40 MiB
-
-
-def mapped_kib() -> int:
-    """Pages of files that count as memory of this process."""
-    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssFile")]
-    return int(line.split()[1])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.formats.mapped import mapped_kib, wants_proc
 
 from twinset.formats.objects import Objects, Stated
 from twinset.formats.shelves import Rows, placed
@@ -96,7 +95,7 @@ def test_rows_of_a_split_are_copied_a_few_at_a_time(monkeypatch: pytest.MonkeyPa
     assert max(held) < 1 << 20
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@wants_proc
 def test_rows_that_were_walked_no_longer_count_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     found = large(monkeypatch)
     before = mapped_kib()
@@ -106,9 +105,3 @@ def test_rows_that_were_walked_no_longer_count_as_memory(monkeypatch: pytest.Mon
         most = max(most, mapped_kib() - before)
     assert 256 < most < 4 << 10
     assert mapped_kib() - before < 1 << 10
-
-
-def mapped_kib() -> int:
-    """Pages of files that count as memory of this process."""
-    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssFile")]
-    return int(line.split()[1])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.formats.mapped import mapped_kib, wants_proc
 
 from twinset.errors import DataError
 from twinset.formats import spool
@@ -87,13 +88,7 @@ def test_released_pages_are_read_again_and_memory_is_left_alone(monkeypatch: pyt
     assert back == [batch(number) for number in range(3)]
 
 
-def resident_kib() -> int:
-    """Pages of files that count as memory of this process."""
-    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssFile")]
-    return int(line.split()[1])
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@wants_proc
 def test_released_pages_no_longer_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD", 0)
     waiting = Spool()
@@ -102,33 +97,33 @@ def test_released_pages_no_longer_count(monkeypatch: pytest.MonkeyPatch) -> None
     first, second = waiting.taken()
     assert first.column("x").to_numpy().sum() == 0
     assert second.column("x").to_numpy().sum() == 2 << 20
-    before = resident_kib()
+    before = mapped_kib()
     release(first.to_struct_array())
-    assert 15 << 10 < before - resident_kib() < 20 << 10
+    assert 15 << 10 < before - mapped_kib() < 20 << 10
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@wants_proc
 def test_what_was_taken_and_looked_at_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD", 0)
     waiting = Spool()
     for number in range(4):
         waiting.add(pa.record_batch({"x": np.full(2 << 20, number)}))
-    before = resident_kib()
+    before = mapped_kib()
     assert sum(int(one.column("x").to_numpy().sum()) for one in waiting.taken()) == 6 * (2 << 20)
-    assert resident_kib() - before < 20 << 10
+    assert mapped_kib() - before < 20 << 10
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@wants_proc
 def test_what_was_looked_at_only_after_the_next_came_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD", 0)
     waiting = Spool()
     for number in range(40):
         waiting.add(pa.record_batch({"x": np.full(1 << 17, number)}))
-    before, last, most = resident_kib(), None, 0
+    before, last, most = mapped_kib(), None, 0
     for one in waiting.taken():
         if last is not None:
             assert last.column("x").to_numpy().sum() >= 0
-        last, most = one, max(most, resident_kib() - before)
+        last, most = one, max(most, mapped_kib() - before)
     assert most < 8 << 10
 
 

@@ -84,11 +84,11 @@ def _spread(pictures: pa.StructArray, at: NDArray[np.int64], size: int) -> pa.St
     return pa.StructArray.from_arrays(columns, fields=list(INSTANCES), mask=pa.array(rows < 0))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Some rows of a column of INSTANCES, in their order, as arrays of no more than ``most`` pictures.
 
-    May be walked any number of times; each array is let go of, as far as it lies on the disk, as the next is asked for.
+    May be walked any number of times. What lies on the disk is let go of chunk by chunk of the column.
     """
 
     column: pa.ChunkedArray

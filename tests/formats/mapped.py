@@ -1,0 +1,17 @@
+"""How much of files counts as memory of this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+STATUS = Path("/proc/self/status")
+
+wants_proc = pytest.mark.skipif(not STATUS.exists(), reason="no /proc here")
+
+
+def mapped_kib() -> int:
+    """Pages of files that are in memory and mapped."""
+    (line,) = [one for one in STATUS.read_text().splitlines() if one.startswith("RssFile")]
+    return int(line.split()[1])
