@@ -239,22 +239,45 @@ def test_a_concave_outline_that_falls_asunder_keeps_a_tight_box() -> None:
     np.testing.assert_array_equal(one_arm.boxes, [[10, 10, 15, 12]])
 
 
-@pytest.mark.parametrize("rise", [10.0, 11.7, 12.0, 20.0])
-def test_a_part_that_no_longer_covers_a_pixel_is_not_in_the_box(rise: float) -> None:
-    def bar(low: float, high: float) -> tuple[float, ...]:
-        return (5, low, 25, low, 25, high, 5, high)
+def bars(*sides: tuple[float, float, float, float]) -> Instances:
+    """One object in a picture of 40 × 40: rectangles x1, y1, x2, y2."""
+    rings = tuple((x1, y1, x2, y1, x2, y2, x1, y2) for x1, y1, x2, y2 in sides)
+    whole = np.array(sides, dtype=np.float32)
+    box = np.concatenate([whole[:, :2].min(0), whole[:, 2:].max(0)])[None]
+    return Instances((40, 40), np.array([0]), box, (Polygons(40, 40, rings),))
 
-    masks = (Polygons(40, 40, (bar(10, 12), bar(24, 30))),)
-    found = after(
-        Instances((40, 40), np.array([0]), np.array([[5, 10, 25, 30]]), masks),
-        Motion(np.array([[1, 0, 0], [0, 1, -rise]]), (40, 40), (40, 40)),
-    )
+
+@pytest.mark.parametrize("rise", [10.0, 11.7, 12.0, 20.0])
+def test_a_part_that_the_border_cuts_down_to_no_pixel_is_not_in_the_box(rise: float) -> None:
+    motion = Motion(np.array([[1, 0, 0], [0, 1, -rise]]), (40, 40), (40, 40))
+    found = after(bars((5, 10, 25, 12), (5, 24, 25, 30)), motion)
     assert found.masks is not None
     (mask,) = found.masks
     assert isinstance(mask, Polygons)
     assert len(mask.rings) == (2 if rise == 10 else 1)
     assert np.abs(found.boxes[0] - extents(mask.dense())).max() < 1
     assert found.is_truncated.tolist() == [rise > 10]
+
+
+def test_what_is_left_counts_parts_without_a_pixel() -> None:
+    motion = Motion(np.array([[1, 0, 0], [0, 1, -11.7]]), (40, 40), (40, 40))
+    stated = replace(bars((5, 10, 25, 12), (5, 24, 25, 26)), areas=np.array([80], dtype=np.float32))
+    found = after(stated, motion, min_visible=0.574)
+    assert found.areas is not None
+    assert found.areas.tolist() == pytest.approx([80 * 2.3 / 4])
+    assert len(after(stated, motion, min_visible=0.576)) == 0
+
+
+@pytest.mark.parametrize("matrix", [[[-1, 0, 40], [0, 1, 0]], [[1, 0, 1], [0, 1, 0.5]], [[0.5, 0, 3], [0, 0.5, 2]]])
+def test_a_thin_part_that_nothing_cuts_stays_however_few_pixels_it_covers(matrix: list[list[float]]) -> None:
+    motion = Motion(np.array(matrix), (40, 40), (40, 40))
+    before = bars((5, 5, 10, 10), (20, 12, 20.2, 36))
+    found = after(before, motion)
+    assert found.masks is not None
+    assert isinstance(found.masks[0], Polygons)
+    assert len(found.masks[0].rings) == 2
+    back = after(found, motion.inverse())
+    np.testing.assert_allclose(back.boxes, before.boxes, atol=1e-3)
 
 
 def test_an_outline_around_a_corner_of_the_picture_has_a_tight_box() -> None:

@@ -174,6 +174,11 @@ def _half(ring: Points, axis: int, sign: int, bound: float) -> Points:
     return np.asarray(np.concatenate([ring[inside], cuts])[np.argsort(order)])
 
 
+def lies_inside(ring: Points, size: Size) -> bool:
+    """Whether all points lie in a picture of this size, its border included."""
+    return bool((ring >= 0).all() and (ring <= size[::-1]).all())
+
+
 def extents_inside(ring: Points, size: Size) -> NDArray[np.float64] | None:
     """The tight box xyxy (4,) of what a closed outline encloses inside a picture; None if that is nothing.
 
@@ -181,7 +186,7 @@ def extents_inside(ring: Points, size: Size) -> NDArray[np.float64] | None:
     pieces of edges that run inside the picture (Liang and Barsky 1984), and corners of the picture that lie inside.
     """
     border = np.array(size[::-1], dtype=np.float64)
-    if (ring >= 0).all() and (ring <= border).all():
+    if lies_inside(ring, size):
         low, high = ring.min(0), ring.max(0)
         return np.concatenate([low, high]) if (low < high).all() else None
     along = np.roll(ring, -1, axis=0) - ring

@@ -1,7 +1,7 @@
 """Annotations that follow their picture: resized, cropped, mirrored, turned.
 
 An object with a mask gets its box from what is left of the mask: exact pixels of run lengths, exact extents of
-outlines, less parts of an object in several that no longer cover a pixel. An object with a box only gets the extents of
+outlines, less those of several that the border cuts down to no pixel. An object with a box only gets the extents of
 the turned and clipped box, which hold the object but are looser than a box drawn by hand as soon as something is turned
 (up to a factor of √2 a side at 45°).
 """
@@ -20,7 +20,7 @@ from twinset.images import ImageSpec
 from twinset.instances import Instances
 from twinset.joining import less_visible
 from twinset.masks import Mask, Polygons, Rle
-from twinset.motion import Motion, Points, Size, clipped, enclosed, extents_inside
+from twinset.motion import Motion, Points, Size, clipped, enclosed, extents_inside, lies_inside
 from twinset.moved_geometry import is_view, moved_geometry
 from twinset.semantic import SemanticMap
 
@@ -173,7 +173,11 @@ def _left(
     pieces = [(ring, inside) for ring in there for inside in _parts([ring], motion.size)]
     left = sum(enclosed(inside) for _, inside in pieces)
     if mask is not None:
-        pieces = [(ring, inside) for ring, inside in pieces if _outlines(motion.size, [inside]).area]
+        pieces = [
+            (ring, inside)
+            for ring, inside in pieces
+            if lies_inside(ring, motion.size) or _outlines(motion.size, [inside]).area
+        ]
     ends = [found for ring, _ in pieces if (found := extents_inside(ring, motion.size)) is not None]
     if not ends:
         return None
@@ -182,6 +186,8 @@ def _left(
     if (extents[2:] - extents[:2] < LEAST_SIDE).any():
         return None
     outlines = None if mask is None else _outlines(motion.size, [inside for _, inside in pieces])
+    if outlines is not None and not outlines.area:
+        return None
     share, growth = (left / sum(map(enclosed, before)) for before in (there, rings))
     return _Left(extents, outlines, share, growth)
 

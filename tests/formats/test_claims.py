@@ -48,14 +48,36 @@ def test_they_come_back_by_shelf_in_their_order(
     assert all(0 < len(one) <= 5 for shelf in range(7) for one in waiting.on(shelf))
 
 
-def test_batches_of_other_columns_are_kept_apart_in_their_order() -> None:
+def test_batches_of_other_columns_are_joined_and_of_other_types_kept_apart() -> None:
     waiting = Claims(2)
     waiting.add(batch([3, 0], 0))
     waiting.add(batch([0, 3], 2, area=pa.array([1.0, None])))
     waiting.add(batch([3, 3], 4))
-    assert taken(waiting, 2) == [[(0, 1), (0, 2)], [(3, 0), (3, 3), (3, 4), (3, 5)]]
-    plain = ["picture", "number"]
-    assert [one.schema.names for one in waiting.on(1)] == [plain, [*plain, "area"], plain]
+    waiting.add(batch([0, 3], 6, area=pa.array([2, 3])))
+    assert taken(waiting, 2) == [[(0, 1), (0, 2), (0, 6)], [(3, 0), (3, 3), (3, 4), (3, 5), (3, 7)]]
+    assert [one["area"].to_pylist() for one in waiting.on(0)] == [[None, 1.0], [2]]
+    assert [one["area"].to_pylist() for one in waiting.on(1)] == [[None] * 4, [3]]
+
+
+def test_columns_that_come_and_go_make_no_further_runs() -> None:
+    waiting = Claims(10)
+    for number in range(100):
+        waiting.add(batch([number % 10], number, **({"area": pa.array([1.0])} if number % 2 else {})))
+    assert [len(one) for one in waiting.on(0)] == [100]
+    assert len(waiting._runs) == 1
+
+
+def test_parts_in_the_order_of_the_pictures_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "RUN", 1000)
+    waiting = Claims(100)
+    for number in range(40):
+        waiting.add(batch([number * 10] * 40, number * 40))
+    assert len(waiting._runs) > 8
+    assert len(taken(waiting, 4)[2]) == 400
+    before = pa.total_allocated_bytes()
+    parts = list(waiting._pieces(2))
+    assert len(parts) > claims.FEW
+    assert pa.total_allocated_bytes() == before
 
 
 def test_small_neighbours_come_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

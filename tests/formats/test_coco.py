@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from twinset.formats.coco import decimals, parsing, streaming, writing
 from twinset.formats.folder import Folder
 from twinset.formats.listing import ReadReport
 from twinset.formats.reading import collect
+from twinset.formats.shelves import Rows
 from twinset.formats.writing import whole_folder
 from twinset.images import FULL_RANGE, encode_png
 from twinset.instances import Instances
@@ -560,7 +562,7 @@ def test_a_round_trip_loses_nothing(
         dataset = dataset.with_splits([("train", "test")[row % 2] for row in range(len(dataset))])
     path = tmp_path_factory.mktemp("coco") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "OBJECTS", objects)
+        patch.setattr(writing, "Rows", partial(Rows, objects=objects))
         assert write(dataset, path, category_base=base) == len(dataset)
         patch.setattr("twinset.formats.spool.HELD", held)
         patch.setattr("twinset.formats.objects.SHELF", 2)

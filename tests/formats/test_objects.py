@@ -200,16 +200,39 @@ def test_many_shuffled_claims_keep_the_order_of_each_picture(monkeypatch: pytest
         assert np.allclose(found, np.flatnonzero(pictures == picture) / 50)
 
 
-@pytest.mark.parametrize("points", [20, 5000])
-def test_objects_of_pictures_wait_within_a_bound(points: int) -> None:
-    objects, before = Objects(), pa.total_allocated_bytes()
-    ring, most = tuple(float(n % 30) for n in range(2 * points)), 0
-    for number in range(6000):
-        objects.picture([Stated("cat", rings=(ring,))] * 3)
-        most = max(most, len(objects._pending)) if number >= 3000 else 0
-    assert 0.9 * (1 << 18) < most * len(ring) < 1 << 18
+LONG = {
+    "rings": (tuple(float(n % 30) for n in range(20_000)),),
+    "rle": Rle(20, 30, b"0" * 160_000),
+    "amodal_rle": Rle(20, 30, b"0" * 160_000),
+    "keypoints": tuple(float(n) for n in range(20_000)),
+    "attributes": "x" * 160_000,
+}
+
+
+@pytest.mark.parametrize("name", [*LONG, "box"])
+def test_objects_of_pictures_wait_within_a_bound(name: str) -> None:
+    objects, before, most = Objects(), pa.total_allocated_bytes(), 0
+    one = Stated("cat", (0, 0, 1, 1), **{name: LONG[name]} if name in LONG else {})
+    pictures = 200 if name in LONG else 20_000
+    for number in range(pictures):
+        objects.picture([one])
+        most = max(most, len(objects._pending)) if number >= pictures // 2 else 0
+    assert most == (13 if name in LONG else 8191)
     assert pa.total_allocated_bytes() - before < 12 << 20
     assert objects.labels() == ["cat"]
+
+
+def test_labels_may_be_a_dictionary_with_repeats_nulls_and_names_that_nobody_has() -> None:
+    values = pa.array(["bird", "dog", None, "dog", "cat"])
+    labels = pa.DictionaryArray.from_arrays(pa.array([4, 1, 3, None, 2], pa.int8()), values)
+    columns = {name: pa.array([1.0 + (name[1] == "2")] * 5) for name in CORNERS}
+    objects = Objects()
+    objects.extend(1, [pa.record_batch({"picture": pa.array([0] * 5, pa.int32()), "label": labels, **columns})])
+    objects.extend(1, [pa.record_batch({"picture": pa.array([], pa.int32()), "label": pa.array([], pa.string())})])
+    assert objects.labels() == ["cat", "dog"]
+    rows, array, mishaps = objects.settle(dict.fromkeys(range(2), SIZE), CLASSES)
+    assert [one["class_id"] for one in array[rows[0]].as_py()["objects"]] == [0, 1, 1]
+    assert [mishap.problem for mishap in mishaps] == ["expected a known class; got none; left out"] * 2
 
 
 def test_small_parts_with_classes_of_their_own_are_settled_together() -> None:

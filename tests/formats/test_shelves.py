@@ -64,14 +64,31 @@ def test_another_order_and_a_part_are_right_too() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.booleans(), min_size=1, max_size=15), st.integers(1, 6), st.integers(1, 4))
-def test_some_rows_come_in_their_order_and_as_few_as_wanted(chosen: list[bool], shelf: int, most: int) -> None:
+@given(st.lists(st.booleans(), min_size=1, max_size=15), st.integers(1, 6), st.integers(1, 9), st.integers(0, 3))
+def test_some_rows_come_in_their_order_and_as_few_as_wanted(
+    chosen: list[bool], shelf: int, objects: int, gap: int
+) -> None:
     found, rows = column(len(chosen), shelf), np.flatnonzero(chosen)
-    walked = Rows(found, rows, most)
+    places = np.concatenate([np.full(gap, -1), np.arange(len(found))])
+    walked = Rows(placed(found, places), rows + gap, objects)
     for _ in range(2):
         arrays = list(walked)
-        assert all(0 < len(one) <= most for one in arrays)
+        assert all(len(one) > 0 for one in arrays)
+        assert all(counted(one) < objects + 3 for one in arrays)
         assert [value for one in arrays for value in one.to_pylist()] == [found[row].as_py() for row in rows.tolist()]
+    whole = Rows.all_of(placed(found, places))
+    assert [value for one in whole for value in one.to_pylist()] == [None] * gap + found.to_pylist()
+
+
+def counted(pictures: pa.StructArray) -> int:
+    return sum(0 if one is None else len(one["objects"]) for one in pictures.to_pylist())
+
+
+def test_rows_side_by_side_are_not_copied() -> None:
+    found = column(9, 4)
+    (array,) = Rows(found, np.array([1, 2]))
+    addresses = [one.field("objects").values.field("x1").buffers()[1].address for one in (array, found.chunk(0))]
+    assert addresses[0] == addresses[1]
 
 
 def large(monkeypatch: pytest.MonkeyPatch) -> pa.ChunkedArray:
@@ -88,7 +105,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> pa.ChunkedArray:
 def test_rows_of_a_split_are_copied_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     found, before = large(monkeypatch), pa.total_allocated_bytes()
     held = []
-    for array in Rows(found, np.arange(0, 400, 2)):
+    for array in Rows(found, np.arange(0, 400, 2), objects=5):
         held.append(pa.total_allocated_bytes() - before)
         assert len(array) == 5
     assert len(held) == 40

@@ -17,7 +17,10 @@ CHUNK = 8192
 RUN = 4 << 20
 """Bytes of claims that are sorted and put aside together, unless one batch alone has more."""
 FEW = 2
-"""Runs that a shelf has claims in where they come in the order of the pictures, at most."""
+"""Runs of which a shelf looks at parts in place. Of more than these it copies out small parts, since the system maps
+far more of a file than is looked at."""
+SMALL = 0.25
+"""The share of a run below which a part is small."""
 
 
 class _Run(NamedTuple):
@@ -43,6 +46,7 @@ class Claims:
     shelf: int
     _gathered: list[pa.RecordBatch] = field(default_factory=list)
     _size: int = 0
+    _schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     _runs: list[_Run] = field(default_factory=list)
     _aside: Spool = field(default_factory=Spool)
     _sorted: list[pa.RecordBatch] = field(default_factory=list)
@@ -50,15 +54,16 @@ class Claims:
 
     def add(self, claims: pa.RecordBatch) -> None:
         """More of them; none once those of a shelf were asked for."""
-        size = claims.get_total_buffer_size()
-        if self._gathered and (self._size + size > RUN or claims.schema != self._gathered[0].schema):
+        size, schema = claims.get_total_buffer_size(), _unified(self._schema, claims.schema)
+        if self._gathered and (self._size + size > RUN or schema is None):
             self._put_aside()
+            schema = claims.schema
         self._gathered.append(claims)
-        self._size += size
+        self._size, self._schema = self._size + size, schema
 
     def _put_aside(self) -> None:
         claims = _one(self._gathered)
-        self._gathered, self._size = [], 0
+        self._gathered, self._size, self._schema = [], 0, pa.schema([])
         shelves = claims.column("picture").to_numpy() // self.shelf
         if (shelves[1:] < shelves[:-1]).any():
             order = np.argsort(shelves, kind="stable")
@@ -78,30 +83,44 @@ class Claims:
         return _together(self._pieces(number))
 
     def _pieces(self, number: int) -> Iterator[pa.RecordBatch]:
-        """Those of each run, copied out of runs that are many: the system maps far more than is looked at."""
         places = [(claims, *run.span(number)) for run, claims in zip(self._runs, self._sorted, strict=True)]
         touched = [(claims, begin, end) for claims, begin, end in places if begin < end]
         for claims, begin, end in touched:
             self._looked_at.append(claims)
+            copied = len(touched) > FEW and end - begin < SMALL * len(claims)
             for start in range(begin, end, CHUNK):
                 part = claims.slice(start, min(CHUNK, end - start))
-                if len(touched) > FEW:
-                    part = part.take(pa.array(np.arange(len(part))))
-                    release(claims.to_struct_array())
-                yield part
+                yield part.take(pa.array(np.arange(len(part)))) if copied else part
+            if copied:
+                release(claims.to_struct_array())
 
 
 def _together(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same claims, small neighbours of the same columns in one: each takes its time however few it has."""
-    waiting: list[pa.RecordBatch] = []
+    """The same claims, small neighbours in one: each takes its time however few it has."""
+    waiting, known = list[pa.RecordBatch](), pa.schema([])
     for part in parts:
-        if waiting and (part.schema != waiting[0].schema or sum(map(len, waiting)) + len(part) > CHUNK):
+        schema = _unified(known, part.schema)
+        if waiting and (sum(map(len, waiting)) + len(part) > CHUNK or schema is None):
             yield _one(waiting)
-            waiting = []
+            waiting, schema = [], part.schema
         waiting.append(part)
+        known = schema
     if waiting:
         yield _one(waiting)
 
 
+def _unified(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
+    """The columns of both; None where one that both have is of two types."""
+    try:
+        return pa.unify_schemas([one, other])
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+
+
 def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+    """All claims in one batch, null where a part has no such column."""
+    if len(parts) == 1:
+        return parts[0]
+    tables = [pa.Table.from_batches([part]) for part in parts]
+    (batch,) = pa.concat_tables(tables, promote_options="default").combine_chunks().to_batches()
+    return batch

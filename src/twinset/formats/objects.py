@@ -47,8 +47,10 @@ STATED = pa.schema(
 
 SHELF = 1024
 """Pictures whose claims lie together, whatever the order they come in, and are settled together."""
-PENDING = 8192, 1 << 18
-"""Objects, and coordinates of their outlines, that wait as such before they become columns, about."""
+PENDING = 8192
+"""Objects that wait as such before they become columns, at most."""
+PENDING_BYTES = 2 << 20
+"""Bytes of their outlines, run lengths, keypoints and attributes, about."""
 
 Counted = Literal["line", "object", "annotation"]
 
@@ -77,6 +79,13 @@ class Stated:
     attributes: str | None = None
     pose: tuple[float, ...] | None = None
 
+    @property
+    def bytes(self) -> int:
+        """About how long what can be long of it is as columns."""
+        numbers = sum(map(len, self.rings or ())) + len(self.keypoints or ())
+        packed = sum(len(one.counts) for one in (self.rle, self.amodal_rle) if one is not None)
+        return 8 * numbers + packed + len(self.attributes or "")
+
 
 @dataclass(frozen=True)
 class Mishap:
@@ -98,7 +107,7 @@ class Objects:
     counted: Counted = "object"
     _pictures: int = 0
     _pending: list[tuple[int, Stated]] = field(default_factory=list)
-    _coordinates: int = 0
+    _pending_bytes: int = 0
     _claims: Claims = field(default_factory=lambda: Claims(SHELF))
     _labels: dict[str, int] = field(default_factory=dict)
     _pointed: bool = False
@@ -114,8 +123,8 @@ class Objects:
         self._pictures += 1
         for one in stated:
             self._pending.append((number, one))
-            self._coordinates += sum(map(len, one.rings or ()))
-            if len(self._pending) >= PENDING[0] or self._coordinates >= PENDING[1]:
+            self._pending_bytes += one.bytes
+            if len(self._pending) >= PENDING or self._pending_bytes >= PENDING_BYTES:
                 self._flush()
         return number
 
@@ -140,7 +149,7 @@ class Objects:
         if self._pending:
             self._keep(_batch(self._pending), 0)
             self._pending.clear()
-            self._coordinates = 0
+            self._pending_bytes = 0
 
     def _keep(self, claims: pa.RecordBatch, first: int) -> None:
         said = {name: claims.column(name) for name in claims.schema.names}
@@ -158,10 +167,11 @@ class Objects:
         if not pa.types.is_dictionary(labels.type):
             labels = labels.dictionary_encode()
         met = pc.unique(labels.indices).drop_null()
-        numbers = np.zeros(len(labels.dictionary), dtype=np.int32)
+        numbers = np.full(len(labels.dictionary), -1, dtype=np.int32)
         for index, label in zip(met.to_pylist(), labels.dictionary.take(met).to_pylist(), strict=True):
-            numbers[index] = self._labels.setdefault(label, len(self._labels))
-        return pa.array(numbers).take(labels.indices)
+            if label is not None:
+                numbers[index] = self._labels.setdefault(label, len(self._labels))
+        return pa.array(numbers, mask=numbers < 0).take(labels.indices)
 
     def labels(self) -> list[str]:
         """All class names that are claimed, in order of appearance."""

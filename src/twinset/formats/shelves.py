@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -86,14 +87,14 @@ def _spread(pictures: pa.StructArray, at: NDArray[np.int64], size: int) -> pa.St
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of a column of INSTANCES, in their order, as arrays of no more than ``most`` pictures.
+    """Some rows of a column of INSTANCES, in their order, as arrays of about so many ``objects``.
 
     May be walked any number of times. What lies on the disk is let go of chunk by chunk of the column.
     """
 
     column: pa.ChunkedArray
     rows: NDArray[np.int64]
-    most: int = 256
+    objects: int = 4096
 
     @staticmethod
     def all_of(column: pa.ChunkedArray) -> Rows:
@@ -104,12 +105,13 @@ class Rows:
         ends = np.cumsum([len(chunk) for chunk in self.column.chunks]).tolist()
         borders = np.searchsorted(self.rows, [0, *ends]).tolist()
         for chunk, end, first, after in zip(self.column.chunks, ends, borders, borders[1:], strict=False):
-            for start in range(first, after, self.most):
-                inside = self.rows[start : min(start + self.most, after)] - (end - len(chunk))
-                if inside[-1] - inside[0] + 1 == len(inside):
-                    yield chunk.slice(int(inside[0]), len(inside))
-                else:
-                    yield chunk.take(pa.array(inside))
+            inside = self.rows[first:after] - (end - len(chunk))
+            lengths = pc.fill_null(pc.list_value_length(pc.struct_field(chunk, "objects")), 0).to_numpy()[inside]
+            begins = np.flatnonzero(np.diff((np.cumsum(lengths) - lengths) // self.objects, prepend=-1)).tolist()
+            for begin, stop in pairwise([*begins, len(inside)]):
+                rows = inside[begin:stop]
+                whole = rows[-1] - rows[0] + 1 == len(rows)
+                yield chunk.slice(int(rows[0]), len(rows)) if whole else chunk.take(pa.array(rows))
             release(chunk)
 
 

@@ -51,21 +51,27 @@ def _names(stated: msgspec.Raw | msgspec.UnsetType) -> Names | None:
     return shown if len(set(shown)) == len(shown) else ()
 
 
-def common_names(instances: Rows) -> Names | None:
-    """The names of keypoints in all pictures with keypoints, of type INSTANCES; None where they differ or lack."""
-    found: set[Names] = set()
-    for chunk in instances:
-        lists = pc.struct_field(chunk, "objects")
-        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
-        pointed = pc.list_flatten(lists).field("keypoints").is_valid().to_numpy(zero_copy_only=False)
-        rows = np.unique(np.repeat(np.arange(len(chunk)), lengths)[pointed])
-        said = pc.struct_field(chunk, "keypoint_names").take(pa.array(rows)).to_pylist()
-        if None in said:
-            return None
-        found |= {tuple(one) for one in said}
-        if len(found) > 1:
-            return None
-    return found.pop() if found else None
+def pointed(instances: Rows) -> tuple[dict[int, int], Names | None]:
+    """How many keypoints objects of each class have at most, where they have any; and what all pictures call them.
+
+    Their names are None where they differ or lack.
+    """
+    points, names = dict[int, int](), set[Names | None]()
+    said = (chunk.field("objects").values.field("keypoints") for chunk in instances.column.chunks)
+    if all(one.null_count == len(one) for one in said):
+        return points, None
+    for pictures in instances:
+        lists = pc.struct_field(pictures, "objects")
+        objects = pc.list_flatten(lists)
+        lengths = pc.fill_null(pc.list_value_length(objects.field("keypoints")), 0).to_numpy()
+        having = np.flatnonzero(lengths)
+        for class_id, length in zip(objects.field("class_id").take(having).to_pylist(), lengths[having], strict=True):
+            points[class_id] = max(points.get(class_id, 0), int(length) // 3)
+        counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+        rows = np.unique(np.repeat(np.arange(len(pictures)), counts)[having])
+        called = pc.struct_field(pictures, "keypoint_names").take(pa.array(rows)).to_pylist()
+        names |= {None if one is None else tuple(one) for one in called}
+    return points, next(iter(names)) if len(names) == 1 else None
 
 
 def lost_names(dataset: Dataset) -> int:
@@ -76,6 +82,6 @@ def lost_names(dataset: Dataset) -> int:
     lost = 0
     for split in set(splits[named].tolist()):
         rows = np.flatnonzero(splits == split)
-        if common_names(Rows(instances, rows)) is None:
+        if pointed(Rows(instances, rows))[1] is None:
             lost += int(named[rows].sum())
     return lost

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, repeat
+from itertools import repeat
 from typing import BinaryIO
 
 import msgspec
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from twinset.dataset import SCHEMA, Dataset, Sample
 from twinset.formats.coco.decimals import DECIMALS, boxes_xywh, decimals
-from twinset.formats.coco.point_names import common_names, numbered
+from twinset.formats.coco.point_names import numbered, pointed
 from twinset.formats.coco.records import OURS, Image, Notes, Runs, Written
 from twinset.formats.coco.records import SCHEMA as OUR_SCHEMA
 from twinset.formats.coco.streaming import collection_paused
@@ -26,8 +26,6 @@ from twinset.formats.sidecars import provenance
 from twinset.formats.writing import Encode, FileNames, Target, picture
 from twinset.masks import Polygons
 
-OBJECTS = 4096
-"""Objects whose annotations are made at a time, about; those of one picture are made together."""
 IMAGES = 4096
 """Pictures that are written at a time."""
 
@@ -118,11 +116,11 @@ def write_file(
 ) -> None:
     """One COCO file: ``instances`` (of type INSTANCES, or null) are those of ``images``, in their order.
 
-    They are walked three times, an array at a time.
+    They are walked an array at a time, twice where any has keypoints.
     """
     info = {"description": "written by twinset", OURS: OUR_SCHEMA}
     named = [{"id": number, "name": name, "url": ""} for name, number in (licences or {}).items()]
-    points, names = _points_of_classes(instances), common_names(instances)
+    points, names = pointed(instances)
     categories: list[dict[str, object]] = []
     for number, name in enumerate(classes):
         categories.append({"id": number + category_base, "name": name, "supercategory": ""})
@@ -150,33 +148,17 @@ def _write_records(handle: BinaryIO, batches: Iterable[Sequence[Written | Image 
     handle.write(b"" if first else b"\n")
 
 
-def _points_of_classes(instances: Rows) -> dict[int, int]:
-    """How many keypoints objects of each class have at most, where they have any."""
-    found: dict[int, int] = {}
-    for chunk in instances:
-        objects = pc.list_flatten(pc.struct_field(chunk, "objects"))
-        points = objects.field("keypoints")
-        if not _silent(points):
-            lengths = pc.list_value_length(points).to_pylist()
-            for class_id, length in zip(objects.field("class_id").to_pylist(), lengths, strict=True):
-                if length:
-                    found[class_id] = max(found.get(class_id, 0), length // 3)
-    return found
-
-
 def _annotations(instances: Rows, images: Sequence[Image], category_base: int) -> Iterator[list[Written]]:
     numbers = np.array([image.id for image in images], dtype=np.int64)
     done = row = 0
-    for chunk in instances:
-        lengths = pc.fill_null(pc.list_value_length(pc.struct_field(chunk, "objects")), 0).to_numpy()
-        begins = np.flatnonzero(np.diff((np.cumsum(lengths) - lengths) // OBJECTS, prepend=-1)).tolist()
-        for start, end in pairwise([*begins, len(chunk)]):
-            part = chunk.slice(start, end - start)
-            owner = np.repeat(np.arange(len(part)), lengths[start:end])
-            objects = _Objects.of(pc.list_flatten(pc.struct_field(part, "objects")), part, owner)
-            ids = range(done + 1, done + len(owner) + 1)
-            yield objects.written(ids, numbers[row + owner], category_base)
-            done, row = done + len(owner), row + len(part)
+    for pictures in instances:
+        lists = pc.struct_field(pictures, "objects")
+        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+        owner = np.repeat(np.arange(len(pictures)), lengths)
+        objects = _Objects.of(pc.list_flatten(lists), pictures, owner)
+        ids = range(done + 1, done + len(owner) + 1)
+        yield objects.written(ids, numbers[row + owner], category_base)
+        done, row = done + len(owner), row + len(pictures)
 
 
 @dataclass(frozen=True)

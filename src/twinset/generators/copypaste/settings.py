@@ -144,12 +144,13 @@ class CopyPaste:
         """
         from twinset.generators.copypaste.gathering import cutouts_under, some_pictures
 
-        cutouts, *others = self.folders
+        cutouts, backgrounds, strangers = self.folders
         if cutouts is not None:
             cutouts_under(cutouts, classes)
-        for folder, wanted in zip(others, (True, self.distractors[1]), strict=True):
-            if folder is not None and wanted:
-                some_pictures(folder)
+        if backgrounds is not None:
+            some_pictures(backgrounds)
+        if strangers is not None and self.distractors[1]:
+            some_pictures(strangers)
 
     def folders_digest(self) -> str:
         """sha256 over names and bytes of all files in the folders; :class:`DataError` where there is no folder."""

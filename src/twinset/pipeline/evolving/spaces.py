@@ -122,5 +122,6 @@ def refuse_seen(name: str, reasons: Sequence[str]) -> None:
         raise RecipeError(
             "evolve: expected a generator and features that owe nothing to the exposed images, for epsilon; got "
             f"{name}: {'; '.join(reasons)}",
-            hint="use render with a procedural backdrop and no match or curate; or sigma in place of epsilon",
+            hint="use render with a procedural backdrop, no match or curate, and an embedder that is not trained on "
+            "them; or sigma in place of epsilon",
         )
